@@ -1,0 +1,187 @@
+//! The port between nodes: the store of match hashes, and the two channels of each match.
+//!
+//! What every implementation promises (`contract.rs` in the tests checks it):
+//! - A commit is one uninterrupted step: check the fence for equality and `tick = stored + 1`, write, then
+//!   publish. A frame that was published was committed. A refused commit changes and publishes nothing.
+//! - A claim succeeds only when the lease has expired by the store's own clock; it makes a new fence. An
+//!   expired lease permits a claim, it proves nothing: the old owner goes on until somebody claims.
+//! - A channel delivers in order or reports [`Delivery::Lost`]; it never drops in silence. Nothing is kept for
+//!   the absent: subscribe first, load second, apply after.
+//! - An operation that failed with [`Unavailable`] may have happened. Repeat it with the same bytes.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+use tickcast_protocol::{Fence, MatchId, NodeId, Nonce, Tick};
+use tokio::sync::mpsc;
+
+pub mod fields;
+pub mod memory;
+pub mod redis;
+
+/// A match's hash: field name to value, as stored.
+pub type MatchFields = BTreeMap<Vec<u8>, Bytes>;
+
+/// The store did not answer, or answered that it cannot: what was asked may or may not have happened.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the backplane is unavailable: {0}")]
+pub struct Unavailable(pub String);
+
+/// The two channels of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// From the owner to relays: what `logic::channel` encodes.
+    Diff,
+    /// From relays to the owner.
+    Input,
+}
+
+/// What arrives from a subscribed channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// A published message.
+    Message(Bytes),
+    /// Messages may be missing: the subscription was cut and renewed, or the receiver was too slow.
+    Lost,
+}
+
+/// A subscription; dropping it ends it.
+pub type Subscription = mpsc::Receiver<Delivery>;
+
+/// Deliveries a subscription holds before it reports [`Delivery::Lost`].
+pub const DELIVERIES_QUEUED_MAX: usize = 1024;
+
+/// A node's wish to own a match.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Who claims.
+    pub node: NodeId,
+    /// Drawn at random for this claim.
+    pub nonce: Nonce,
+    /// For how long after each commit nobody else may claim.
+    pub lease: Duration,
+}
+
+/// Answer to a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimReply {
+    /// The match is ours; the state is in the fields.
+    Claimed {
+        /// The new ownership.
+        fence: Fence,
+        /// The whole hash, as of the claim.
+        fields: MatchFields,
+    },
+    /// Another node's lease is good for this long.
+    Held {
+        /// Until the lease expires, by the store's clock.
+        left: Duration,
+    },
+    /// There is no such match.
+    NoMatch,
+}
+
+/// One tick to be committed. A repetition after [`Unavailable`] uses the same value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The ownership that commits.
+    pub fence: Fence,
+    /// The tick; the store must hold the one before.
+    pub tick: Tick,
+    /// How long the lease is good from now on.
+    pub lease: Duration,
+    /// Ring field the message goes to, for example `~d17`; also compared to tell a repetition.
+    pub ring_field: Vec<u8>,
+    /// What is published on the diff channel and kept in the ring.
+    pub message: Bytes,
+    /// Fields to write besides: `~hash`, `~players`, and in a snapshot tick the changed entities.
+    pub set: Vec<(Vec<u8>, Bytes)>,
+    /// Fields to delete: entities that went since the last snapshot.
+    pub delete: Vec<Vec<u8>>,
+}
+
+/// Answer to a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitReply {
+    /// Written and published.
+    Ok,
+    /// The same tick with the same message was there already: an earlier try had succeeded.
+    DupSame,
+    /// The same tick with another message: a bug of the owner, which must stop.
+    DupDiff,
+    /// Another ownership: the owner stops at once.
+    Fenced,
+    /// The match is gone.
+    NoMatch,
+    /// The store is further behind than one tick: it lost writes.
+    Behind(Tick),
+    /// The store is ahead: a bug of the owner, which must stop.
+    Stale(Tick),
+}
+
+/// Whether a guarded operation was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guarded {
+    /// Done.
+    Done,
+    /// The fence is not the stored one, or the match is gone: nothing happened.
+    Refused,
+}
+
+/// What nodes share. Every future may be dropped at any time; the operation may still happen.
+pub trait Backplane: Clone + Send + Sync + 'static {
+    /// Creates a match from these fields, unowned (`~epoch` 0, lease expired). `false` if it exists already.
+    fn create(&self, id: &MatchId, fields: MatchFields)
+    -> impl Future<Output = Result<bool, Unavailable>> + Send;
+
+    /// Asks for the ownership of a match.
+    fn claim(&self, id: &MatchId, claim: Claim) -> impl Future<Output = Result<ClaimReply, Unavailable>> + Send;
+
+    /// Commits a tick: all of it or nothing, published last.
+    fn commit(&self, id: &MatchId, commit: &Commit)
+    -> impl Future<Output = Result<CommitReply, Unavailable>> + Send;
+
+    /// Gives an ownership up: the lease expires now.
+    fn release(&self, id: &MatchId, fence: Fence) -> impl Future<Output = Result<Guarded, Unavailable>> + Send;
+
+    /// Publishes a message on the diff channel if the fence is the stored one.
+    fn notify(
+        &self,
+        id: &MatchId,
+        fence: Fence,
+        message: Bytes,
+    ) -> impl Future<Output = Result<Guarded, Unavailable>> + Send;
+
+    /// Deletes a match and publishes `message` on its diff channel.
+    fn end(
+        &self,
+        id: &MatchId,
+        fence: Fence,
+        message: Bytes,
+    ) -> impl Future<Output = Result<Guarded, Unavailable>> + Send;
+
+    /// The whole hash of a match; `None` if there is none.
+    fn load(&self, id: &MatchId) -> impl Future<Output = Result<Option<MatchFields>, Unavailable>> + Send;
+
+    /// Every match with these of its fields, by ascending id. Absent fields are left out.
+    fn list(
+        &self,
+        fields: &[&str],
+    ) -> impl Future<Output = Result<Vec<(MatchId, MatchFields)>, Unavailable>> + Send;
+
+    /// Sends a message on the input channel.
+    fn send_input(&self, id: &MatchId, message: Bytes) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// Subscribes; when this returns, every later message is delivered.
+    fn subscribe(
+        &self,
+        id: &MatchId,
+        channel: Channel,
+    ) -> impl Future<Output = Result<Subscription, Unavailable>> + Send;
+
+    /// Time by the store's clock, milliseconds since 1970.
+    fn now_ms(&self) -> impl Future<Output = Result<u64, Unavailable>> + Send;
+}

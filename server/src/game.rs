@@ -1,0 +1,132 @@
+//! What a game is to the server: a type that changes a [`World`] once per tick.
+//!
+//! Rules for a game: everything that must survive the death of a node lives in the world; what the game
+//! keeps beside it can be rebuilt by [`Game::restore`]. A step uses no clock, no thread and no generator
+//! but the one it is given, so that any node would compute the same tick.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::rngs::ChaCha8Rng;
+use thiserror::Error;
+use tickcast_protocol::{PlayerId, Schema, Tick, TickRate, World};
+
+/// The per-tick generator: seeded by (match seed, tick), so there is no generator to save.
+pub type TickRng = ChaCha8Rng;
+
+/// What a person may set per match: numbers by name, for example `{"pickups": 40}`.
+pub type Options = BTreeMap<String, i64>;
+
+/// Options that a game does not take. The text says which and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct BadOptions(pub String);
+
+/// What never changes about a game's matches once they are created.
+#[derive(Debug, Clone)]
+pub struct GameInfo {
+    /// Kinds, fields and inputs.
+    pub schema: Arc<Schema>,
+    /// Ticks per second unless the match is created with another rate.
+    pub tick_rate: TickRate,
+    /// Players a match takes.
+    pub players_max: u32,
+}
+
+/// The newest input of one player in a tick.
+#[derive(Debug, Clone, Copy)]
+pub struct PlayerInput<'a> {
+    /// Whose it is.
+    pub player: PlayerId,
+    /// The last tick that the player's client had applied when it made the input.
+    pub seen: Tick,
+    /// One value for each input field of the schema, within its bounds.
+    pub values: &'a [i32],
+}
+
+/// What happens in one tick. Inputs come by ascending player id; each player's inputs in the order in which
+/// they were made. A player without an input in this tick is not in the list.
+pub struct Step<'a> {
+    /// The tick that this step leads to.
+    pub tick: Tick,
+    /// The inputs to apply.
+    pub inputs: &'a [PlayerInput<'a>],
+    /// Randomness of this tick.
+    pub rng: &'a mut TickRng,
+    /// The state to change.
+    pub world: &'a mut World,
+}
+
+/// The rules of one game; one value per running match.
+pub trait Game: Send + 'static {
+    /// Builds the very first state.
+    fn start(&mut self, rng: &mut TickRng, world: &mut World);
+
+    /// A player joins: spawn the player's entity and return it, or `None` to refuse (the match is full).
+    /// The server fills in the fields `player` and `seq`.
+    fn join(
+        &mut self,
+        player: PlayerId,
+        name: &str,
+        rng: &mut TickRng,
+        world: &mut World,
+    ) -> Option<tickcast_protocol::EntityId>;
+
+    /// A player left for good. The server despawns the player's entity afterwards.
+    fn leave(&mut self, _player: PlayerId, _world: &mut World) {}
+
+    /// One tick.
+    fn step(&mut self, step: Step<'_>);
+
+    /// Rebuilds what the game keeps beside the world, after another node's world was loaded.
+    fn restore(&mut self, _world: &World) {}
+}
+
+/// A game that a server can host: its name, and how a match of it is made.
+pub trait GameType: Send + Sync + 'static {
+    /// What a match with these options is like; refuses options that make no sense.
+    fn info(&self, options: &Options) -> Result<GameInfo, BadOptions>;
+
+    /// The rules for one match, made with options that [`GameType::info`] accepted.
+    fn create(&self, options: &Options) -> Box<dyn Game>;
+}
+
+/// The games of a server, by name. The first one added is the default of a quick play.
+#[derive(Default, Clone)]
+pub struct Games {
+    types: BTreeMap<String, Arc<dyn GameType>>,
+    default: String,
+}
+
+impl Games {
+    /// No games yet.
+    pub fn new() -> Games {
+        Games::default()
+    }
+
+    /// Adds a game under the name that its schema has.
+    ///
+    /// # Panics
+    /// When the game refuses its own default options.
+    #[must_use]
+    pub fn with(mut self, game: impl GameType) -> Games {
+        let info = game.info(&Options::new()).expect("a game accepts empty options");
+        let name = info.schema.game().to_owned();
+        if self.types.is_empty() {
+            self.default.clone_from(&name);
+        }
+        self.types.insert(name, Arc::new(game));
+        self
+    }
+
+    /// The game of this name; the default one for an empty name.
+    pub fn find(&self, name: &str) -> Option<(&str, &Arc<dyn GameType>)> {
+        let name = if name.is_empty() { &self.default } else { name };
+        self.types.get_key_value(name).map(|(name, game)| (name.as_str(), game))
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.types.keys().map(String::as_str)
+    }
+}

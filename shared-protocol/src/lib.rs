@@ -1,0 +1,28 @@
+//! What both ends of a tickcast connection agree on. Pure: no sockets, no clock, no tasks, no Redis.
+//!
+//! Reading order: [`ids`] and [`tick`] name things, [`limits`] bounds them, [`schema`] declares a game's
+//! state and inputs, [`world`] holds the state, [`diff`] codes its changes, [`frame`] puts them on the
+//! wire, [`replica`] follows them, [`message`] is everything else said on a connection, [`client`] is the
+//! client's half of it. `docs/wire.md` is the same contract for strangers.
+
+pub mod client;
+pub mod close;
+pub mod codec;
+pub mod diff;
+pub mod frame;
+mod hash;
+pub mod ids;
+pub mod limits;
+pub mod message;
+pub mod replica;
+pub mod schema;
+pub mod tick;
+pub mod varint;
+pub mod world;
+
+pub use close::CloseCode;
+pub use ids::{Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, SessionId};
+pub use replica::{Progress, Replica};
+pub use schema::{Field, InputField, Kind, Schema};
+pub use tick::{Position, Tick, TickRate};
+pub use world::{EntityId, World};

@@ -1,0 +1,187 @@
+//! Control messages: everything on a connection that is not state. Encoded by [`crate::codec`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{self, MessageError};
+use crate::frame::{CLIENT_CONTROL, SERVER_CONTROL};
+use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, SessionId};
+use crate::limits::{CLIENT_FRAME_BYTES_MAX, INPUT_FIELDS_MAX, NAME_BYTES_MAX};
+use crate::tick::{Tick, TickRate};
+
+/// Version of this contract. Both ends say it first; a server refuses another with close code 4503.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The WebSocket subprotocol a client may offer.
+pub const SUBPROTOCOL: &str = "tickcast.v1";
+
+/// What a client wants to be put into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Join {
+    /// Play any match of this game that has a place; one is created when there is none.
+    Quick {
+        /// Name of the game; empty for the node's default game.
+        game: String,
+    },
+    /// Play this match.
+    Match(MatchId),
+    /// Watch this match.
+    Spectate(MatchId),
+}
+
+/// What a client says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientMessage {
+    /// The first message of every connection.
+    Hello {
+        /// [`PROTOCOL_VERSION`] of the client.
+        protocol: u16,
+        /// The player's name, at most [`NAME_BYTES_MAX`] bytes.
+        name: String,
+        /// Where to.
+        join: Join,
+    },
+    /// The player's input.
+    Input {
+        /// One more than the input before; the first is 1.
+        seq: InputSeq,
+        /// The last tick the client had applied when it made the input.
+        seen: Tick,
+        /// One value for each input field of the schema.
+        values: Vec<i32>,
+    },
+    /// Asks for a [`ServerMessage::Pong`].
+    Ping {
+        /// Comes back unchanged.
+        nonce: u32,
+    },
+    /// The client's replica is broken or behind: send a snapshot.
+    NeedSnapshot,
+    /// The player leaves for good.
+    Leave,
+}
+
+/// Whether a session plays or watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// Plays, as this player.
+    Player(PlayerId),
+    /// Watches.
+    Spectator,
+}
+
+/// What a server says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerMessage {
+    /// The answer to the hello. A snapshot follows, then a diff per tick.
+    Welcome {
+        /// [`PROTOCOL_VERSION`] of the server.
+        protocol: u16,
+        /// The node this connection is on.
+        node: NodeId,
+        /// This connection.
+        session: SessionId,
+        /// The match.
+        match_id: MatchId,
+        /// Player or spectator. The player's entity appears in the state within a few ticks.
+        role: Role,
+        /// Ticks per second of the match.
+        tick_rate: TickRate,
+        /// The schema as JSON.
+        schema: String,
+    },
+    /// The answer to a ping.
+    Pong {
+        /// The ping's nonce.
+        nonce: u32,
+        /// The last tick this node has relayed.
+        tick: Tick,
+    },
+    /// The state was set back: what the client saw after `to` did not happen. A snapshot follows.
+    Reset {
+        /// The last tick before.
+        from: Tick,
+        /// The tick it goes on from.
+        to: Tick,
+    },
+    /// The match ended; a close with code 4511 follows.
+    Ended,
+}
+
+/// Why a client's frame was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientFrameError {
+    /// Longer than a client's frame may be.
+    #[error("frame of {0} bytes, at most {CLIENT_FRAME_BYTES_MAX}")]
+    TooLong(usize),
+    /// The first byte is not that of a client's control frame.
+    #[error("unknown frame kind")]
+    Kind,
+    /// Not a message.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// A name or list is longer than allowed.
+    #[error("{0} is too long")]
+    Field(&'static str),
+}
+
+impl ClientMessage {
+    /// The message as a frame.
+    pub fn to_frame(&self) -> Vec<u8> {
+        let mut out = vec![CLIENT_CONTROL];
+        codec::encode_into(self, &mut out);
+        out
+    }
+
+    /// Reads a client's frame.
+    pub fn from_frame(frame: &[u8]) -> Result<ClientMessage, ClientFrameError> {
+        if frame.len() > CLIENT_FRAME_BYTES_MAX {
+            return Err(ClientFrameError::TooLong(frame.len()));
+        }
+        let Some((&CLIENT_CONTROL, rest)) = frame.split_first() else { return Err(ClientFrameError::Kind) };
+        let message: ClientMessage = codec::decode(rest)?;
+        match &message {
+            ClientMessage::Hello { name, .. } if name.len() > NAME_BYTES_MAX => Err(ClientFrameError::Field("name")),
+            ClientMessage::Input { values, .. } if values.len() > INPUT_FIELDS_MAX => {
+                Err(ClientFrameError::Field("input"))
+            }
+            _ => Ok(message),
+        }
+    }
+}
+
+impl ServerMessage {
+    /// The message as a frame.
+    pub fn to_frame(&self) -> Vec<u8> {
+        let mut out = vec![SERVER_CONTROL];
+        codec::encode_into(self, &mut out);
+        out
+    }
+
+    /// Reads a server's control frame; the first byte has been seen to be [`SERVER_CONTROL`].
+    pub fn from_frame(frame: &[u8]) -> Result<ServerMessage, MessageError> {
+        codec::decode(frame.get(1..).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailing_bytes_and_foreign_kinds_are_refused() {
+        let mut frame = ClientMessage::Leave.to_frame();
+        assert_eq!(ClientMessage::from_frame(&frame), Ok(ClientMessage::Leave));
+        frame.push(0);
+        assert!(matches!(ClientMessage::from_frame(&frame), Err(ClientFrameError::Message(_))));
+        assert_eq!(ClientMessage::from_frame(&[]), Err(ClientFrameError::Kind));
+        assert_eq!(ClientMessage::from_frame(&[SERVER_CONTROL, 0]), Err(ClientFrameError::Kind));
+        assert_eq!(ClientMessage::from_frame(&[1; 2000]), Err(ClientFrameError::TooLong(2000)));
+    }
+
+    #[test]
+    fn a_claimed_length_allocates_nothing() {
+        // An input that claims 2^63 values.
+        let frame = [CLIENT_CONTROL, 1, 1, 1, 253, 0, 0, 0, 0, 0, 0, 0, 128];
+        assert!(matches!(ClientMessage::from_frame(&frame), Err(ClientFrameError::Message(_))));
+    }
+}
