@@ -1,1 +1,5 @@
-//! stub
+//! The node of tickcast, as a library: a game of your own is a crate whose `main` registers it and runs.
+
+pub mod backplane;
+pub mod game;
+pub mod games;
