@@ -20,7 +20,9 @@ use tokio::sync::mpsc;
 
 pub mod fields;
 pub mod memory;
+mod outlet;
 pub mod redis;
+pub mod store;
 
 /// A match's hash: field name to value, as stored.
 pub type MatchFields = BTreeMap<Vec<u8>, Bytes>;
@@ -134,18 +136,32 @@ pub enum Guarded {
 /// What nodes share. Every future may be dropped at any time; the operation may still happen.
 pub trait Backplane: Clone + Send + Sync + 'static {
     /// Creates a match from these fields, unowned (`~epoch` 0, lease expired). `false` if it exists already.
-    fn create(&self, id: &MatchId, fields: MatchFields)
-    -> impl Future<Output = Result<bool, Unavailable>> + Send;
+    fn create(
+        &self,
+        id: &MatchId,
+        fields: MatchFields,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
     /// Asks for the ownership of a match.
-    fn claim(&self, id: &MatchId, claim: Claim) -> impl Future<Output = Result<ClaimReply, Unavailable>> + Send;
+    fn claim(
+        &self,
+        id: &MatchId,
+        claim: Claim,
+    ) -> impl Future<Output = Result<ClaimReply, Unavailable>> + Send;
 
     /// Commits a tick: all of it or nothing, published last.
-    fn commit(&self, id: &MatchId, commit: &Commit)
-    -> impl Future<Output = Result<CommitReply, Unavailable>> + Send;
+    fn commit(
+        &self,
+        id: &MatchId,
+        commit: &Commit,
+    ) -> impl Future<Output = Result<CommitReply, Unavailable>> + Send;
 
     /// Gives an ownership up: the lease expires now.
-    fn release(&self, id: &MatchId, fence: Fence) -> impl Future<Output = Result<Guarded, Unavailable>> + Send;
+    fn release(
+        &self,
+        id: &MatchId,
+        fence: Fence,
+    ) -> impl Future<Output = Result<Guarded, Unavailable>> + Send;
 
     /// Publishes a message on the diff channel if the fence is the stored one.
     fn notify(
@@ -173,7 +189,11 @@ pub trait Backplane: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<(MatchId, MatchFields)>, Unavailable>> + Send;
 
     /// Sends a message on the input channel.
-    fn send_input(&self, id: &MatchId, message: Bytes) -> impl Future<Output = Result<(), Unavailable>> + Send;
+    fn send_input(
+        &self,
+        id: &MatchId,
+        message: Bytes,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
     /// Subscribes; when this returns, every later message is delivered.
     fn subscribe(

@@ -1,0 +1,177 @@
+//! The store as a pure model: what the scripts of `redis.rs` do to a match's hash, field by field.
+//! It must never read a clock, wait, or send: `now_ms` comes in, what is to be published goes out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tickcast_protocol::{Epoch, Fence, MatchId, Nonce, Tick};
+
+use super::{Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, fields};
+
+/// Value of `~status` in a match that goes on.
+const STATUS_OPEN: &str = "open";
+
+/// A message for everybody who is subscribed at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Whose channel.
+    pub id: MatchId,
+    /// Which of its two.
+    pub channel: Channel,
+    /// What.
+    pub message: Bytes,
+}
+
+/// All matches of a store.
+#[derive(Debug, Clone, Default)]
+pub struct Store {
+    matches: BTreeMap<MatchId, MatchFields>,
+}
+
+impl Store {
+    /// Creates an unowned match; `false` if it exists already.
+    pub fn create(&mut self, id: &MatchId, given: MatchFields) -> bool {
+        if self.matches.contains_key(id) {
+            return false;
+        }
+        self.matches.insert(id.clone(), newborn(given));
+        true
+    }
+
+    /// Makes a new ownership if the lease has expired.
+    pub fn claim(&mut self, id: &MatchId, claim: &Claim, now_ms: u64) -> ClaimReply {
+        let Some((hash, fence)) = self.owned(id) else { return ClaimReply::NoMatch };
+        let lease_ms = fields::number(hash, fields::LEASE_MS).unwrap_or(0);
+        if lease_ms > now_ms {
+            return ClaimReply::Held { left: Duration::from_millis(lease_ms - now_ms) };
+        }
+        let fence = Fence { epoch: Epoch(fence.epoch.0 + 1), nonce: claim.nonce };
+        put(hash, fields::EPOCH, fence.epoch.0.to_string());
+        put(hash, fields::NONCE, fields::nonce_text(fence.nonce));
+        put(hash, fields::OWNER, claim.node.to_string());
+        put(hash, fields::LEASE_MS, lease_end_ms(now_ms, claim.lease).to_string());
+        ClaimReply::Claimed { fence, fields: hash.clone() }
+    }
+
+    /// Commits a tick; publishes exactly if it answers [`CommitReply::Ok`].
+    pub fn commit(
+        &mut self,
+        id: &MatchId,
+        commit: &Commit,
+        now_ms: u64,
+    ) -> (CommitReply, Option<Publication>) {
+        let Some((hash, fence)) = self.owned(id) else { return (CommitReply::NoMatch, None) };
+        if let Some(refusal) = refusal(hash, fence, commit) {
+            return (refusal, None);
+        }
+        for (name, value) in &commit.set {
+            hash.insert(name.clone(), value.clone());
+        }
+        hash.insert(commit.ring_field.clone(), commit.message.clone());
+        put(hash, fields::TICK, commit.tick.0.to_string());
+        put(hash, fields::LEASE_MS, lease_end_ms(now_ms, commit.lease).to_string());
+        put(hash, fields::COMMITTED_MS, now_ms.to_string());
+        for name in &commit.delete {
+            hash.remove(name);
+        }
+        (CommitReply::Ok, Some(on_diff(id, commit.message.clone())))
+    }
+
+    /// Lets the lease expire now.
+    pub fn release(&mut self, id: &MatchId, fence: Fence) -> Guarded {
+        let Some(hash) = self.guarded(id, fence) else { return Guarded::Refused };
+        put(hash, fields::LEASE_MS, "0".to_owned());
+        put(hash, fields::OWNER, String::new());
+        Guarded::Done
+    }
+
+    /// Publishes on the diff channel if the fence is the stored one.
+    pub fn notify(&mut self, id: &MatchId, fence: Fence, message: Bytes) -> (Guarded, Option<Publication>) {
+        match self.guarded(id, fence) {
+            Some(_) => (Guarded::Done, Some(on_diff(id, message))),
+            None => (Guarded::Refused, None),
+        }
+    }
+
+    /// Deletes the match and publishes on its diff channel.
+    pub fn end(&mut self, id: &MatchId, fence: Fence, message: Bytes) -> (Guarded, Option<Publication>) {
+        if self.guarded(id, fence).is_none() {
+            return (Guarded::Refused, None);
+        }
+        self.matches.remove(id);
+        (Guarded::Done, Some(on_diff(id, message)))
+    }
+
+    /// The whole hash of a match.
+    pub fn load(&self, id: &MatchId) -> Option<MatchFields> {
+        self.matches.get(id).cloned()
+    }
+
+    /// Every match with these of its fields, by ascending id.
+    pub fn list(&self, names: &[&str]) -> Vec<(MatchId, MatchFields)> {
+        self.matches.iter().map(|(id, hash)| (id.clone(), selected(hash, names))).collect()
+    }
+
+    /// A match's hash and the ownership stored in it.
+    fn owned(&mut self, id: &MatchId) -> Option<(&mut MatchFields, Fence)> {
+        let hash = self.matches.get_mut(id)?;
+        let fence = fields::fence(hash)?;
+        Some((hash, fence))
+    }
+
+    /// A match's hash, if this is the ownership stored in it.
+    fn guarded(&mut self, id: &MatchId, fence: Fence) -> Option<&mut MatchFields> {
+        self.owned(id).filter(|(_, stored)| *stored == fence).map(|(hash, _)| hash)
+    }
+}
+
+/// The hash of a match that nobody has owned yet: a creator chooses neither its ownership nor its status.
+pub fn newborn(given: MatchFields) -> MatchFields {
+    let mut hash = given;
+    put(&mut hash, fields::EPOCH, "0".to_owned());
+    put(&mut hash, fields::NONCE, fields::nonce_text(Nonce(0)));
+    put(&mut hash, fields::OWNER, String::new());
+    put(&mut hash, fields::LEASE_MS, "0".to_owned());
+    put(&mut hash, fields::STATUS, STATUS_OPEN.to_owned());
+    for name in [fields::TICK, fields::SNAPSHOT_TICK] {
+        hash.entry(name.as_bytes().to_vec()).or_insert(Bytes::from_static(b"0"));
+    }
+    hash
+}
+
+/// Why a commit may not be written, if so. The order of the checks is the order of the answers.
+fn refusal(hash: &MatchFields, stored: Fence, commit: &Commit) -> Option<CommitReply> {
+    if stored != commit.fence {
+        return Some(CommitReply::Fenced);
+    }
+    let tick = Tick(fields::number(hash, fields::TICK).unwrap_or(0));
+    if commit.tick == tick {
+        let same = hash.get(&commit.ring_field) == Some(&commit.message);
+        return Some(if same { CommitReply::DupSame } else { CommitReply::DupDiff });
+    }
+    if tick.next() < commit.tick {
+        return Some(CommitReply::Behind(tick));
+    }
+    if commit.tick < tick {
+        return Some(CommitReply::Stale(tick));
+    }
+    None
+}
+
+fn selected(hash: &MatchFields, names: &[&str]) -> MatchFields {
+    let pick = |name: &&str| hash.get_key_value(name.as_bytes());
+    names.iter().filter_map(pick).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn lease_end_ms(now_ms: u64, lease: Duration) -> u64 {
+    now_ms.saturating_add(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn put(hash: &mut MatchFields, name: &str, value: String) {
+    hash.insert(name.as_bytes().to_vec(), Bytes::from(value));
+}
+
+fn on_diff(id: &MatchId, message: Bytes) -> Publication {
+    Publication { id: id.clone(), channel: Channel::Diff, message }
+}
