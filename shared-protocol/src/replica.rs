@@ -95,6 +95,16 @@ impl Replica {
         self.broken
     }
 
+    /// The state, for a use of its own.
+    pub fn into_world(self) -> World {
+        self.world
+    }
+
+    /// Says that the state is that of another position, for example another owner's of the same tick.
+    pub fn rebase(&mut self, position: Position) {
+        self.position = position;
+    }
+
     /// Gives the state up; the next snapshot starts it anew.
     pub fn invalidate(&mut self) {
         self.broken = true;
@@ -103,8 +113,12 @@ impl Replica {
     /// Takes a state frame in.
     pub fn apply(&mut self, bytes: &[u8]) -> Progress {
         let progress = match frame::parse(bytes) {
-            Ok(StateFrame::Diff { tag, tick_low, hash, payload }) => self.apply_diff(tag, tick_low, hash, payload),
-            Ok(StateFrame::Snapshot { position, hash, payload }) => self.apply_snapshot(position, hash, payload),
+            Ok(StateFrame::Diff { tag, tick_low, hash, payload }) => {
+                self.apply_diff(tag, tick_low, hash, payload)
+            }
+            Ok(StateFrame::Snapshot { position, hash, payload }) => {
+                self.apply_snapshot(position, hash, payload)
+            }
             Ok(StateFrame::Owner { position }) => self.apply_owner(position),
             Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
         };
@@ -135,7 +149,8 @@ impl Replica {
     }
 
     fn apply_snapshot(&mut self, position: Position, hash: u32, payload: &[u8]) -> Progress {
-        let known = !self.broken && position.fence == self.position.fence && position.tick <= self.position.tick;
+        let known =
+            !self.broken && position.fence == self.position.fence && position.tick <= self.position.tick;
         if known {
             return Progress::Stale;
         }
@@ -155,7 +170,7 @@ impl Replica {
         if position.tick != self.position.tick {
             return Progress::Gap(Gap::Owner { have: self.position.tick });
         }
-        self.position = position;
+        self.rebase(position);
         Progress::Stale
     }
 

@@ -1,0 +1,162 @@
+//! The command line: `tickcast serve` (the default) and `tickcast inspect`, for any set of games.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::backplane::Backplane;
+use crate::backplane::memory::MemoryBackplane;
+use crate::backplane::redis::{RedisBackplane, Timing};
+use crate::config::{ServeArgs, Settings};
+use crate::game::Games;
+use crate::io::clock;
+use crate::io::http::{self, Port};
+use crate::io::node::Node;
+use crate::ops::inspect::{self, InspectArgs};
+use crate::ops::logging;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+/// How long a stopping node waits for its matches and connections.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Multiplayer game state synchronization server: runs matches in fixed ticks and keeps every client in step.
+#[derive(Debug, Parser)]
+#[command(name = "tickcast", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node (this is what happens without a command)
+    Serve(Box<ServeArgs>),
+    /// Show matches in Redis, decoded; works also when every node is dead
+    Inspect(InspectArgs),
+}
+
+/// Runs the command line of a server that hosts these games. A `main` needs nothing else.
+pub fn run(games: Games) -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Some(Command::Inspect(args)) => run_inspect(&args),
+        Some(Command::Serve(args)) => run_serve(*args, games),
+        None => run_serve(cli.serve, games),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { text, code }) => {
+            eprintln!("tickcast: {text}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Why the program ends without success: the text is for a person, 2 is for wrong flags and settings.
+struct Failure {
+    text: String,
+    code: u8,
+}
+
+fn failure(text: impl ToString) -> Failure {
+    Failure { text: text.to_string(), code: 1 }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Runtime::new().map_err(|error| failure(format!("the runtime does not start: {error}")))
+}
+
+fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {
+    logging::start("warn").map_err(failure)?;
+    runtime()?.block_on(async {
+        let (backplane, _) =
+            RedisBackplane::connect(&args.redis, Timing::default()).await.map_err(failure)?;
+        inspect::run(&backplane, args).await.map_err(failure)
+    })
+}
+
+fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {
+    let settings = args.settings().map_err(|error| Failure { text: error.to_string(), code: 2 })?;
+    logging::start(&settings.log).map_err(|text| Failure { text, code: 2 })?;
+    runtime()?.block_on(async {
+        match settings.redis.clone() {
+            None => serve(settings, MemoryBackplane::new(Arc::new(clock::unix_ms)), games).await,
+            Some(url) => {
+                let (backplane, warnings) =
+                    RedisBackplane::connect(&url, Timing::default()).await.map_err(failure)?;
+                for warning in &warnings {
+                    tracing::warn!("{warning}");
+                }
+                serve(settings, backplane, games).await
+            }
+        }
+    })
+}
+
+async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> Result<(), Failure> {
+    let players = listen(settings.listen, "--listen")?;
+    let operators = listen(settings.ops_listen, "--ops-listen")?;
+    announce(&settings, &players, &operators)?;
+    let node = Node::new(settings, backplane, games);
+    node.tasks.spawn(http::accept(Arc::clone(&node), players, Port::Players));
+    node.tasks.spawn(http::accept(Arc::clone(&node), operators, Port::Operators));
+    stop_asked().await?;
+    tracing::info!("stopping");
+    node.stop(STOP_PATIENCE).await;
+    node.tasks.finish(STOP_PATIENCE).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
+    let open = || -> std::io::Result<TcpListener> {
+        let socket =
+            socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    open().map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => failure(format!(
+            "{address} is taken by another program: stop it or choose another port with {flag}"
+        )),
+        _ => failure(format!("cannot listen on {address}: {error}; choose another address with {flag}")),
+    })
+}
+
+/// Tells a person, and programs that read the output, where the node is.
+fn announce(settings: &Settings, players: &TcpListener, operators: &TcpListener) -> Result<(), Failure> {
+    let players = players.local_addr().map_err(failure)?;
+    let operators = operators.local_addr().map_err(failure)?;
+    let mode = match &settings.redis {
+        None => "memory mode: matches live in this process",
+        Some(_) => "cluster mode: matches live in Redis",
+    };
+    println!("tickcast node {} is ready ({mode})", settings.node);
+    println!("  page       http://{players}/");
+    println!("  players    ws://{players}/ws");
+    println!("  API        http://{players}/v1/matches");
+    println!("  operators  http://{operators}/");
+    println!("  try        cargo run --release -p tickcast-bots -- --url ws://{players}/ws");
+    Ok(())
+}
+
+async fn stop_asked() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(failure)?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failure),
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,217 @@
+//! Every setting of a node: flag, environment variable, line of the configuration file, default. A flag beats
+//! the environment, which beats the file, which beats the default. Checked once; after that it is trusted.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+use thiserror::Error;
+use tickcast_protocol::NodeId;
+use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
+
+use crate::game::Options;
+
+/// The settings as a person writes them; everything may be left out.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSettings {
+    /// Address for players: HTTP page, WebSocket `/ws`, API `/v1` [default: 127.0.0.1:7777]
+    #[arg(long, env = "TICKCAST_LISTEN", value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+
+    /// Address for operators: metrics and health; keep it on loopback [default: 127.0.0.1:7778]
+    #[arg(long, env = "TICKCAST_OPS_LISTEN", value_name = "ADDR:PORT")]
+    ops_listen: Option<SocketAddr>,
+
+    /// Redis that makes this node part of a cluster, for example redis://127.0.0.1:6379 [default: none, everything
+    /// stays in this process]
+    #[arg(long, env = "TICKCAST_REDIS", value_name = "URL")]
+    redis: Option<String>,
+
+    /// Name of this node, shown as the owner of matches [default: a random one]
+    #[arg(long, env = "TICKCAST_NODE", value_name = "NAME")]
+    node: Option<String>,
+
+    /// Milliseconds after its last tick for which a match stays its owner's [default: 1500]
+    #[arg(long, env = "TICKCAST_LEASE_MS", value_name = "MS")]
+    lease_ms: Option<u64>,
+
+    /// Ticks between two snapshots of a match in the store [default: one second's worth]
+    #[arg(long, env = "TICKCAST_SNAPSHOT_EVERY", value_name = "TICKS")]
+    snapshot_every: Option<u64>,
+
+    /// Ticks between two state hashes in the frames to clients, 1 to 16 [default: 16]
+    #[arg(long, env = "TICKCAST_HASH_EVERY", value_name = "TICKS")]
+    hash_every: Option<u64>,
+
+    /// Seconds after which a match without players ends [default: 60]
+    #[arg(long, env = "TICKCAST_EMPTY_AFTER", value_name = "SECONDS")]
+    empty_after: Option<u64>,
+
+    /// Matches this node runs at most [default: 1000]
+    #[arg(long, env = "TICKCAST_MATCHES_MAX", value_name = "COUNT")]
+    matches_max: Option<usize>,
+
+    /// Connections this node takes at most [default: 10000]
+    #[arg(long, env = "TICKCAST_CONNECTIONS_MAX", value_name = "COUNT")]
+    connections_max: Option<usize>,
+
+    /// What to log: error, warn, info, debug, or a filter such as tickcast_server=debug [default: info]
+    #[arg(long, env = "TICKCAST_LOG", value_name = "FILTER")]
+    log: Option<String>,
+
+    /// Options of new matches by game, in the file only: `[games.arena]` and lines such as `drones = 100`
+    #[arg(skip)]
+    #[serde(default)]
+    games: BTreeMap<String, Options>,
+}
+
+/// The flags of `tickcast serve`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Configuration file (TOML): the names of the flags with `_` for `-`
+    #[arg(long, env = "TICKCAST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: RawSettings,
+}
+
+/// The settings of a node, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Address for players.
+    pub listen: SocketAddr,
+    /// Address for operators.
+    pub ops_listen: SocketAddr,
+    /// The cluster's Redis; `None` is memory mode.
+    pub redis: Option<String>,
+    /// Name of this node.
+    pub node: NodeId,
+    /// How long a match stays its owner's after a tick.
+    pub lease: Duration,
+    /// Ticks between snapshots; `None` is one second's worth.
+    pub snapshot_every: Option<u64>,
+    /// Ticks between hashes in client frames.
+    pub hash_every: u64,
+    /// When a match without players ends.
+    pub empty_after: Duration,
+    /// Matches at most.
+    pub matches_max: usize,
+    /// Connections at most.
+    pub connections_max: usize,
+    /// Log filter.
+    pub log: String,
+    /// Options of new matches, by game.
+    pub game_options: BTreeMap<String, Options>,
+}
+
+/// A setting that cannot be used. The text names it and says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct BadSetting(String);
+
+impl ServeArgs {
+    /// Reads the file, if one is named, and checks everything.
+    pub fn settings(self) -> Result<Settings, BadSetting> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => RawSettings::default(),
+        };
+        self.settings.or(file).check()
+    }
+}
+
+fn read_file(path: &Path) -> Result<RawSettings, BadSetting> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| BadSetting(format!("cannot read the configuration file {shown}: {error}")))?;
+    toml::from_str(&text).map_err(|error| BadSetting(format!("configuration file {shown}: {error}")))
+}
+
+impl RawSettings {
+    fn or(self, file: RawSettings) -> RawSettings {
+        RawSettings {
+            listen: self.listen.or(file.listen),
+            ops_listen: self.ops_listen.or(file.ops_listen),
+            redis: self.redis.or(file.redis),
+            node: self.node.or(file.node),
+            lease_ms: self.lease_ms.or(file.lease_ms),
+            snapshot_every: self.snapshot_every.or(file.snapshot_every),
+            hash_every: self.hash_every.or(file.hash_every),
+            empty_after: self.empty_after.or(file.empty_after),
+            matches_max: self.matches_max.or(file.matches_max),
+            connections_max: self.connections_max.or(file.connections_max),
+            log: self.log.or(file.log),
+            games: if self.games.is_empty() { file.games } else { self.games },
+        }
+    }
+
+    fn check(self) -> Result<Settings, BadSetting> {
+        let node = match self.node {
+            Some(name) => name.parse().map_err(|error| BadSetting(format!("--node {name}: {error}")))?,
+            None => random_node(),
+        };
+        let within = |name: &str, value: Option<u64>, default: u64, min: u64, max: u64| match value
+            .unwrap_or(default)
+        {
+            value if (min..=max).contains(&value) => Ok(value),
+            value => Err(BadSetting(format!("--{name} {value}: it is {min} to {max}"))),
+        };
+        let count = |name: &str, value: Option<usize>, default: u64| {
+            within(name, value.map(|value| value as u64), default, 1, 1_000_000).map(|value| value as usize)
+        };
+        let snapshot_every = match self.snapshot_every {
+            None => None,
+            some => Some(within("snapshot-every", some, 1, 1, 2000)?),
+        };
+        Ok(Settings {
+            listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7777))),
+            ops_listen: self.ops_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7778))),
+            redis: self.redis.filter(|url| !url.is_empty()),
+            node,
+            lease: Duration::from_millis(within("lease-ms", self.lease_ms, 1500, 200, 60_000)?),
+            snapshot_every,
+            hash_every: within("hash-every", self.hash_every, HASH_EVERY_TICKS_MAX, 1, HASH_EVERY_TICKS_MAX)?,
+            empty_after: Duration::from_secs(within("empty-after", self.empty_after, 60, 0, 86_400)?),
+            matches_max: count("matches-max", self.matches_max, 1000)?,
+            connections_max: count("connections-max", self.connections_max, 10_000)?,
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            game_options: self.games,
+        })
+    }
+}
+
+fn random_node() -> NodeId {
+    format!("node-{:08x}", rand::random::<u32>()).parse().expect("the form of an id")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(file: &str, flags: RawSettings) -> Result<Settings, BadSetting> {
+        flags.or(toml::from_str(file).map_err(|error| BadSetting(error.to_string()))?).check()
+    }
+
+    #[test]
+    fn flags_beat_the_file_and_the_file_beats_defaults() {
+        let flags = RawSettings { lease_ms: Some(700), ..RawSettings::default() };
+        let settings = check("lease_ms = 900\nempty_after = 5\n[games.arena]\ndrones = 9\n", flags).unwrap();
+        assert_eq!(settings.lease, Duration::from_millis(700));
+        assert_eq!(settings.empty_after, Duration::from_secs(5));
+        assert_eq!(settings.listen.port(), 7777);
+        assert_eq!(settings.game_options["arena"]["drones"], 9);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_can() {
+        let refused = |file: &str| check(file, RawSettings::default()).unwrap_err().0;
+        assert!(refused("hash_every = 17").contains("1 to 16"));
+        assert!(refused("node = \"a b\"").contains("--node"));
+        assert!(refused("lissten = 1").contains("unknown field"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The shells around the decisions: clock, tasks, sockets, HTTP. Everything that waits is here.
+
+pub mod clock;
+pub mod http;
+pub mod match_task;
+pub mod node;
+pub mod relay_task;
+pub mod sink;
+pub mod tasks;
+pub mod websocket;

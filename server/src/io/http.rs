@@ -1,0 +1,278 @@
+//! HTTP on both ports: the WebSocket upgrade and `/v1` for players, health and metrics for operators.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tickcast_protocol::message::SUBPROTOCOL;
+use tickcast_protocol::{CloseCode, MatchId};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+
+use crate::backplane::{Backplane, MatchFields, fields};
+use crate::game::Options;
+use crate::io::node::{NewMatch, Node, Refusal};
+use crate::io::websocket;
+use crate::logic::stored::StoredMatch;
+
+/// How long a client may take for its request's head.
+const HEADER_DEADLINE: Duration = Duration::from_secs(5);
+/// Longest body of a request.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Pause after the system refused to accept a connection (no file descriptor is free).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Which of the two ports a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// For players.
+    Players,
+    /// For operators.
+    Operators,
+}
+
+/// Accepts connections until the node stops.
+pub async fn accept<B: Backplane>(node: Arc<Node<B>>, listener: TcpListener, port: Port) {
+    let mut stopping = node.stopping();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.changed() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                let serving = Arc::clone(&node);
+                node.tasks.spawn(serve(serving, stream, peer, port));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, peer: SocketAddr, port: Port) {
+    let mut stopping = node.stopping();
+    let service = service_fn(move |request| answer(Arc::clone(&node), request, port));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_DEADLINE)
+        .max_buf_size(16 * 1024)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "HTTP connection ended");
+        },
+        _ = stopping.changed() => {}
+    }
+}
+
+type Answer = Response<Full<Bytes>>;
+
+async fn answer<B: Backplane>(
+    node: Arc<Node<B>>,
+    request: Request<Incoming>,
+    port: Port,
+) -> Result<Answer, Infallible> {
+    let path = request.uri().path().to_owned();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    Ok(match (port, request.method(), segments.as_slice()) {
+        (Port::Players, &Method::GET, [""]) => page(&node),
+        (Port::Players, &Method::GET, ["ws"]) => upgrade(node, request),
+        (Port::Players, &Method::GET, ["v1", "games"]) => list_games(&node),
+        (Port::Players, &Method::GET, ["v1", "matches"]) => list_matches(&node).await,
+        (Port::Players, &Method::POST, ["v1", "matches"]) => create_match(&node, request).await,
+        (Port::Players, &Method::GET, ["v1", "matches", id]) => show_match(&node, id).await,
+        (Port::Operators, &Method::GET, ["healthz"]) => text(StatusCode::OK, "ok\n"),
+        (Port::Operators, &Method::GET, ["metrics"]) => metrics(&node),
+        (Port::Operators, &Method::GET, [""]) => {
+            text(StatusCode::OK, "tickcast operators' port: /healthz /metrics\n")
+        }
+        (Port::Players, _, [""] | ["ws"] | ["v1", "games"] | ["v1", "matches", _]) => not_allowed("GET"),
+        (Port::Players, _, ["v1", "matches"]) => not_allowed("GET, POST"),
+        _ => error(StatusCode::NOT_FOUND, "there is nothing here; see / for what is"),
+    })
+}
+
+fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>) -> Answer {
+    if node.sessions.len() >= node.settings.connections_max {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "the node is full");
+    }
+    let mut head = Request::builder().method(request.method()).uri(request.uri()).version(request.version());
+    if let Some(headers) = head.headers_mut() {
+        headers.clone_from(request.headers());
+    }
+    let checked = head.body(()).map_err(|error| error.to_string()).and_then(|head| {
+        create_response_with_body(&head, Full::<Bytes>::default).map_err(|error| error.to_string())
+    });
+    let mut response = match checked {
+        Ok(response) => response,
+        Err(problem) => {
+            let text = format!("this is a WebSocket: connect with a WebSocket client ({problem})");
+            return error(StatusCode::UPGRADE_REQUIRED, &text);
+        }
+    };
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    if offered.map(str::trim).any(|protocol| protocol == SUBPROTOCOL) {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    let pending = hyper::upgrade::on(&mut request);
+    let serving = Arc::clone(&node);
+    node.tasks.spawn(async move {
+        let Ok(upgraded) = pending.await else { return };
+        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+        websocket::serve(serving, parts.io.into_inner(), parts.read_buf).await;
+    });
+    response
+}
+
+/// The body of `POST /v1/matches`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CreateBody {
+    game: String,
+    id: Option<MatchId>,
+    tick_rate: Option<u8>,
+    options: Options,
+}
+
+async fn create_match<B: Backplane>(node: &Arc<Node<B>>, request: Request<Incoming>) -> Answer {
+    let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
+    };
+    let body = body.to_bytes();
+    let parsed = if body.is_empty() { Ok(CreateBody::default()) } else { serde_json::from_slice(&body) };
+    let body: CreateBody = match parsed {
+        Ok(body) => body,
+        Err(problem) => return error(StatusCode::BAD_REQUEST, &format!("not a match to create: {problem}")),
+    };
+    let mut options = body.options;
+    options.extend(body.tick_rate.map(|hz| ("tick_rate".to_owned(), i64::from(hz))));
+    match node.create(NewMatch { game: body.game, id: body.id, options }).await {
+        Ok((id, stored)) => json_answer(StatusCode::CREATED, &summary(&id, &stored)),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn show_match<B: Backplane>(node: &Arc<Node<B>>, id: &str) -> Answer {
+    let Ok(id) = id.parse::<MatchId>() else { return refused(&Refusal::no_such_match()) };
+    let loaded = match node.backplane.load(&id).await {
+        Ok(Some(loaded)) => loaded,
+        Ok(None) => return refused(&Refusal::no_such_match()),
+        Err(error) => return refused(&Refusal::unavailable(error)),
+    };
+    match StoredMatch::parse(&loaded) {
+        Ok(stored) => json_answer(StatusCode::OK, &summary(&id, &stored)),
+        Err(problem) => error(StatusCode::INTERNAL_SERVER_ERROR, &problem.to_string()),
+    }
+}
+
+async fn list_matches<B: Backplane>(node: &Arc<Node<B>>) -> Answer {
+    let wanted = [
+        fields::GAME,
+        fields::PLAYERS,
+        fields::PLAYERS_MAX,
+        fields::TICK,
+        fields::TICK_RATE,
+        fields::OWNER,
+        fields::COMMITTED_MS,
+    ];
+    let row = |(id, stored): (MatchId, MatchFields)| {
+        let number = |name: &str| fields::number(&stored, name);
+        json!({
+            "id": id, "game": fields::text(&stored, fields::GAME), "players": number(fields::PLAYERS),
+            "players_max": number(fields::PLAYERS_MAX), "tick": number(fields::TICK),
+            "tick_rate": number(fields::TICK_RATE), "owner": fields::text(&stored, fields::OWNER),
+            "committed_ms": number(fields::COMMITTED_MS),
+        })
+    };
+    match node.backplane.list(&wanted).await {
+        Ok(matches) => {
+            let matches: Vec<Value> = matches.into_iter().map(row).collect();
+            json_answer(StatusCode::OK, &json!({ "matches": matches }))
+        }
+        Err(error) => refused(&Refusal::unavailable(error)),
+    }
+}
+
+fn list_games<B: Backplane>(node: &Arc<Node<B>>) -> Answer {
+    let games: Vec<&str> = node.games.names().collect();
+    json_answer(StatusCode::OK, &json!({ "games": games }))
+}
+
+fn summary(id: &MatchId, stored: &StoredMatch) -> Value {
+    json!({
+        "id": id, "game": stored.game, "players": stored.players, "players_max": stored.players_max,
+        "tick": stored.tick.0, "tick_rate": stored.tick_rate.hz(), "owner": stored.owner,
+        "epoch": stored.fence.epoch.0, "committed_ms": stored.committed_ms, "created_ms": stored.created_ms,
+        "options": stored.options,
+    })
+}
+
+fn metrics<B: Backplane>(node: &Arc<Node<B>>) -> Answer {
+    let gauges = [
+        ("connections", "Open WebSocket connections.", node.sessions.len() as u64),
+        ("matches_owned", "Matches this node runs.", node.owned.len() as u64),
+        ("matches_followed", "Matches this node relays.", node.followed.len() as u64),
+    ];
+    text(StatusCode::OK, &node.metrics.render(&gauges))
+}
+
+fn page<B: Backplane>(node: &Arc<Node<B>>) -> Answer {
+    let games: Vec<&str> = node.games.names().collect();
+    let html = include_str!("../../web/index.html")
+        .replace("{{node}}", node.settings.node.as_str())
+        .replace("{{games}}", &games.join(", "));
+    let mut response = text(StatusCode::OK, &html);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+fn refused(refusal: &Refusal) -> Answer {
+    let status = match refusal.code {
+        CloseCode::NoSuchMatch => StatusCode::NOT_FOUND,
+        CloseCode::Malformed => StatusCode::BAD_REQUEST,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    error(status, &refusal.text)
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allowed}"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn error(status: StatusCode, problem: &str) -> Answer {
+    json_answer(status, &json!({ "error": problem }))
+}
+
+fn json_answer(status: StatusCode, value: &Value) -> Answer {
+    let mut response = text(status, &format!("{value}\n"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn text(status: StatusCode, body: &str) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,294 @@
+//! A node: which matches it owns and follows, and who is connected. Hands work to its tasks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use tickcast_protocol::message::Join;
+use tickcast_protocol::{CloseCode, MatchId, Nonce, SessionId};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+use crate::backplane::{Backplane, Channel, Claim, ClaimReply, Unavailable, fields};
+use crate::config::Settings;
+use crate::game::{Games, Options};
+use crate::io::clock;
+use crate::io::match_task::Owned;
+use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, RelayCommand};
+use crate::io::sink::Sink;
+use crate::io::tasks::Tasks;
+use crate::logic::simulation::{Simulation, Writing};
+use crate::logic::stored::{self, StoredMatch};
+use crate::ops::metrics::Metrics;
+
+/// How often a join is tried again when the relay was just ending.
+const JOIN_TRIES: usize = 3;
+/// How long a quick play counts a place that it gave away and that is not yet part of the state.
+const RESERVATION: Duration = Duration::from_secs(3);
+/// A match whose last tick is older than this is not offered for quick play.
+const QUICK_STALE_MS: u64 = 3_000;
+
+/// Why a client was not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// For the client's program.
+    pub code: CloseCode,
+    /// For a person.
+    pub text: String,
+}
+
+impl Refusal {
+    /// A refusal with a text of its own.
+    pub fn new(code: CloseCode, text: &str) -> Refusal {
+        Refusal { code, text: text.to_owned() }
+    }
+
+    /// The store did not answer.
+    pub fn unavailable(error: Unavailable) -> Refusal {
+        Refusal::new(CloseCode::Internal, &error.to_string())
+    }
+
+    /// There is no such match.
+    pub fn no_such_match() -> Refusal {
+        Refusal::new(CloseCode::NoSuchMatch, "no such match")
+    }
+}
+
+/// What a new match is to be like.
+#[derive(Debug, Clone, Default)]
+pub struct NewMatch {
+    /// Name of the game; empty for the default.
+    pub game: String,
+    /// Its id; drawn at random if there is none.
+    pub id: Option<MatchId>,
+    /// The game's options.
+    pub options: Options,
+}
+
+/// One server process.
+pub struct Node<B: Backplane> {
+    /// How it is set up.
+    pub settings: Settings,
+    /// What it shares with other nodes.
+    pub backplane: B,
+    /// The games it hosts.
+    pub games: Games,
+    /// Its tasks.
+    pub tasks: Tasks,
+    /// What it counts.
+    pub metrics: Metrics,
+    /// The open connections.
+    pub sessions: DashMap<SessionId, Arc<Sink>>,
+    /// The matches it follows.
+    pub followed: DashMap<MatchId, mpsc::Sender<RelayCommand>>,
+    /// The matches it owns or is about to own.
+    pub owned: DashMap<MatchId, ()>,
+    stopping: watch::Sender<bool>,
+    sessions_made: AtomicU64,
+    /// Places given away by quick play and not yet part of a state, by match. Also makes quick plays wait
+    /// for each other, so that a crowd fills matches one after another.
+    reservations: Mutex<BTreeMap<MatchId, Vec<Instant>>>,
+}
+
+impl<B: Backplane> Node<B> {
+    /// A node without connections or matches.
+    pub fn new(settings: Settings, backplane: B, games: Games) -> Arc<Node<B>> {
+        Arc::new(Node {
+            settings,
+            backplane,
+            games,
+            tasks: Tasks::default(),
+            metrics: Metrics::default(),
+            sessions: DashMap::new(),
+            followed: DashMap::new(),
+            owned: DashMap::new(),
+            stopping: watch::Sender::new(false),
+            sessions_made: AtomicU64::new(rand::random::<u64>() << 32),
+            reservations: Mutex::default(),
+        })
+    }
+
+    /// An id for a new connection.
+    pub fn next_session(&self) -> SessionId {
+        SessionId(self.sessions_made.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Changes to true when the node stops.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// Puts a client where it wants to be.
+    pub async fn join(
+        self: &Arc<Self>,
+        session: SessionId,
+        sink: &Arc<Sink>,
+        name: String,
+        join: Join,
+    ) -> Result<Joined, Refusal> {
+        let (id, name) = match join {
+            Join::Quick { game } => (self.quick(&game).await?, Some(name)),
+            Join::Match(id) => (id, Some(name)),
+            Join::Spectate(id) => (id, None),
+        };
+        for _ in 0..JOIN_TRIES {
+            let relay = self.follow(&id);
+            let (reply, answer) = oneshot::channel();
+            let sink = Arc::clone(sink);
+            if relay.send(RelayCommand::Join { session, sink, name: name.clone(), reply }).await.is_ok()
+                && let Ok(answer) = answer.await
+            {
+                return answer;
+            }
+        }
+        Err(Refusal::new(CloseCode::Internal, "the match is starting or ending: reconnect"))
+    }
+
+    /// The relay of a match; started if there is none yet.
+    fn follow(self: &Arc<Self>, id: &MatchId) -> mpsc::Sender<RelayCommand> {
+        let entry = self.followed.entry(id.clone());
+        let relay = entry.or_insert_with(|| {
+            let (sender, commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
+            let (node, id, weak) = (Arc::clone(self), id.clone(), sender.downgrade());
+            self.tasks.spawn(async move { relay_task::run(node, id, commands, weak).await });
+            sender
+        });
+        relay.clone()
+    }
+
+    /// A match of the game with a free place: the fullest one, or a new one.
+    async fn quick(self: &Arc<Self>, game: &str) -> Result<MatchId, Refusal> {
+        let Some((game, _)) = self.games.find(game) else { return Err(self.no_such_game(game)) };
+        let game = game.to_owned();
+        let mut reservations = self.reservations.lock().await;
+        let now = clock::now();
+        for places in reservations.values_mut() {
+            places.retain(|given| *given + RESERVATION > now);
+        }
+        reservations.retain(|_, places| !places.is_empty());
+        let wanted = [fields::GAME, fields::PLAYERS, fields::PLAYERS_MAX, fields::COMMITTED_MS];
+        let matches = self.backplane.list(&wanted).await.map_err(Refusal::unavailable)?;
+        let store_ms = self.backplane.now_ms().await.map_err(Refusal::unavailable)?;
+        let open = matches.into_iter().filter_map(|(id, stored)| {
+            let number = |name: &str| fields::number(&stored, name);
+            let players = number(fields::PLAYERS)? + reservations.get(&id).map_or(0, Vec::len) as u64;
+            let fits = fields::text(&stored, fields::GAME)? == game && players < number(fields::PLAYERS_MAX)?;
+            let runs = number(fields::COMMITTED_MS)? + QUICK_STALE_MS >= store_ms;
+            (fits && runs).then_some((players, id))
+        });
+        let id = match open.max_by_key(|(players, _)| *players) {
+            Some((_, id)) => id,
+            None => self.create(NewMatch { game, ..NewMatch::default() }).await?.0,
+        };
+        reservations.entry(id.clone()).or_default().push(now);
+        Ok(id)
+    }
+
+    fn no_such_game(&self, game: &str) -> Refusal {
+        let known: Vec<&str> = self.games.names().collect();
+        let shown: String = game.chars().filter(|c| c.is_ascii_graphic()).take(32).collect();
+        Refusal::new(
+            CloseCode::NoSuchMatch,
+            &format!("no game `{shown}` here; there is: {}", known.join(", ")),
+        )
+    }
+
+    /// Creates a match and runs it on this node. Tells its id and the players it takes.
+    pub async fn create(self: &Arc<Self>, new: NewMatch) -> Result<(MatchId, StoredMatch), Refusal> {
+        let Some((name, game)) = self.games.find(&new.game) else { return Err(self.no_such_game(&new.game)) };
+        if self.owned.len() >= self.settings.matches_max {
+            let text = format!("this node runs {} matches, its limit", self.settings.matches_max);
+            return Err(Refusal::new(CloseCode::Internal, &text));
+        }
+        let mut options = self.settings.game_options.get(name).cloned().unwrap_or_default();
+        options.extend(new.options);
+        let info = game.info(&options).map_err(|bad| Refusal::new(CloseCode::Malformed, &bad.0))?;
+        let id = new.id.unwrap_or_else(random_match_id);
+        let snapshot_every = self.snapshot_every(info.tick_rate.hz());
+        let ring = (2 * snapshot_every).max(64);
+        let stored = stored::new_match(&info, &options, rand::random(), clock::unix_ms(), ring);
+        if !self.backplane.create(&id, stored).await.map_err(Refusal::unavailable)? {
+            return Err(Refusal::new(CloseCode::Malformed, &format!("a match `{id}` exists already")));
+        }
+        self.own(&id).await?;
+        let stored = self.backplane.load(&id).await.map_err(Refusal::unavailable)?;
+        let stored = stored.ok_or_else(Refusal::no_such_match)?;
+        let stored = StoredMatch::parse(&stored)
+            .map_err(|error| Refusal::new(CloseCode::Internal, &error.to_string()))?;
+        Ok((id, stored))
+    }
+
+    fn snapshot_every(&self, hz: u8) -> u64 {
+        self.settings.snapshot_every.unwrap_or(u64::from(hz))
+    }
+
+    /// Claims a match and runs it here, if its lease has expired; nothing happens when it is owned.
+    pub async fn own(self: &Arc<Self>, id: &MatchId) -> Result<(), Refusal> {
+        if *self.stopping.borrow() || self.owned.insert(id.clone(), ()).is_some() {
+            return Ok(());
+        }
+        let claimed = self.claim(id).await;
+        if !matches!(claimed, Ok(true)) {
+            self.owned.remove(id);
+        }
+        claimed.map(|_| ())
+    }
+
+    async fn claim(self: &Arc<Self>, id: &MatchId) -> Result<bool, Refusal> {
+        // Inputs sent from now on arrive, also those sent before the claim is answered.
+        let inputs = self.backplane.subscribe(id, Channel::Input).await.map_err(Refusal::unavailable)?;
+        let claim = Claim {
+            node: self.settings.node.clone(),
+            nonce: Nonce(rand::random()),
+            lease: self.settings.lease,
+        };
+        let stored = match self.backplane.claim(id, claim).await.map_err(Refusal::unavailable)? {
+            ClaimReply::Claimed { fields, .. } => fields,
+            ClaimReply::Held { .. } => return Ok(false),
+            ClaimReply::NoMatch => return Err(Refusal::no_such_match()),
+        };
+        let unusable = |text: String| {
+            tracing::error!(%id, text, "match claimed but not usable");
+            Refusal::new(CloseCode::Internal, &text)
+        };
+        let (stored, world) = stored::restore(&stored).map_err(|error| unusable(error.to_string()))?;
+        let game = self.games.find(&stored.game).ok_or_else(|| unusable("unknown game".to_owned()))?.1;
+        let info = game.info(&stored.options).map_err(|bad| unusable(bad.0))?;
+        if info.schema.hash() != stored.schema.hash() {
+            return Err(unusable("the match is of another version of its game".to_owned()));
+        }
+        let writing = Writing {
+            snapshot_every: self.snapshot_every(stored.tick_rate.hz()),
+            hash_every: self.settings.hash_every,
+            lease: self.settings.lease,
+        };
+        let simulation = Simulation::new(game.create(&stored.options), &stored, world, writing);
+        let owned = Owned::new(Arc::clone(self), id.clone(), simulation, stored.tick_rate, inputs);
+        self.tasks.spawn(owned.run());
+        Ok(true)
+    }
+
+    /// Stops: matches are ended or released, connections told, tasks finished.
+    pub async fn stop(&self, patience: Duration) {
+        self.stopping.send_replace(true);
+        let deadline = clock::now() + patience;
+        while !self.owned.is_empty() && clock::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let sinks: Vec<Arc<Sink>> = self.sessions.iter().map(|entry| Arc::clone(entry.value())).collect();
+        for sink in sinks {
+            sink.close(CloseCode::Shutdown, CloseCode::Shutdown.text());
+        }
+        while !self.sessions.is_empty() && clock::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Twelve letters and digits: readable, and nobody guesses another one.
+fn random_match_id() -> MatchId {
+    const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let text: String = (0..12).map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())])).collect();
+    text.parse().expect("the alphabet is that of ids")
+}

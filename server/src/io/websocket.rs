@@ -1,0 +1,218 @@
+//! One task per connection: reads frames into the session, drains the sink, keeps the deadlines.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tickcast_protocol::message::{Role, ServerMessage};
+use tickcast_protocol::{CloseCode, SessionId};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role as WsRole, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, error::CapacityError};
+
+use crate::backplane::Backplane;
+use crate::io::clock;
+use crate::io::node::Node;
+use crate::io::relay_task::RelayCommand;
+use crate::io::sink::{Drained, Sink};
+use crate::logic::channel::Upstream;
+use crate::logic::session::{Output, Session};
+
+/// How long a closed connection may take to say goodbye.
+const CLOSE_LINGER: Duration = Duration::from_secs(1);
+
+/// One configuration for every socket: small buffers, small messages.
+pub fn ws_config() -> WebSocketConfig {
+    let frame_max = tickcast_protocol::limits::CLIENT_FRAME_BYTES_MAX;
+    WebSocketConfig::default()
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(64 * 1024)
+        .max_message_size(Some(frame_max))
+        .max_frame_size(Some(frame_max))
+}
+
+/// The reading half as tungstenite wants it: what tungstenite itself writes (pongs, close replies) goes
+/// through the sink as whole frames, so it never lands inside another frame.
+struct ReadSide {
+    socket: OwnedReadHalf,
+    sink: Arc<Sink>,
+}
+
+impl AsyncRead for ReadSide {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ReadSide {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.sink.send_raw(Bytes::copy_from_slice(bytes)) {
+            Poll::Ready(Ok(bytes.len()))
+        } else {
+            Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What a connection is connected to once it has joined.
+struct Place {
+    relay: mpsc::Sender<RelayCommand>,
+}
+
+struct Connection<B: Backplane> {
+    node: Arc<Node<B>>,
+    id: SessionId,
+    sink: Arc<Sink>,
+    session: Session,
+    place: Option<Place>,
+}
+
+/// Serves one upgraded socket until it ends.
+pub async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, early: Bytes) {
+    let id = node.next_session();
+    let (socket, write) = stream.into_split();
+    let sink = Arc::new(Sink::new(write));
+    node.sessions.insert(id, Arc::clone(&sink));
+    let side = ReadSide { socket, sink: Arc::clone(&sink) };
+    let ws =
+        WebSocketStream::from_partially_read(side, early.to_vec(), WsRole::Server, Some(ws_config())).await;
+    let session = Session::new(clock::now());
+    let mut connection = Connection { node, id, sink, session, place: None };
+    connection.run(ws).await;
+    if let Some(place) = connection.place.take() {
+        let _ = place.relay.send(RelayCommand::Leave { session: id }).await;
+    }
+    connection.node.sessions.remove(&id);
+    if let Some(code) = connection.sink.closing() {
+        connection.node.metrics.count_close(code);
+    }
+}
+
+impl<B: Backplane> Connection<B> {
+    async fn run(&mut self, mut ws: WebSocketStream<ReadSide>) {
+        let mut deadline = pin!(tokio::time::sleep_until(self.session.timeout().into()));
+        let sink = Arc::clone(&self.sink);
+        loop {
+            tokio::select! {
+                message = ws.next() => {
+                    let Some(message) = message else { return };
+                    if !self.handle_message(message).await {
+                        return;
+                    }
+                }
+                drained = sink.drain() => match drained {
+                    Ok(Drained::Wrote) => {}
+                    Ok(Drained::Closed) => break,
+                    Err(_) => return,
+                },
+                () = &mut deadline => {
+                    let output = self.session.handle_timeout(clock::now());
+                    self.handle_output(output).await;
+                    deadline.as_mut().reset(self.session.timeout().into());
+                }
+            }
+        }
+        // The close frame is out. Read on until the client has answered, or for a moment.
+        let goodbye = async { while let Some(Ok(_)) = ws.next().await {} };
+        let _ = tokio::time::timeout(CLOSE_LINGER, goodbye).await;
+    }
+
+    /// `false` ends the connection at once.
+    async fn handle_message(&mut self, message: Result<Message, Error>) -> bool {
+        let now = clock::now();
+        let output = match message {
+            Ok(Message::Binary(frame)) => {
+                self.node.metrics.frame_received(frame.len());
+                self.session.handle_frame(now, &frame)
+            }
+            Ok(Message::Ping(_) | Message::Pong(_)) => self.session.handle_sign_of_life(now),
+            Ok(Message::Text(_)) => close(CloseCode::TextFrame),
+            Ok(Message::Close(_)) => return self.sink.closing().is_some(),
+            Ok(Message::Frame(_)) => Output::Nothing,
+            Err(error) => match code_of(&error) {
+                Some(code) => close(code),
+                None => return false,
+            },
+        };
+        self.handle_output(output).await;
+        true
+    }
+
+    async fn handle_output(&mut self, output: Output) {
+        match output {
+            Output::Nothing => {}
+            Output::Ping => self.sink.send_ping(),
+            Output::Join { name, join } => self.join(name, join).await,
+            Output::Input { player, seq, seen, values } => {
+                self.tell_relay(RelayCommand::Upstream(Upstream::Input { player, seq, seen, values }));
+            }
+            Output::Pong { nonce } => match &self.place {
+                Some(_) => self.tell_relay(RelayCommand::Ping { session: self.id, nonce }),
+                None => self
+                    .sink
+                    .send_control(&ServerMessage::Pong { nonce, tick: Default::default() }.to_frame()),
+            },
+            Output::Snapshot => self.tell_relay(RelayCommand::Snapshot { session: self.id }),
+            Output::Close(code, text) => self.sink.close(code, &text),
+        }
+    }
+
+    async fn join(&mut self, name: String, join: tickcast_protocol::message::Join) {
+        match self.node.join(self.id, &self.sink, name, join).await {
+            Ok(joined) => {
+                self.session.handle_joined(clock::now(), joined.role, joined.schema, joined.tick_rate);
+                self.place = Some(Place { relay: joined.relay });
+                if let Role::Player(player) = joined.role {
+                    tracing::debug!(session = %self.id, %player, "joined");
+                }
+            }
+            Err(refusal) => self.sink.close(refusal.code, &refusal.text),
+        }
+    }
+
+    /// The relay's queue is bounded; when it is full the match is in trouble and an input more is no help.
+    fn tell_relay(&self, command: RelayCommand) {
+        let refused = self.place.as_ref().is_some_and(|place| place.relay.try_send(command).is_err());
+        if refused {
+            self.node.metrics.commands_dropped.add(1);
+        }
+    }
+}
+
+fn close(code: CloseCode) -> Output {
+    Output::Close(code, code.text().to_owned())
+}
+
+/// The close code for what tungstenite found; it sends none by itself.
+fn code_of(error: &Error) -> Option<CloseCode> {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(CloseCode::TooBig),
+        Error::Utf8(_) => Some(CloseCode::BadUtf8),
+        Error::Protocol(
+            tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+        ) => None,
+        Error::Protocol(_) => Some(CloseCode::Protocol),
+        _ => None,
+    }
+}

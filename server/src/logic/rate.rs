@@ -1,0 +1,46 @@
+//! A token bucket: so many events per second, with a burst.
+
+use std::time::{Duration, Instant};
+
+/// Grants events at a steady rate, saving up at most `burst` of them.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    interval: Duration,
+    burst: u32,
+    /// When the bucket would be full again.
+    full_at: Instant,
+}
+
+impl Bucket {
+    /// A full bucket of `burst` events that fills at `per_second`.
+    pub fn new(now: Instant, per_second: u32, burst: u32) -> Bucket {
+        Bucket { interval: Duration::from_secs(1) / per_second.max(1), burst: burst.max(1), full_at: now }
+    }
+
+    /// Takes one event if there is one.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let full_at = self.full_at.max(now) + self.interval;
+        let granted = full_at <= now + self.interval * self.burst;
+        if granted {
+            self.full_at = full_at;
+        }
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::clock;
+
+    #[test]
+    fn a_burst_then_the_steady_rate() {
+        let now = clock::now();
+        let mut bucket = Bucket::new(now, 10, 5);
+        assert_eq!((0..20).filter(|_| bucket.take(now)).count(), 5);
+        let later = now + Duration::from_millis(300);
+        assert_eq!((0..20).filter(|_| bucket.take(later)).count(), 3);
+        let much_later = now + Duration::from_secs(60);
+        assert_eq!((0..20).filter(|_| bucket.take(much_later)).count(), 5);
+    }
+}

@@ -1,0 +1,84 @@
+//! What a relay passes on, passes over, and reloads for.
+
+use std::sync::Arc;
+
+use super::*;
+use tickcast_protocol::{Epoch, Fence, Field, Kind, Nonce, Schema};
+
+fn fence(epoch: u64) -> Fence {
+    Fence { epoch: Epoch(epoch), nonce: Nonce(epoch * 77) }
+}
+
+fn schema() -> Arc<Schema> {
+    let player = Kind::new("player", [Field::int("player", 0, i32::MAX), Field::linear("seq", 0, i32::MAX)]);
+    Schema::new("demo", "player", [player], []).unwrap()
+}
+
+/// An owner's next tick: one more entity.
+fn tick(world: &mut World, fence: Fence, tick: u64) -> Bytes {
+    world.spawn(0).unwrap();
+    let mut payload = Vec::new();
+    diff::encode(world, &mut payload);
+    world.advance();
+    let position = Position { fence, tick: Tick(tick) };
+    channel::encode_tick(position, world.hash(), 0, &frame::diff(position, None, &payload))
+}
+
+fn started() -> (World, Relay) {
+    let relay = Relay::new(World::new(schema()), Position { fence: fence(1), tick: Tick(10) });
+    (World::new(schema()), relay)
+}
+
+#[test]
+fn passes_on_the_very_bytes_once() {
+    let (mut world, mut relay) = started();
+    let message = tick(&mut world, fence(1), 11);
+    let Verdict::FanOut(frames) = relay.handle_message(&message) else { panic!("fan out") };
+    assert_eq!(frames.len(), 1);
+    assert!(message.as_ptr_range().contains(&frames[0].as_ptr()), "a slice, not a copy");
+    assert_eq!(relay.handle_message(&message), Verdict::Ignore);
+}
+
+#[test]
+fn a_hole_or_a_false_hash_is_a_reload_and_nothing_is_passed_on_until_then() {
+    let (mut world, mut relay) = started();
+    tick(&mut world, fence(1), 11);
+    let late = tick(&mut world, fence(1), 12);
+    assert!(matches!(relay.handle_message(&late), Verdict::Reload(Gap::Missing { .. })));
+    let next = tick(&mut world, fence(1), 13);
+    assert!(matches!(relay.handle_message(&next), Verdict::Reload(Gap::Waiting)));
+    let at = Position { fence: fence(1), tick: Tick(13) };
+    assert_eq!(relay.handle_load(world.clone(), at), Resync::Forward);
+    let mut lying = tick(&mut world, fence(1), 14).to_vec();
+    lying[25] ^= 1;
+    assert!(matches!(relay.handle_message(&lying.into()), Verdict::Reload(Gap::Desync { .. })));
+}
+
+#[test]
+fn a_new_owner_that_goes_on_from_our_state_is_announced() {
+    let (mut world, mut relay) = started();
+    let message = tick(&mut world, fence(2), 11);
+    let Verdict::FanOut(frames) = relay.handle_message(&message) else { panic!("fan out") };
+    assert_eq!(frames[0], frame::owner(Position { fence: fence(2), tick: Tick(10) }));
+    assert_eq!(frames.len(), 2);
+    // What the old owner says now is nobody's business.
+    let mut zombie = World::new(schema());
+    let message = tick(&mut zombie, fence(1), 11);
+    assert!(matches!(relay.handle_message(&message), Verdict::Reload(_)));
+}
+
+#[test]
+fn a_store_that_went_back_is_a_reset() {
+    let (world, mut relay) = started();
+    let back = Position { fence: fence(2), tick: Tick(4) };
+    assert_eq!(relay.handle_load(world, back), Resync::Reset { from: Tick(10), to: Tick(4) });
+}
+
+#[test]
+fn foreign_messages_are_counted_and_passed_over() {
+    let (_, mut relay) = started();
+    for bytes in [&b""[..], b"hello", b"\x81", b"\x82\xff\xff"] {
+        assert_eq!(relay.handle_message(&Bytes::copy_from_slice(bytes)), Verdict::Ignore);
+    }
+    assert_eq!(relay.foreign(), 4);
+}

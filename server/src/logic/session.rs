@@ -1,0 +1,175 @@
+//! The server's half of one connection: what a client may say when, how often, and what it means.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role};
+use tickcast_protocol::{CloseCode, InputSeq, PlayerId, Schema, Tick, TickRate};
+
+use crate::logic::rate::Bucket;
+
+/// How long a connection may take to say hello.
+pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a connection may be silent before it is pinged.
+pub const IDLE_PING: Duration = Duration::from_secs(8);
+/// How long a connection may be silent before it is closed.
+pub const IDLE_CLOSE: Duration = Duration::from_secs(20);
+/// Messages per second before the match's rate is known.
+const MESSAGES_PER_SECOND_MIN: u32 = 20;
+
+/// What the connection's shell has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Nothing.
+    Nothing,
+    /// Find the match and put the client into it.
+    Join {
+        /// The player's name.
+        name: String,
+        /// Where to.
+        join: Join,
+    },
+    /// Pass the input on.
+    Input {
+        /// Who we are.
+        player: PlayerId,
+        /// Its number.
+        seq: InputSeq,
+        /// The last tick the client had applied.
+        seen: Tick,
+        /// The values.
+        values: Vec<i32>,
+    },
+    /// Answer a ping.
+    Pong {
+        /// The ping's nonce.
+        nonce: u32,
+    },
+    /// Send a snapshot.
+    Snapshot,
+    /// Send a WebSocket ping: the client is silent.
+    Ping,
+    /// Close the connection, with this for the client to read.
+    Close(CloseCode, String),
+}
+
+#[derive(Debug)]
+enum State {
+    AwaitingHello { deadline: Instant },
+    Joining,
+    Joined { role: Role, schema: Arc<Schema> },
+    Closed,
+}
+
+/// The server's half of one connection.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    messages: Bucket,
+    heard: Instant,
+    pinged: bool,
+}
+
+impl Session {
+    /// A connection that has just been accepted.
+    pub fn new(now: Instant) -> Session {
+        Session {
+            state: State::AwaitingHello { deadline: now + HELLO_DEADLINE },
+            messages: Bucket::new(now, MESSAGES_PER_SECOND_MIN, 2 * MESSAGES_PER_SECOND_MIN),
+            heard: now,
+            pinged: false,
+        }
+    }
+
+    /// The client is in its match.
+    pub fn handle_joined(&mut self, now: Instant, role: Role, schema: Arc<Schema>, rate: TickRate) {
+        let per_second = (2 * u32::from(rate.hz())).max(MESSAGES_PER_SECOND_MIN) + 10;
+        self.messages = Bucket::new(now, per_second, per_second);
+        self.state = State::Joined { role, schema };
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called.
+    pub fn timeout(&self) -> Instant {
+        match self.state {
+            State::AwaitingHello { deadline } => deadline,
+            _ if self.pinged => self.heard + IDLE_CLOSE,
+            _ => self.heard + IDLE_PING,
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) -> Output {
+        match self.state {
+            State::Closed => Output::Nothing,
+            State::AwaitingHello { deadline } if deadline <= now => self.close(CloseCode::HelloDeadline, ""),
+            _ if self.heard + IDLE_CLOSE <= now => self.close(CloseCode::NoPong, ""),
+            _ if self.heard + IDLE_PING <= now && !self.pinged => {
+                self.pinged = true;
+                Output::Ping
+            }
+            _ => Output::Nothing,
+        }
+    }
+
+    /// A WebSocket ping or pong arrived.
+    pub fn handle_sign_of_life(&mut self, now: Instant) -> Output {
+        if !self.messages.take(now) {
+            return self.close(CloseCode::RateLimited, "");
+        }
+        self.heard = now;
+        self.pinged = false;
+        Output::Nothing
+    }
+
+    /// A binary frame arrived.
+    pub fn handle_frame(&mut self, now: Instant, frame: &[u8]) -> Output {
+        if let Output::Close(code, text) = self.handle_sign_of_life(now) {
+            return Output::Close(code, text);
+        }
+        let message = match ClientMessage::from_frame(frame) {
+            Ok(message) => message,
+            Err(error) => return self.close(CloseCode::Malformed, &error.to_string()),
+        };
+        match (&self.state, message) {
+            (State::Closed, _) => Output::Nothing,
+            (State::AwaitingHello { .. }, ClientMessage::Hello { protocol, name, join }) => {
+                self.handle_hello(protocol, name, join)
+            }
+            (State::AwaitingHello { .. }, _) => {
+                self.close(CloseCode::Malformed, "the first message is a hello")
+            }
+            (_, ClientMessage::Hello { .. }) => self.close(CloseCode::Malformed, "a second hello"),
+            (_, ClientMessage::Ping { nonce }) => Output::Pong { nonce },
+            (_, ClientMessage::Leave) => self.close(CloseCode::Normal, ""),
+            (State::Joining, _) => self.close(CloseCode::Malformed, "only pings before the welcome"),
+            (State::Joined { .. }, ClientMessage::NeedSnapshot) => Output::Snapshot,
+            (State::Joined { role, schema }, ClientMessage::Input { seq, seen, values }) => match role {
+                Role::Spectator => self.close(CloseCode::Malformed, "spectators send no input"),
+                Role::Player(_) if !schema.admits_input(&values) => {
+                    self.close(CloseCode::Malformed, "input values do not fit the schema")
+                }
+                Role::Player(player) => Output::Input { player: *player, seq, seen, values },
+            },
+        }
+    }
+
+    fn handle_hello(&mut self, protocol: u16, name: String, join: Join) -> Output {
+        if protocol != PROTOCOL_VERSION {
+            let text = format!("this server speaks protocol {PROTOCOL_VERSION}, the client {protocol}");
+            return self.close(CloseCode::ProtocolVersion, &text);
+        }
+        self.state = State::Joining;
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        let name = if name.trim().is_empty() { "player".to_owned() } else { name.trim().to_owned() };
+        Output::Join { name, join }
+    }
+
+    fn close(&mut self, code: CloseCode, text: &str) -> Output {
+        self.state = State::Closed;
+        let text = if text.is_empty() { code.text() } else { text };
+        Output::Close(code, text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! The authoritative loop of one match, without a clock: what relays say in, exactly one commit per tick out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::SeedableRng;
+use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
+use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick, World, diff, frame};
+
+use crate::backplane::{Commit, fields};
+use crate::game::{Game, PlayerInput, Step, TickRng};
+use crate::logic::channel::{self, Note, Upstream};
+use crate::logic::seats::{Admission, Seats, Waiting};
+use crate::logic::stored::{StoredMatch, entity_name};
+
+/// Joins that wait for a tick; more are passed over and come again.
+const JOINS_QUEUED_MAX: usize = 256;
+
+/// What a simulation counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Inputs that were applied.
+    pub inputs_applied: u64,
+    /// Inputs that were not: repeated, too far ahead, displaced, of nobody, or against the schema.
+    pub inputs_dropped: u64,
+}
+
+/// One tick's result.
+#[derive(Debug)]
+pub struct Produced {
+    /// To be committed as it is; a repetition uses the same value.
+    pub commit: Commit,
+    /// To be told to relays once the tick is committed.
+    pub notes: Vec<Note>,
+}
+
+/// How a simulation writes to the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Writing {
+    /// Ticks from one snapshot of the entity fields to the next.
+    pub snapshot_every: u64,
+    /// Ticks from one hash in a client frame to the next.
+    pub hash_every: u64,
+    /// How long a commit extends the lease.
+    pub lease: Duration,
+}
+
+/// A match that this node owns.
+pub struct Simulation {
+    game: Box<dyn Game>,
+    world: World,
+    seats: Seats,
+    joins: Vec<(PlayerId, String)>,
+    leaves: Vec<PlayerId>,
+    position: Position,
+    seed: u64,
+    ring: u64,
+    hz: u8,
+    snapshot_tick: Tick,
+    players_written: Option<usize>,
+    writing: Writing,
+    counts: Counts,
+    payload: Vec<u8>,
+}
+
+impl Simulation {
+    /// Goes on from a restored match, whose fence is the claim's.
+    pub fn new(
+        mut game: Box<dyn Game>,
+        stored: &StoredMatch,
+        mut world: World,
+        writing: Writing,
+    ) -> Simulation {
+        if stored.tick > Tick(0) {
+            game.restore(&world);
+        }
+        let snapshot_every = writing.snapshot_every.clamp(1, stored.ring);
+        let hash_every = writing.hash_every.clamp(1, HASH_EVERY_TICKS_MAX);
+        Simulation {
+            seats: Seats::of(&world, stored.tick),
+            game,
+            world,
+            joins: Vec::new(),
+            leaves: Vec::new(),
+            position: stored.position(),
+            seed: stored.seed,
+            ring: stored.ring,
+            hz: stored.tick_rate.hz(),
+            snapshot_tick: stored.snapshot_tick,
+            players_written: None,
+            writing: Writing { snapshot_every, hash_every, ..writing },
+            counts: Counts::default(),
+            payload: Vec::new(),
+        }
+    }
+
+    /// The last tick made.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The state after it.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Players in the match.
+    pub fn players(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// What has been counted so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Takes in what a relay said.
+    pub fn handle_upstream(&mut self, upstream: Upstream) {
+        let tick = self.position.tick;
+        match upstream {
+            Upstream::Join { player, name } => {
+                let waits = self.joins.iter().any(|(joining, _)| *joining == player);
+                if !waits && !self.seats.contains(player) && self.joins.len() < JOINS_QUEUED_MAX {
+                    self.joins.push((player, name));
+                }
+            }
+            Upstream::Leave { player } => {
+                self.joins.retain(|(joining, _)| *joining != player);
+                if self.seats.contains(player) {
+                    self.leaves.push(player);
+                }
+            }
+            Upstream::Present { players } => {
+                for player in players {
+                    self.seats.handle_presence(player, tick);
+                }
+            }
+            Upstream::Input { player, seq, seen, values } => {
+                self.handle_input(player, Waiting { seq, seen, values })
+            }
+        }
+    }
+
+    fn handle_input(&mut self, player: PlayerId, input: Waiting) {
+        // The relay has checked the values; a relay may be of another version or somebody else's.
+        let admitted = self.world.schema().admits_input(&input.values)
+            && self.seats.handle_input(player, input, self.position.tick) == Admission::Queued;
+        if !admitted {
+            self.counts.inputs_dropped += 1;
+        }
+    }
+
+    /// Makes one tick. `sent_ms` goes into the message for relays to measure by.
+    pub fn handle_tick(&mut self, sent_ms: u64) -> Produced {
+        let tick = self.position.tick.next();
+        let mut rng =
+            TickRng::seed_from_u64(self.seed.wrapping_add(tick.0.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        if tick == Tick(1) {
+            self.game.start(&mut rng, &mut self.world);
+        }
+        self.remove_players(tick);
+        let notes = self.admit_players(tick, &mut rng);
+        self.step(tick, &mut rng);
+
+        self.payload.clear();
+        diff::encode(&self.world, &mut self.payload);
+        self.world.advance();
+        self.position.tick = tick;
+        Produced { commit: self.commit(sent_ms), notes }
+    }
+
+    fn remove_players(&mut self, tick: Tick) {
+        self.leaves.extend(self.seats.absent(tick, self.hz));
+        for player in std::mem::take(&mut self.leaves) {
+            if let Some(entity) = self.seats.leave(player) {
+                self.game.leave(player, &mut self.world);
+                self.world.despawn(entity);
+            }
+        }
+    }
+
+    fn admit_players(&mut self, tick: Tick, rng: &mut TickRng) -> Vec<Note> {
+        let player_kind = self.world.schema().player_kind();
+        let player_field = self.world.schema().player_field();
+        let mut notes = Vec::new();
+        for (player, name) in std::mem::take(&mut self.joins) {
+            let entity = self.game.join(player, &name, rng, &mut self.world);
+            match entity.filter(|entity| entity.kind == player_kind && self.world.contains(*entity)) {
+                Some(entity) => {
+                    self.world.set(entity, player_field, player.0 as i32);
+                    self.seats.seat(player, entity, InputSeq(0), tick);
+                }
+                None => notes.push(Note::Refused { player, code: CloseCode::MatchFull.number() }),
+            }
+        }
+        notes
+    }
+
+    fn step(&mut self, tick: Tick, rng: &mut TickRng) {
+        let seq_field = self.world.schema().seq_field();
+        let taken: Vec<(PlayerId, EntityId, Waiting)> = self.seats.take_inputs();
+        self.counts.inputs_applied += taken.len() as u64;
+        for (_, entity, input) in &taken {
+            self.world.set(*entity, seq_field, input.seq.0 as i32);
+        }
+        let inputs: Vec<PlayerInput<'_>> = taken
+            .iter()
+            .map(|(player, _, input)| PlayerInput {
+                player: *player,
+                seen: input.seen,
+                values: &input.values,
+            })
+            .collect();
+        self.game.step(Step { tick, inputs: &inputs, rng, world: &mut self.world });
+    }
+
+    fn commit(&mut self, sent_ms: u64) -> Commit {
+        let tick = self.position.tick;
+        let hash = self.world.hash();
+        let carried = tick.0.is_multiple_of(self.writing.hash_every).then_some(hash);
+        let client_frame = frame::diff(self.position, carried, &self.payload);
+        let mut set = vec![(fields::HASH.into(), Bytes::from(format!("{hash:08x}")))];
+        if self.players_written != Some(self.seats.len()) {
+            self.players_written = Some(self.seats.len());
+            set.push((fields::PLAYERS.into(), Bytes::from(self.seats.len().to_string())));
+        }
+        let mut delete = Vec::new();
+        if tick.0 - self.snapshot_tick.0 >= self.writing.snapshot_every {
+            self.snapshot_tick = tick;
+            set.push((fields::SNAPSHOT_TICK.into(), Bytes::from(tick.0.to_string())));
+            self.write_entities(&mut set, &mut delete);
+        }
+        Commit {
+            fence: self.position.fence,
+            tick,
+            lease: self.writing.lease,
+            ring_field: fields::ring(tick.0, self.ring),
+            message: channel::encode_tick(self.position, hash, sent_ms, &client_frame),
+            set,
+            delete,
+        }
+    }
+
+    fn write_entities(&mut self, set: &mut Vec<(Vec<u8>, Bytes)>, delete: &mut Vec<Vec<u8>>) {
+        for id in self.world.take_touched() {
+            let name = entity_name(self.world.schema(), id).into_bytes();
+            match diff::encode_entity(&self.world, id) {
+                Some(bytes) => set.push((name, bytes.into())),
+                None => delete.push(name),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

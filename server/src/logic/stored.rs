@@ -1,0 +1,191 @@
+//! A match as its hash tells it: parsed, checked, and restored exactly as of its last tick. The fields come
+//! from outside: whatever they hold, the answer is a match or an error that names the field.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thiserror::Error;
+use tickcast_protocol::diff;
+use tickcast_protocol::replica::{Progress, Replica};
+use tickcast_protocol::schema::SchemaError;
+use tickcast_protocol::{EntityId, Fence, Position, Schema, Tick, TickRate, World};
+
+use crate::backplane::MatchFields;
+use crate::backplane::fields;
+use crate::game::{GameInfo, Options};
+use crate::logic::channel::{self, FromOwner};
+
+/// Ring fields a match may have.
+const RING_MAX: u64 = 4096;
+
+/// What a match's `~` fields say.
+#[derive(Debug, Clone)]
+pub struct StoredMatch {
+    /// Name of the game.
+    pub game: String,
+    /// The last ownership.
+    pub fence: Fence,
+    /// The last owner's node; empty after a release.
+    pub owner: String,
+    /// When the lease expires, milliseconds by the store's clock.
+    pub lease_ms: u64,
+    /// Last committed tick.
+    pub tick: Tick,
+    /// When it was committed, milliseconds by the store's clock; 0 before the first.
+    pub committed_ms: u64,
+    /// Tick as of which the entity fields stand.
+    pub snapshot_tick: Tick,
+    /// Hash of the state.
+    pub hash: u32,
+    /// Players in the match.
+    pub players: u64,
+    /// Players it takes.
+    pub players_max: u64,
+    /// Ticks per second.
+    pub tick_rate: TickRate,
+    /// Number of ring fields.
+    pub ring: u64,
+    /// Seed of the per-tick generators.
+    pub seed: u64,
+    /// The game's options.
+    pub options: Options,
+    /// When it was created, milliseconds.
+    pub created_ms: u64,
+    /// The schema.
+    pub schema: Arc<Schema>,
+}
+
+/// Why a match could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoredError {
+    /// A field is missing or makes no sense.
+    #[error("field `{0}` is missing or makes no sense")]
+    Field(String),
+    /// The schema is unusable.
+    #[error("field `~schema`: {0}")]
+    Schema(#[from] SchemaError),
+    /// The state does not have the stored hash.
+    #[error("the state's hash is {actual:08x}, `~hash` says {expected:08x}")]
+    Hash {
+        /// What `~hash` says.
+        expected: u32,
+        /// What the restored state has.
+        actual: u32,
+    },
+}
+
+/// The fields of a match that is about to be created.
+pub fn new_match(info: &GameInfo, options: &Options, seed: u64, created_ms: u64, ring: u64) -> MatchFields {
+    let options = serde_json::to_string(options).expect("numbers by name are JSON");
+    let entries = [
+        (fields::GAME, info.schema.game().to_owned()),
+        (fields::SCHEMA, info.schema.to_json()),
+        (fields::OPTIONS, options),
+        (fields::SEED, seed.to_string()),
+        (fields::RING, ring.to_string()),
+        (fields::TICK_RATE, info.tick_rate.hz().to_string()),
+        (fields::PLAYERS, "0".to_owned()),
+        (fields::PLAYERS_MAX, info.players_max.to_string()),
+        (fields::HASH, "00000000".to_owned()),
+        (fields::CREATED_MS, created_ms.to_string()),
+    ];
+    entries.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), Bytes::from(value))).collect()
+}
+
+impl StoredMatch {
+    /// Reads the `~` fields.
+    pub fn parse(stored: &MatchFields) -> Result<StoredMatch, StoredError> {
+        let bad = |name: &str| StoredError::Field(name.to_owned());
+        let number = |name: &str| fields::number(stored, name).ok_or_else(|| bad(name));
+        let text = |name: &str| fields::text(stored, name).ok_or_else(|| bad(name));
+        let hash = u32::from_str_radix(text(fields::HASH)?, 16).map_err(|_| bad(fields::HASH))?;
+        let options = serde_json::from_str(text(fields::OPTIONS)?).map_err(|_| bad(fields::OPTIONS))?;
+        let tick_rate = TickRate::try_from(number(fields::TICK_RATE)?).map_err(|_| bad(fields::TICK_RATE))?;
+        let ring = number(fields::RING)?;
+        if !(1..=RING_MAX).contains(&ring) {
+            return Err(bad(fields::RING));
+        }
+        Ok(StoredMatch {
+            game: text(fields::GAME)?.to_owned(),
+            fence: fields::fence(stored).ok_or_else(|| bad(fields::EPOCH))?,
+            owner: text(fields::OWNER)?.to_owned(),
+            lease_ms: number(fields::LEASE_MS)?,
+            tick: Tick(number(fields::TICK)?),
+            committed_ms: fields::number(stored, fields::COMMITTED_MS).unwrap_or(0),
+            snapshot_tick: Tick(number(fields::SNAPSHOT_TICK)?),
+            hash,
+            players: number(fields::PLAYERS)?,
+            players_max: number(fields::PLAYERS_MAX)?,
+            tick_rate,
+            ring,
+            seed: number(fields::SEED)?,
+            options,
+            created_ms: number(fields::CREATED_MS)?,
+            schema: Schema::from_json(text(fields::SCHEMA)?)?,
+        })
+    }
+
+    /// Where the match stands.
+    pub fn position(&self) -> Position {
+        Position { fence: self.fence, tick: self.tick }
+    }
+}
+
+/// A whole match: what its fields say, and its state as of `~tick`.
+pub fn restore(stored: &MatchFields) -> Result<(StoredMatch, World), StoredError> {
+    let meta = StoredMatch::parse(stored)?;
+    let entities = stored.iter().filter(|(name, _)| !name.starts_with(b"~"));
+    let entities = entities
+        .map(|(name, value)| Ok((entity_of(&meta.schema, name).ok_or_else(|| bad_field(name))?, &value[..])))
+        .collect::<Result<Vec<(EntityId, &[u8])>, StoredError>>()?;
+    let mut world = diff::decode_entities(Arc::clone(&meta.schema), entities)
+        .map_err(|(id, error)| StoredError::Field(format!("{}: {error}", entity_name(&meta.schema, id))))?;
+    // What the ring changes is not in the entity fields yet: it stays touched for the next snapshot.
+    world.take_touched();
+    let world = replay_ring(stored, &meta, world)?;
+    if world.hash() != meta.hash {
+        return Err(StoredError::Hash { expected: meta.hash, actual: world.hash() });
+    }
+    Ok((meta, world))
+}
+
+fn replay_ring(stored: &MatchFields, meta: &StoredMatch, world: World) -> Result<World, StoredError> {
+    let from = meta.snapshot_tick;
+    if from > meta.tick || meta.tick.0 - from.0 > meta.ring {
+        return Err(StoredError::Field(fields::SNAPSHOT_TICK.to_owned()));
+    }
+    let mut replica = Replica::loaded(world, Position { fence: meta.fence, tick: from });
+    for tick in from.0 + 1..=meta.tick.0 {
+        let name = fields::ring(tick, meta.ring);
+        let message = stored.get(&name).ok_or_else(|| bad_field(&name))?;
+        let Ok(FromOwner::Tick(message)) = channel::parse_from_owner(message) else {
+            return Err(bad_field(&name));
+        };
+        if message.position.tick != Tick(tick) {
+            return Err(bad_field(&name));
+        }
+        // An earlier owner's ticks are part of the same history.
+        replica.rebase(Position { fence: message.position.fence, tick: Tick(tick - 1) });
+        if replica.apply(&message.frame) != Progress::Advanced {
+            return Err(bad_field(&name));
+        }
+    }
+    Ok(replica.into_world())
+}
+
+fn bad_field(name: &[u8]) -> StoredError {
+    StoredError::Field(String::from_utf8_lossy(name).into_owned())
+}
+
+/// Name of an entity's field: `<kind>:<index>`.
+pub fn entity_name(schema: &Schema, id: EntityId) -> String {
+    let kind = schema.kinds().get(usize::from(id.kind)).map_or("?", |kind| kind.name.as_str());
+    format!("{kind}:{}", id.index)
+}
+
+/// The entity that a field's name means.
+fn entity_of(schema: &Schema, name: &[u8]) -> Option<EntityId> {
+    let (kind, index) = std::str::from_utf8(name).ok()?.split_once(':')?;
+    let id = EntityId { kind: schema.kind_index(kind)?, index: index.parse().ok()? };
+    (entity_name(schema, id).as_bytes() == name).then_some(id)
+}

@@ -1,0 +1,5 @@
+//! What operators see: metrics, logs, and any match in the store.
+
+pub mod inspect;
+pub mod logging;
+pub mod metrics;

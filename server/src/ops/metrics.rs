@@ -1,0 +1,103 @@
+//! Every counter of a node, and their text for Prometheus. The unit is last in the name; no match ids.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tickcast_protocol::CloseCode;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts.
+    pub fn add(&self, amount: u64) {
+        if amount > 0 {
+            self.0.fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
+    /// The sum so far.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($name:ident: $help:literal,)*) => {
+        /// The counters of a node.
+        #[derive(Debug, Default)]
+        pub struct Metrics {
+            $(#[doc = $help] pub $name: Counter,)*
+            closes: [Counter; CloseCode::ALL.len()],
+        }
+
+        impl Metrics {
+            fn rows(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), $help, self.$name.value()),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    ticks: "Ticks of owned matches that were committed.",
+    ticks_skipped: "Ticks left out because the node was late for them.",
+    step_us: "Time spent in steps and diffs, microseconds.",
+    commit_us: "Time spent waiting for commits, microseconds.",
+    commits_unknown: "Commits that were not answered and repeated.",
+    fenced: "Matches lost to another owner.",
+    inputs_applied: "Inputs that a tick applied.",
+    inputs_dropped: "Inputs that were repeated, too far ahead, displaced or of nobody.",
+    inputs_lost: "Upstream messages that a full queue or an unreachable store swallowed.",
+    commands_dropped: "Client messages that a full relay refused.",
+    foreign_messages: "Messages on an input channel that nobody of ours could have sent.",
+    frames_in: "Client frames received.",
+    bytes_in: "Bytes of client frames received.",
+    frames_out: "State frames sent to clients.",
+    bytes_out: "Bytes of state frames sent to clients.",
+    reloads: "Times a relay lost its place and loaded the match anew.",
+    snapshots_for_slow: "Snapshots that brought a slow client up again.",
+}
+
+impl Metrics {
+    /// A client's frame arrived.
+    pub fn frame_received(&self, bytes: usize) {
+        self.frames_in.add(1);
+        self.bytes_in.add(bytes as u64);
+    }
+
+    /// A state frame went to so many clients.
+    pub fn frames_sent(&self, clients: usize, bytes: usize) {
+        self.frames_out.add(clients as u64);
+        self.bytes_out.add((clients * bytes) as u64);
+    }
+
+    /// A connection was closed by this side.
+    pub fn count_close(&self, code: CloseCode) {
+        if let Some(index) = CloseCode::ALL.iter().position(|known| *known == code) {
+            self.closes[index].add(1);
+        }
+    }
+
+    /// The text for Prometheus, with these gauges besides.
+    pub fn render(&self, gauges: &[(&str, &str, u64)]) -> String {
+        let mut out = String::new();
+        for (name, help, value) in self.rows() {
+            let _ =
+                writeln!(out, "# HELP tickcast_{name}_total {help}\n# TYPE tickcast_{name}_total counter");
+            let _ = writeln!(out, "tickcast_{name}_total {value}");
+        }
+        for (name, help, value) in gauges {
+            let _ = writeln!(out, "# HELP tickcast_{name} {help}\n# TYPE tickcast_{name} gauge");
+            let _ = writeln!(out, "tickcast_{name} {value}");
+        }
+        let _ = writeln!(out, "# HELP tickcast_closes_total Connections closed by this node, by close code.");
+        let _ = writeln!(out, "# TYPE tickcast_closes_total counter");
+        for (code, counter) in CloseCode::ALL.iter().zip(&self.closes) {
+            let (number, value) = (code.number(), counter.value());
+            let _ = writeln!(out, "tickcast_closes_total{{code=\"{number}\",name=\"{code:?}\"}} {value}");
+        }
+        out
+    }
+}
