@@ -1,0 +1,476 @@
+//! The demo game: a top-down shooter with walls, bullets, pickups and rounds. The example to copy: this file
+//! holds all of its rules; beside it are `schema.rs`, what clients see, and `geometry.rs`, the arithmetic.
+//!
+//! How it is made, and what a game of your own can take from it:
+//! - Everything that must survive a node is a field of an entity. The match itself holds nothing but its
+//!   options, so [`Game::restore`] has nothing to do.
+//! - What a player wants stands until its next input: a tick without an input is not a tick without a wish.
+//! - All numbers are whole: positions count steps of 1/16 unit, timers count ticks. Speeds are per second and
+//!   are divided by the tick rate, so the game feels the same at 10 Hz and at 128 Hz.
+//! - A body in steady motion moves by the same whole steps in every tick. Positions are *linear* fields, so
+//!   such a body costs no byte on the wire until it turns.
+
+mod geometry;
+mod schema;
+
+use rand::RngExt;
+use tickcast_protocol::{EntityId, PlayerId, TickRate, World};
+
+use crate::game::{BadOptions, Game, GameInfo, GameType, Options, PlayerInput, Step, TickRng};
+use geometry::{DIRECTION_LENGTH, Spot, TURN, Wall, direction, divide_round, slide};
+use schema::{bullet, drone, pickup, player, round, schema, wall};
+
+/// Steps per unit: positions are stored in sixteenths of a unit.
+const SCALE: i32 = 16;
+/// The map's lower right corner; the upper left one is (0, 0).
+const MAP: Spot = Spot { x: 1600 * SCALE, y: 960 * SCALE };
+/// The walls of the map: left edge, upper edge, width, height; in units. Thick enough that nobody jumps over
+/// one in a single tick, and so far apart that a player fits between any two.
+const WALLS: [[i32; 4]; 15] = [
+    [740, 420, 120, 120],
+    [300, 160, 240, 40],
+    [300, 200, 40, 120],
+    [1060, 160, 240, 40],
+    [1260, 200, 40, 120],
+    [300, 760, 240, 40],
+    [300, 640, 40, 120],
+    [1060, 760, 240, 40],
+    [1260, 640, 40, 120],
+    [560, 380, 40, 200],
+    [1000, 380, 40, 200],
+    [780, 100, 40, 160],
+    [780, 700, 40, 160],
+    [100, 440, 120, 80],
+    [1380, 440, 120, 80],
+];
+/// A spot without a wall, for the rare case that none is found by chance.
+const OPEN_SPOT: Spot = Spot { x: 800 * SCALE, y: 340 * SCALE };
+/// How often a spot without a wall is looked for by chance.
+const SPOT_TRIES_MAX: u32 = 16;
+
+/// Half the width of a player or drone, in steps.
+const BODY_RADIUS: i32 = 14 * SCALE;
+/// A bullet hits what is at most this far from its way, in steps.
+const HIT_REACH: i32 = 16 * SCALE;
+/// A player picks up what is at most this far away, in steps.
+const PICKUP_REACH: i32 = 24 * SCALE;
+
+/// Speeds, in steps per second. Along an axis they are whole steps per tick at all the usual tick rates.
+const PLAYER_SPEED: i32 = 240 * SCALE;
+const BULLET_SPEED: i32 = 600 * SCALE;
+const DRONE_SPEED: i32 = 120 * SCALE;
+
+/// Times, in milliseconds.
+const COOLDOWN_MS: i32 = 250;
+const RESPAWN_MS: i32 = 3_000;
+const PICKUP_MS: i32 = 10_000;
+const BREAK_MS: i32 = 6_000;
+/// A drone flies straight for this long on average, in seconds.
+const DRONE_TURN_SECONDS: u32 = 3;
+
+const HP_MAX: i32 = 100;
+const BULLET_DAMAGE: i32 = 25;
+const PICKUP_HEALS: i32 = 40;
+const KILL_POINTS: i32 = 10;
+const DRONE_POINTS: i32 = 1;
+
+/// Length of the move vector at full speed: `move_x` and `move_y` of the input are within it.
+const MOVE_MAX: i32 = 127;
+
+/// One number that a person may set per match.
+struct Choice {
+    name: &'static str,
+    default: i32,
+    min: i32,
+    max: i32,
+}
+
+const PLAYERS_MAX: Choice = Choice { name: "players_max", default: 16, min: 2, max: 64 };
+const DRONES: Choice = Choice { name: "drones", default: 0, min: 0, max: 900 };
+const PICKUPS: Choice = Choice { name: "pickups", default: 12, min: 0, max: 64 };
+const ROUND_SECONDS: Choice = Choice { name: "round_seconds", default: 120, min: 5, max: 3_600 };
+const SCORE_LIMIT: Choice = Choice { name: "score_limit", default: 100, min: 1, max: 10_000 };
+const TICK_RATE: Choice = Choice { name: "tick_rate", default: 30, min: 10, max: 128 };
+const CHOICES: [Choice; 6] = [PLAYERS_MAX, DRONES, PICKUPS, ROUND_SECONDS, SCORE_LIMIT, TICK_RATE];
+
+/// The longest timer there can be: the longest round at the highest tick rate.
+const TIMER_TICKS_MAX: i32 = ROUND_SECONDS.max * TICK_RATE.max;
+
+/// The game `arena`. Its options are numbers by name: `players_max`, `drones`, `pickups`, `round_seconds`,
+/// `score_limit` and `tick_rate`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Arena;
+
+impl GameType for Arena {
+    fn info(&self, options: &Options) -> Result<GameInfo, BadOptions> {
+        for (name, value) in options {
+            let choice = CHOICES.iter().find(|choice| choice.name == name);
+            if !choice.is_some_and(|choice| (choice.min.into()..=choice.max.into()).contains(value)) {
+                let allowed =
+                    CHOICES.map(|c| format!("{} {} to {} (default {})", c.name, c.min, c.max, c.default));
+                let allowed = allowed.join(", ");
+                return Err(BadOptions(format!("arena takes no {name} = {value}, but {allowed}")));
+            }
+        }
+        let bad = |error: &dyn std::error::Error| BadOptions(error.to_string());
+        Ok(GameInfo {
+            schema: schema().map_err(|error| bad(&error))?,
+            tick_rate: TickRate::try_from(TICK_RATE.of(options) as u64).map_err(|error| bad(&error))?,
+            players_max: PLAYERS_MAX.of(options) as u32,
+        })
+    }
+
+    fn create(&self, options: &Options) -> Box<dyn Game> {
+        Box::new(ArenaMatch {
+            players_max: PLAYERS_MAX.of(options) as usize,
+            drones: DRONES.of(options),
+            pickups: PICKUPS.of(options),
+            round_ms: ROUND_SECONDS.of(options) * 1_000,
+            score_limit: SCORE_LIMIT.of(options),
+            hz: TICK_RATE.of(options),
+        })
+    }
+}
+
+impl Choice {
+    /// The chosen number, or the default.
+    fn of(&self, options: &Options) -> i32 {
+        let chosen = options.get(self.name).copied().unwrap_or(self.default.into());
+        chosen.clamp(self.min.into(), self.max.into()) as i32
+    }
+}
+
+/// The rules of one match: its options and nothing else, for all state is in the world.
+struct ArenaMatch {
+    players_max: usize,
+    drones: i32,
+    pickups: i32,
+    round_ms: i32,
+    score_limit: i32,
+    /// Ticks per second.
+    hz: i32,
+}
+
+impl Game for ArenaMatch {
+    fn start(&mut self, rng: &mut TickRng, world: &mut World) {
+        for [left, top, width, height] in WALLS.map(|wall| wall.map(|units| units * SCALE)) {
+            let Ok(wall) = world.spawn(wall::KIND) else { return };
+            put(world, wall, wall::X, Spot { x: left, y: top });
+            world.set(wall, wall::WIDTH, width);
+            world.set(wall, wall::HEIGHT, height);
+        }
+        let walls = walls(world);
+        for _ in 0..self.pickups {
+            let Ok(pickup) = world.spawn(pickup::KIND) else { return };
+            put(world, pickup, pickup::X, open_spot(rng, &walls));
+        }
+        for _ in 0..self.drones {
+            let Ok(drone) = world.spawn(drone::KIND) else { return };
+            place_drone(world, drone, rng, &walls);
+        }
+        if let Ok(round) = world.spawn(round::KIND) {
+            self.begin_round(world, round, rng, &walls);
+        }
+    }
+
+    fn join(&mut self, _: PlayerId, name: &str, rng: &mut TickRng, world: &mut World) -> Option<EntityId> {
+        if world.count(player::KIND) >= self.players_max {
+            return None;
+        }
+        let player = world.spawn(player::KIND).ok()?;
+        world.set_text(player, player::NAME, name);
+        place_player(world, player, rng, &walls(world));
+        Some(player)
+    }
+
+    fn step(&mut self, step: Step<'_>) {
+        let Step { inputs, rng, world, .. } = step;
+        let Some(round) = world.ids(round::KIND).next() else { return };
+        let playing = world.get(round, round::PHASE) == round::PLAYING;
+        let walls = walls(world);
+        self.fly_bullets(world, rng, &walls);
+        for player in all(world, player::KIND) {
+            self.wait(world, player, rng, &walls);
+        }
+        for input in inputs {
+            self.handle_input(world, input, playing);
+        }
+        for player in all(world, player::KIND) {
+            if world.get(player, player::HP) > 0 {
+                if playing && world.get(player, player::FIRE) == 1 {
+                    self.shoot(world, player);
+                }
+                self.walk(world, player, &walls);
+            }
+        }
+        self.fly_drones(world, rng, &walls);
+        self.offer_pickups(world);
+        self.run_round(world, round, rng, &walls);
+    }
+}
+
+impl ArenaMatch {
+    /// Every bullet flies its way of this tick and is gone when it meets a wall, the border or somebody.
+    fn fly_bullets(&self, world: &mut World, rng: &mut TickRng, walls: &[Wall]) {
+        let living = all(world, player::KIND).into_iter().filter(|id| world.get(*id, player::HP) > 0);
+        let players = living.map(|id| (id, spot(world, id, player::X)));
+        let drones = world.ids(drone::KIND).map(|id| (id, spot(world, id, drone::X)));
+        let mut targets: Vec<(EntityId, Spot)> = players.chain(drones).collect();
+        let reach = BULLET_SPEED / self.hz + HIT_REACH + SCALE;
+        for bullet in all(world, bullet::KIND) {
+            let from = spot(world, bullet, bullet::X);
+            let shooter = find_player(world, world.get(bullet, bullet::OWNER));
+            let way = self.flight(world.get(bullet, bullet::HEADING), BULLET_SPEED);
+            let in_reach = |(_, (id, at)): &(usize, &(EntityId, Spot))| {
+                from.is_within(reach, *at) && Some(*id) != shooter
+            };
+            let near: Vec<usize> =
+                targets.iter().enumerate().filter(in_reach).map(|(index, _)| index).collect();
+            for at in from.path(way) {
+                let hit = near.iter().find(|index| targets[**index].1.is_within(HIT_REACH, at));
+                if let Some(index) = hit {
+                    let (target, _) = targets[*index];
+                    if self.hit(world, target, shooter, rng, walls) {
+                        targets.remove(*index);
+                    }
+                }
+                let outside = !((0..=MAP.x).contains(&at.x) && (0..=MAP.y).contains(&at.y));
+                if hit.is_some() || outside || walls.iter().any(|wall| wall.overlaps(at, 0)) {
+                    world.despawn(bullet);
+                    break;
+                }
+            }
+            put(world, bullet, bullet::X, from + way);
+        }
+    }
+
+    /// A bullet hits a player or a drone. Returns whether the target is no longer where it was.
+    fn hit(
+        &self,
+        world: &mut World,
+        target: EntityId,
+        shooter: Option<EntityId>,
+        rng: &mut TickRng,
+        walls: &[Wall],
+    ) -> bool {
+        let points = if target.kind == drone::KIND {
+            place_drone(world, target, rng, walls);
+            DRONE_POINTS
+        } else {
+            world.add(target, player::HP, -BULLET_DAMAGE);
+            if world.get(target, player::HP) > 0 {
+                return false;
+            }
+            world.add(target, player::DEATHS, 1);
+            world.set(target, player::RESPAWN, self.ticks(RESPAWN_MS));
+            KILL_POINTS
+        };
+        if let Some(shooter) = shooter {
+            world.add(shooter, player::SCORE, points);
+        }
+        true
+    }
+
+    /// One tick of a player's timers: the weapon cools down, the dead come back.
+    fn wait(&self, world: &mut World, player: EntityId, rng: &mut TickRng, walls: &[Wall]) {
+        world.add(player, player::COOLDOWN, -1);
+        if world.get(player, player::HP) == 0 {
+            world.add(player, player::RESPAWN, -1);
+            if world.get(player, player::RESPAWN) == 0 {
+                place_player(world, player, rng, walls);
+            }
+        }
+    }
+
+    /// Takes over what a player wants. It stands until the player's next input, which may be ticks away.
+    fn handle_input(&self, world: &mut World, input: &PlayerInput<'_>, playing: bool) {
+        let Some(player) = i32::try_from(input.player.0).ok().and_then(|id| find_player(world, id)) else {
+            return;
+        };
+        let [move_x, move_y, aim, fire] = *input.values else { return };
+        world.set(player, player::MOVE_X, move_x);
+        world.set(player, player::MOVE_Y, move_y);
+        world.set(player, player::AIM, aim);
+        world.set(player, player::FIRE, fire);
+        // Two inputs may come in one tick: a short tap on the trigger must not get lost between them.
+        if playing && fire == 1 {
+            self.shoot(world, player);
+        }
+    }
+
+    /// Fires a bullet when the player is alive and the weapon has cooled down.
+    fn shoot(&self, world: &mut World, player: EntityId) {
+        if world.get(player, player::HP) == 0 || world.get(player, player::COOLDOWN) > 0 {
+            return;
+        }
+        let Ok(bullet) = world.spawn(bullet::KIND) else { return };
+        put(world, bullet, bullet::X, spot(world, player, player::X));
+        world.set(bullet, bullet::HEADING, world.get(player, player::AIM));
+        world.set(bullet, bullet::OWNER, world.get(player, player::PLAYER));
+        world.set(player, player::COOLDOWN, self.ticks(COOLDOWN_MS));
+    }
+
+    /// Moves a player as its newest input wants it. A vector longer than full speed is shortened to it.
+    fn walk(&self, world: &mut World, player: EntityId, walls: &[Wall]) {
+        let (x, y) = (world.get(player, player::MOVE_X), world.get(player, player::MOVE_Y));
+        let full = (x * x + y * y).isqrt().max(MOVE_MAX);
+        let part = |vector: i32| divide_round(vector * PLAYER_SPEED, full * self.hz);
+        let from = spot(world, player, player::X);
+        let to = slide(from, Spot { x: part(x), y: part(y) }, BODY_RADIUS, MAP, walls);
+        put(world, player, player::X, to);
+    }
+
+    /// Drones fly straight, turn now and then, and bounce off walls and the border like a ball.
+    fn fly_drones(&self, world: &mut World, rng: &mut TickRng, walls: &[Wall]) {
+        for drone in all(world, drone::KIND) {
+            if rng.random_ratio(1, DRONE_TURN_SECONDS * self.hz as u32) {
+                world.set(drone, drone::HEADING, rng.random_range(0..TURN));
+            }
+            let (from, heading) = (spot(world, drone, drone::X), world.get(drone, drone::HEADING));
+            let way = self.flight(heading, DRONE_SPEED);
+            let to = slide(from, way, BODY_RADIUS, MAP, walls);
+            put(world, drone, drone::X, to);
+            let turned = if to.x == from.x + way.x { heading } else { TURN / 2 - heading };
+            world.set(drone, drone::HEADING, if to.y == from.y + way.y { turned } else { -turned });
+        }
+    }
+
+    /// Pickups heal the first hurt player who comes near, then take a while to come back.
+    fn offer_pickups(&self, world: &mut World) {
+        let players = all(world, player::KIND);
+        for pickup in all(world, pickup::KIND) {
+            world.add(pickup, pickup::RESPAWN, -1);
+            if world.get(pickup, pickup::RESPAWN) > 0 {
+                continue;
+            }
+            let at = spot(world, pickup, pickup::X);
+            let takes = |id: &&EntityId| {
+                (1..HP_MAX).contains(&world.get(**id, player::HP))
+                    && spot(world, **id, player::X).is_within(PICKUP_REACH, at)
+            };
+            if let Some(player) = players.iter().find(takes) {
+                world.add(*player, player::HP, PICKUP_HEALS);
+                world.set(pickup, pickup::RESPAWN, self.ticks(PICKUP_MS));
+            }
+        }
+    }
+
+    /// A round ends by time or by score; a break shows the winner; then the next round begins.
+    fn run_round(&self, world: &mut World, round: EntityId, rng: &mut TickRng, walls: &[Wall]) {
+        world.add(round, round::TICKS_LEFT, -1);
+        let over = world.get(round, round::TICKS_LEFT) == 0;
+        if world.get(round, round::PHASE) == round::BREAK {
+            if over {
+                self.begin_round(world, round, rng, walls);
+            }
+        } else if over || best_score(world) >= self.score_limit {
+            self.end_round(world, round);
+        }
+    }
+
+    fn begin_round(&self, world: &mut World, round: EntityId, rng: &mut TickRng, walls: &[Wall]) {
+        world.set(round, round::PHASE, round::PLAYING);
+        world.add(round, round::NUMBER, 1);
+        world.set(round, round::TICKS_LEFT, self.ticks(self.round_ms));
+        world.set(round, round::WINNER, 0);
+        world.set_text(round, round::WINNER_NAME, "");
+        for player in all(world, player::KIND) {
+            world.set(player, player::SCORE, 0);
+            world.set(player, player::DEATHS, 0);
+            place_player(world, player, rng, walls);
+        }
+        for pickup in all(world, pickup::KIND) {
+            world.set(pickup, pickup::RESPAWN, 0);
+        }
+    }
+
+    /// Names the winner: the one player with the best score. Nobody wins a draw or a round without points.
+    fn end_round(&self, world: &mut World, round: EntityId) {
+        world.set(round, round::PHASE, round::BREAK);
+        world.set(round, round::TICKS_LEFT, self.ticks(BREAK_MS));
+        for bullet in all(world, bullet::KIND) {
+            world.despawn(bullet);
+        }
+        let best = best_score(world);
+        let mut leaders = all(world, player::KIND);
+        leaders.retain(|id| best > 0 && world.get(*id, player::SCORE) == best);
+        if let [winner] = leaders[..] {
+            let name = world.text(winner, player::NAME).to_owned();
+            world.set(round, round::WINNER, world.get(winner, player::PLAYER));
+            world.set_text(round, round::WINNER_NAME, &name);
+        }
+    }
+
+    /// Ticks that take at least this long.
+    fn ticks(&self, ms: i32) -> i32 {
+        ((i64::from(ms) * i64::from(self.hz) + 999) / 1_000) as i32
+    }
+
+    /// The way of one tick at this heading and speed: the same whole steps in every tick.
+    fn flight(&self, heading: i32, speed: i32) -> Spot {
+        let Spot { x, y } = direction(heading);
+        let part = |vector: i32| divide_round(vector * speed, DIRECTION_LENGTH * self.hz);
+        Spot { x: part(x), y: part(y) }
+    }
+}
+
+/// Puts a player, unhurt, to a random spot.
+fn place_player(world: &mut World, player: EntityId, rng: &mut TickRng, walls: &[Wall]) {
+    put(world, player, player::X, open_spot(rng, walls));
+    world.set(player, player::HP, HP_MAX);
+    world.set(player, player::COOLDOWN, 0);
+    world.set(player, player::RESPAWN, 0);
+}
+
+/// Puts a drone to a random spot, with a random heading.
+fn place_drone(world: &mut World, drone: EntityId, rng: &mut TickRng, walls: &[Wall]) {
+    put(world, drone, drone::X, open_spot(rng, walls));
+    world.set(drone, drone::HEADING, rng.random_range(0..TURN));
+}
+
+/// A random spot where a body touches no wall.
+fn open_spot(rng: &mut TickRng, walls: &[Wall]) -> Spot {
+    for _ in 0..SPOT_TRIES_MAX {
+        let x = rng.random_range(BODY_RADIUS..=MAP.x - BODY_RADIUS);
+        let spot = Spot { x, y: rng.random_range(BODY_RADIUS..=MAP.y - BODY_RADIUS) };
+        if !walls.iter().any(|wall| wall.overlaps(spot, BODY_RADIUS)) {
+            return spot;
+        }
+    }
+    OPEN_SPOT
+}
+
+fn walls(world: &World) -> Vec<Wall> {
+    let corners = |id: EntityId| {
+        let from = spot(world, id, wall::X);
+        let size = Spot { x: world.get(id, wall::WIDTH), y: world.get(id, wall::HEIGHT) };
+        Wall { from, to: from + size }
+    };
+    world.ids(wall::KIND).map(corners).collect()
+}
+
+fn best_score(world: &World) -> i32 {
+    world.ids(player::KIND).map(|id| world.get(id, player::SCORE)).max().unwrap_or(0)
+}
+
+fn find_player(world: &World, player: i32) -> Option<EntityId> {
+    world.ids(player::KIND).find(|id| world.get(*id, player::PLAYER) == player)
+}
+
+/// The entities of a kind, as a list: the world may then change while it is walked through.
+fn all(world: &World, kind: u8) -> Vec<EntityId> {
+    world.ids(kind).collect()
+}
+
+/// Where an entity is, by the position of its kind's field `x`.
+fn spot(world: &World, id: EntityId, x: usize) -> Spot {
+    Spot { x: world.get(id, x), y: world.get(id, x + 1) }
+}
+
+fn put(world: &mut World, id: EntityId, x: usize, at: Spot) {
+    world.set(id, x, at.x);
+    world.set(id, x + 1, at.y);
+}
+
+#[cfg(test)]
+mod tests;
