@@ -168,11 +168,15 @@ impl Client {
         if frame.first() == Some(&SERVER_CONTROL) {
             return self.handle_message(ServerMessage::from_frame(frame)?);
         }
-        let Some(joined) = &mut self.joined else { return Err(ServerError::Order("state before the welcome")) };
+        let Some(joined) = &mut self.joined else {
+            return Err(ServerError::Order("state before the welcome"));
+        };
         let waiting = joined.replica.is_broken();
         let before = joined.replica.position();
         Ok(match joined.replica.apply(frame) {
-            Progress::Advanced if waiting || joined.replica.position().tick != before.tick.next() => Event::Snapshot,
+            Progress::Advanced if waiting || joined.replica.position().tick != before.tick.next() => {
+                Event::Snapshot
+            }
             Progress::Advanced => Event::Advanced,
             Progress::Stale => Event::Stale,
             Progress::Gap(gap) => {

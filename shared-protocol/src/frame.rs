@@ -132,9 +132,14 @@ mod tests {
 
     #[test]
     fn frames_come_back() {
-        let position = Position { fence: Fence { epoch: Epoch(3), nonce: Nonce(0xabcd) }, tick: Tick(70_000) };
-        let expected =
-            StateFrame::Diff { tag: position.fence.tag(), tick_low: 4464, hash: Some(7), payload: b"payload" };
+        let position =
+            Position { fence: Fence { epoch: Epoch(3), nonce: Nonce(0xabcd) }, tick: Tick(70_000) };
+        let expected = StateFrame::Diff {
+            tag: position.fence.tag(),
+            tick_low: 4464,
+            hash: Some(7),
+            payload: b"payload",
+        };
         assert_eq!(parse(&diff(position, Some(7), b"payload")), Ok(expected));
         let expected = StateFrame::Snapshot { position, hash: 9, payload: b"all" };
         assert_eq!(parse(&snapshot(position, 9, b"all")), Ok(expected));

@@ -44,7 +44,9 @@ pub const VALUE_BYTES_MAX: usize = 5;
 
 const _: () = assert!(SNAPSHOT_PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, "a snapshot fits a frame");
 const _: () = assert!(SCHEMA_JSON_BYTES_MAX < SERVER_CONTROL_BYTES_MAX, "a welcome fits a control frame");
-const _: () = assert!(INPUT_FIELDS_MAX * VALUE_BYTES_MAX + 64 < CLIENT_FRAME_BYTES_MAX, "an input fits a frame");
+const _: () =
+    assert!(INPUT_FIELDS_MAX * VALUE_BYTES_MAX + 64 < CLIENT_FRAME_BYTES_MAX, "an input fits a frame");
 const _: () = assert!(FIELDS_MAX <= 64, "a changed-field mask is one u64");
 const _: () = assert!(ENTITIES_MAX <= u16::MAX as usize, "an index is a u16");
-const _: () = assert!(CLIENT_FRAME_BYTES_MAX <= SERVER_CONTROL_BYTES_MAX, "one decode limit serves both ends");
+const _: () =
+    assert!(CLIENT_FRAME_BYTES_MAX <= SERVER_CONTROL_BYTES_MAX, "one decode limit serves both ends");

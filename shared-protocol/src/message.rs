@@ -140,7 +140,9 @@ impl ClientMessage {
         let Some((&CLIENT_CONTROL, rest)) = frame.split_first() else { return Err(ClientFrameError::Kind) };
         let message: ClientMessage = codec::decode(rest)?;
         match &message {
-            ClientMessage::Hello { name, .. } if name.len() > NAME_BYTES_MAX => Err(ClientFrameError::Field("name")),
+            ClientMessage::Hello { name, .. } if name.len() > NAME_BYTES_MAX => {
+                Err(ClientFrameError::Field("name"))
+            }
             ClientMessage::Input { values, .. } if values.len() > INPUT_FIELDS_MAX => {
                 Err(ClientFrameError::Field("input"))
             }

@@ -103,8 +103,12 @@ impl Replica {
     /// Takes a state frame in.
     pub fn apply(&mut self, bytes: &[u8]) -> Progress {
         let progress = match frame::parse(bytes) {
-            Ok(StateFrame::Diff { tag, tick_low, hash, payload }) => self.apply_diff(tag, tick_low, hash, payload),
-            Ok(StateFrame::Snapshot { position, hash, payload }) => self.apply_snapshot(position, hash, payload),
+            Ok(StateFrame::Diff { tag, tick_low, hash, payload }) => {
+                self.apply_diff(tag, tick_low, hash, payload)
+            }
+            Ok(StateFrame::Snapshot { position, hash, payload }) => {
+                self.apply_snapshot(position, hash, payload)
+            }
             Ok(StateFrame::Owner { position }) => self.apply_owner(position),
             Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
         };
@@ -135,7 +139,8 @@ impl Replica {
     }
 
     fn apply_snapshot(&mut self, position: Position, hash: u32, payload: &[u8]) -> Progress {
-        let known = !self.broken && position.fence == self.position.fence && position.tick <= self.position.tick;
+        let known =
+            !self.broken && position.fence == self.position.fence && position.tick <= self.position.tick;
         if known {
             return Progress::Stale;
         }

@@ -82,7 +82,12 @@ fn is_one(scale: &u32) -> bool {
 impl Field {
     /// An integer that is held.
     pub fn int(name: &str, min: i32, max: i32) -> Field {
-        Field { name: name.to_owned(), holds: FieldType::Int { min, max }, predictor: Predictor::Hold, scale: 1 }
+        Field {
+            name: name.to_owned(),
+            holds: FieldType::Int { min, max },
+            predictor: Predictor::Hold,
+            scale: 1,
+        }
     }
 
     /// A flag: 0 or 1.
@@ -248,7 +253,8 @@ impl Schema {
         if json.len() > SCHEMA_JSON_BYTES_MAX {
             return Err(SchemaError::Limit(format!("longer than {SCHEMA_JSON_BYTES_MAX} bytes")));
         }
-        let raw: RawSchema = serde_json::from_str(json).map_err(|error| SchemaError::Json(error.to_string()))?;
+        let raw: RawSchema =
+            serde_json::from_str(json).map_err(|error| SchemaError::Json(error.to_string()))?;
         raw.check()
     }
 
@@ -398,7 +404,9 @@ fn check_field(field: &Field) -> Result<(), SchemaError> {
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo).
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -426,6 +434,9 @@ mod tests {
         assert!(matches!(refused(vec![Kind::new("player", [Field::flag("seq")])]), SchemaError::Player(_)));
         let upside_down = Kind::new("thing", [Field::int("x", 1, 0)]);
         assert!(matches!(refused(vec![player(), upside_down]), SchemaError::Bounds(_)));
-        assert!(matches!(refused(vec![player(), Kind::new("a:b", [Field::flag("x")])]), SchemaError::Name(_)));
+        assert!(matches!(
+            refused(vec![player(), Kind::new("a:b", [Field::flag("x")])]),
+            SchemaError::Name(_)
+        ));
     }
 }

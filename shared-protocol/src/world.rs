@@ -50,7 +50,8 @@ pub struct World {
 impl World {
     /// An empty world.
     pub fn new(schema: Arc<Schema>) -> World {
-        let tables = schema.kinds().iter().enumerate().map(|(index, kind)| Table::new(index as u8, kind)).collect();
+        let tables =
+            schema.kinds().iter().enumerate().map(|(index, kind)| Table::new(index as u8, kind)).collect();
         World { schema, tables, entities: 0, record_bytes: 0, hash: 0 }
     }
 

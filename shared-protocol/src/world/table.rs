@@ -182,7 +182,9 @@ impl Table {
     }
 
     pub(crate) fn set_text(&mut self, index: u16, field: usize, text: &str) {
-        let Column::Text { at, bytes_max } = self.columns[field] else { panic!("field {field} is not a text") };
+        let Column::Text { at, bytes_max } = self.columns[field] else {
+            panic!("field {field} is not a text")
+        };
         let mut end = text.len().min(bytes_max);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -274,7 +276,9 @@ impl Table {
         let at = self.int_at(index, at);
         let before = i64::from(self.last[at]) - step;
         let prior = match self.columns[field] {
-            Column::Int { min, max, .. } if (i64::from(min)..=i64::from(max)).contains(&before) => before as i32,
+            Column::Int { min, max, .. } if (i64::from(min)..=i64::from(max)).contains(&before) => {
+                before as i32
+            }
             Column::Angle { bits, .. } if shortest(step, bits) == step => wrap(before, bits),
             _ => return false,
         };

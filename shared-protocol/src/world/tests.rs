@@ -7,7 +7,12 @@ fn schema() -> Arc<Schema> {
     let player = Kind::new("player", [Field::int("player", 0, i32::MAX), Field::linear("seq", 0, i32::MAX)]);
     let thing = Kind::new(
         "thing",
-        [Field::linear("x", -100, 100), Field::angle("aim", 4), Field::text("label", 5), Field::int("n", 3, 9)],
+        [
+            Field::linear("x", -100, 100),
+            Field::angle("aim", 4),
+            Field::text("label", 5),
+            Field::int("n", 3, 9),
+        ],
     );
     Schema::new("demo", "player", [player, thing], []).unwrap()
 }
