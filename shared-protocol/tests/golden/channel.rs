@@ -58,7 +58,7 @@ pub(crate) fn file() -> File {
         [vec![INPUT_MESSAGE], codec::encode(&batch)].concat(),
     ));
     let about = "Messages between nodes: diff channel (0x81, 0x82) and input channel (0x83).\n\
-                 channel_diff_8 to 10 are also the ring fields ~d8, ~d9 and ~d10 of the worked example's match.";
+                 channel_diff_8 to 10 are also the ring fields ~d8, ~d9 and ~d10 of the worked example.";
     File { name: "channel.hex", about, entries }
 }
 

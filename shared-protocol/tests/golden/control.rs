@@ -78,7 +78,8 @@ pub(crate) fn meaning(entry: &Entry) -> String {
     if let Ok(message) = ClientMessage::from_frame(&entry.bytes) {
         format!(r#"{{"ClientMessage":{}}}"#, serde_json::to_string(&message).unwrap())
     } else {
-        let message = ServerMessage::from_frame(&entry.bytes).unwrap();
+        let message = ServerMessage::from_frame(&entry.bytes);
+        let message = message.unwrap_or_else(|error| panic!("{}: {error}", entry.name));
         format!(r#"{{"ServerMessage":{}}}"#, serde_json::to_string(&message).unwrap())
     }
 }

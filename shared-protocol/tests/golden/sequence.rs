@@ -78,7 +78,7 @@ pub(crate) fn all() -> Vec<Script> {
 /// The worked example of docs/wire.md.
 pub(crate) fn duel() -> Script {
     let about = "The worked example of docs/wire.md: a snapshot at tick 7 and the diffs of ticks\n\
-                 8, 9 and 10. The schema is in duel.schema.json. Apply the frames in order to an empty replica.";
+                 8, 9 and 10. The schema is in duel.schema.json. Apply them in order to an empty replica.";
     let mut script = Script::new("duel.hex", about, worlds::duel(), position(2, 0x1122_3344_5566_7788, 6));
     let zoe = script.spawn(0, 0, &[("player", 1), ("seq", 40), ("x", 115), ("aim", 250), ("hp", 100)]);
     let bo = script.spawn(0, 1, &[("player", 2), ("seq", 6), ("x", -300), ("hp", 100)]);
@@ -276,8 +276,8 @@ pub(crate) fn entities_file() -> File {
     world.advance();
     let bytes = diff::encode_entity(&world, id).expect("it is alive");
     entries.push(entity("entity_extreme", "the longest steps", &bytes, id.kind, id.index, "extremes"));
-    let about = "Values of entity fields in a match's Redis hash: a version byte, then the record. `hash` is\n\
-                 the entity's own hash, `key` its field name, `game` names the schema file.";
+    let about = "Values of entity fields in a match's Redis hash: a version byte, then the record. `hash`\n\
+                 is the entity's own hash, `key` its field name, `game` names the schema file.";
     File { name: "entities.hex", about, entries }
 }
 
