@@ -1,0 +1,155 @@
+//! What nodes say to each other, and a match restored from its Redis fields. The types are written down here
+//! as `docs/wire.md` describes them, so that the server's own are bound to the document by these files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tickcast_protocol::frame::{put_position, read_position};
+use tickcast_protocol::varint::Reader;
+use tickcast_protocol::{
+    CloseCode, Fence, InputSeq, PlayerId, Position, Progress, Replica, Tick, codec, diff,
+};
+
+use crate::file::{self, Entry, File};
+use crate::frames::position_json;
+use crate::sequence::{self, entity_id, state_json};
+use crate::worlds;
+
+const DIFF_MESSAGE: u8 = 0x81;
+const NOTE_MESSAGE: u8 = 0x82;
+const INPUT_MESSAGE: u8 = 0x83;
+
+/// When the first tick of the example was sent, milliseconds since 1970.
+const SENT_MS: u64 = 1_790_000_000_000;
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Note {
+    Refused { player: PlayerId, code: u16 },
+    Ended,
+    Released,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Upstream {
+    Join { player: PlayerId, name: String },
+    Leave { player: PlayerId },
+    Input { player: PlayerId, seq: InputSeq, seen: Tick, values: Vec<i32> },
+}
+
+pub(crate) fn file() -> File {
+    let mut entries = diffs();
+    let refused = Note::Refused { player: PlayerId(9), code: CloseCode::MatchFull.number() };
+    for (name, comment, note) in [
+        ("note_refused", "the owner does not take player 9: the match is full", refused),
+        ("note_ended", "the match ended", Note::Ended),
+        ("note_released", "the owner gives the match up: any node may claim it", Note::Released),
+    ] {
+        entries.push(built(name, comment, [vec![NOTE_MESSAGE], codec::encode(&note)].concat()));
+    }
+    let batch = vec![
+        Upstream::Join { player: PlayerId(1), name: "Zoë".to_owned() },
+        Upstream::Input { player: PlayerId(1), seq: InputSeq(1), seen: Tick(6), values: vec![1, 250] },
+        Upstream::Leave { player: PlayerId(300) },
+    ];
+    entries.push(built(
+        "upstream",
+        "a batch from a relay",
+        [vec![INPUT_MESSAGE], codec::encode(&batch)].concat(),
+    ));
+    let about = "Messages between nodes: diff channel (0x81, 0x82) and input channel (0x83).\n\
+                 channel_diff_8 to 10 are also the ring fields ~d8, ~d9 and ~d10 of the worked example.";
+    File { name: "channel.hex", about, entries }
+}
+
+fn built(name: &str, comment: &str, bytes: Vec<u8>) -> Entry {
+    let meaning = describe(&bytes);
+    Entry::new(name, comment, meaning, bytes)
+}
+
+/// The worked example's ticks as the owner publishes them.
+fn diffs() -> Vec<Entry> {
+    let script = sequence::duel();
+    let fence: Fence = script.position.fence;
+    let mut replica = Replica::empty(worlds::duel());
+    replica.apply(&script.file.entries[0].bytes);
+    let mut entries = Vec::new();
+    for frame in &script.file.entries[1..] {
+        assert_eq!(replica.apply(&frame.bytes), Progress::Advanced);
+        let tick = replica.position().tick;
+        let mut bytes = vec![DIFF_MESSAGE];
+        put_position(&mut bytes, Position { fence, tick });
+        bytes.extend_from_slice(&replica.world().hash().to_le_bytes());
+        bytes.extend_from_slice(&(SENT_MS + 33 * (tick.0 - 8)).to_le_bytes());
+        bytes.extend_from_slice(&frame.bytes);
+        entries.push(built(
+            &format!("channel_diff_{tick}"),
+            &format!("tick {tick} of the worked example"),
+            bytes,
+        ));
+    }
+    entries
+}
+
+struct DiffMessage<'a> {
+    position: Position,
+    hash: u32,
+    sent_ms: u64,
+    frame: &'a [u8],
+}
+
+fn read_diff(bytes: &[u8]) -> DiffMessage<'_> {
+    let mut reader = Reader::new(bytes);
+    assert_eq!(reader.byte(), Ok(DIFF_MESSAGE));
+    let position = read_position(&mut reader).unwrap();
+    let hash = u32::from_le_bytes(reader.array().unwrap());
+    let sent_ms = u64::from_le_bytes(reader.array().unwrap());
+    DiffMessage { position, hash, sent_ms, frame: reader.rest() }
+}
+
+fn describe(bytes: &[u8]) -> String {
+    match bytes[0] {
+        DIFF_MESSAGE => {
+            let DiffMessage { position, hash, sent_ms, frame } = read_diff(bytes);
+            let (position, frame) = (position_json(position), file::hex(frame));
+            format!(r#"{{"Diff":{{{position},"hash":"{hash:08x}","sent_ms":{sent_ms},"frame":"{frame}"}}}}"#)
+        }
+        NOTE_MESSAGE => {
+            let note: Note = codec::decode(&bytes[1..]).unwrap();
+            format!(r#"{{"Note":{}}}"#, serde_json::to_string(&note).unwrap())
+        }
+        INPUT_MESSAGE => {
+            let batch: Vec<Upstream> = codec::decode(&bytes[1..]).unwrap();
+            format!(r#"{{"Upstream":{}}}"#, serde_json::to_string(&batch).unwrap())
+        }
+        other => panic!("unknown message {other:#04x}"),
+    }
+}
+
+pub(crate) fn meaning(entry: &Entry) -> String {
+    describe(&entry.bytes)
+}
+
+/// Entities as of tick 7 and the ring diffs after it are the state at tick 10.
+pub(crate) fn restore(folder: &Path) {
+    let schema = worlds::duel();
+    let records = file::load(folder, "entities.hex");
+    let records = records.iter().filter(|entry| entry.name != "entity_extreme").map(|entry| {
+        let told: serde_json::Value = serde_json::from_str(&entry.meaning).unwrap();
+        (entity_id(&schema, told["key"].as_str().unwrap()), &entry.bytes[..])
+    });
+    let world = diff::decode_entities(Arc::clone(&schema), records).unwrap();
+    let ring = file::load(folder, "channel.hex");
+    let ring: Vec<&Entry> = ring.iter().filter(|entry| entry.name.starts_with("channel_diff_")).collect();
+    let fence = read_diff(&ring[0].bytes).position.fence;
+    let mut replica = Replica::loaded(world, Position { fence, tick: Tick(7) });
+    for entry in ring {
+        let message = read_diff(&entry.bytes);
+        assert_eq!(replica.apply(message.frame), Progress::Advanced, "{}", entry.name);
+        assert_eq!(replica.position(), message.position, "{}", entry.name);
+        assert_eq!(replica.world().hash(), message.hash, "{}", entry.name);
+    }
+    let run = file::load(folder, "duel.hex");
+    let last = &run.last().expect("the run has ticks").meaning;
+    assert_eq!(&format!(r#"{{"does":"advanced",{}}}"#, state_json(&replica)), last);
+}

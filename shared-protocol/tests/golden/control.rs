@@ -1,0 +1,85 @@
+//! Every control message.
+
+use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
+use tickcast_protocol::{InputSeq, MatchId, NodeId, PlayerId, SessionId, Tick, TickRate};
+
+use crate::file::{Entry, File};
+use crate::worlds;
+
+pub(crate) fn file() -> File {
+    let entries = client().into_iter().chain(server()).collect();
+    let about = "Control frames: every message a client and a server can say. The meaning is the message\n\
+                 as JSON, enums as {\"Variant\":{fields}} or \"Variant\".";
+    File { name: "control.hex", about, entries }
+}
+
+fn match_id() -> MatchId {
+    "duel-7Qx".parse().expect("a match id")
+}
+
+fn hello(name: &str, join: Join) -> ClientMessage {
+    ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: name.to_owned(), join }
+}
+
+fn client() -> Vec<Entry> {
+    let input = ClientMessage::Input { seq: InputSeq(42), seen: Tick(70_000), values: vec![-1, 200] };
+    let extreme = ClientMessage::Input {
+        seq: InputSeq(i32::MAX as u32),
+        seen: Tick(1 << 40),
+        values: vec![0, i32::MAX, i32::MIN, 125, -126],
+    };
+    let quick = |game: &str| Join::Quick { game: game.to_owned() };
+    [
+        ("hello_quick", "a player wants to play any match of the game `duel`", hello("Zoë", quick("duel"))),
+        ("hello_default", "quick play of the node's default game, without a name", hello("", quick(""))),
+        ("hello_match", "play this match", hello("Bo", Join::Match(match_id()))),
+        ("hello_spectate", "watch this match", hello("Bo", Join::Spectate(match_id()))),
+        ("input", "input 42, made after tick 70000 was applied: move -1, aim 200", input),
+        ("input_extreme", "the widest numbers of an input", extreme),
+        ("ping", "a ping", ClientMessage::Ping { nonce: 1000 }),
+        ("need_snapshot", "the replica is broken", ClientMessage::NeedSnapshot),
+        ("leave", "the player goes for good", ClientMessage::Leave),
+    ]
+    .map(|(name, comment, message)| {
+        let json = serde_json::to_string(&message).expect("a message is JSON");
+        Entry::new(name, comment, format!(r#"{{"ClientMessage":{json}}}"#), message.to_frame())
+    })
+    .into()
+}
+
+fn welcome(role: Role) -> ServerMessage {
+    ServerMessage::Welcome {
+        protocol: PROTOCOL_VERSION,
+        node: "a1".parse::<NodeId>().expect("a node id"),
+        session: SessionId(0x0001_0203_0405_0607),
+        match_id: match_id(),
+        role,
+        tick_rate: TickRate::default(),
+        schema: worlds::duel().to_json(),
+    }
+}
+
+fn server() -> Vec<Entry> {
+    [
+        ("welcome_player", "let in as player 1, at 30 ticks per second", welcome(Role::Player(PlayerId(1)))),
+        ("welcome_spectator", "let in as a spectator", welcome(Role::Spectator)),
+        ("pong", "the answer to a ping", ServerMessage::Pong { nonce: 1000, tick: Tick(70_001) }),
+        ("reset", "the state was set back", ServerMessage::Reset { from: Tick(70_010), to: Tick(70_000) }),
+        ("ended", "the match ended", ServerMessage::Ended),
+    ]
+    .map(|(name, comment, message)| {
+        let json = serde_json::to_string(&message).expect("a message is JSON");
+        Entry::new(name, comment, format!(r#"{{"ServerMessage":{json}}}"#), message.to_frame())
+    })
+    .into()
+}
+
+pub(crate) fn meaning(entry: &Entry) -> String {
+    if let Ok(message) = ClientMessage::from_frame(&entry.bytes) {
+        format!(r#"{{"ClientMessage":{}}}"#, serde_json::to_string(&message).unwrap())
+    } else {
+        let message = ServerMessage::from_frame(&entry.bytes);
+        let message = message.unwrap_or_else(|error| panic!("{}: {error}", entry.name));
+        format!(r#"{{"ServerMessage":{}}}"#, serde_json::to_string(&message).unwrap())
+    }
+}

@@ -1,0 +1,113 @@
+//! Golden frames: bytes of the wire with their meaning, in `golden/*.hex`, which bind every implementation.
+//!
+//! Each file is built with our code and compared with the one in git; then each is read from disk, decoded
+//! with our code and compared with the meaning that stands beside the bytes. `GOLDEN_WRITE=1` rewrites the
+//! files: then read the difference, because a changed byte is a changed protocol.
+
+#![allow(clippy::unwrap_used, reason = "the whole crate is a test: what cannot be read ends it")]
+
+mod channel;
+mod control;
+mod doc;
+mod file;
+mod frames;
+mod numbers;
+mod refused;
+mod sequence;
+mod worlds;
+
+use std::path::PathBuf;
+
+use file::{Entry, File};
+
+/// The folder of the golden files.
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden")
+}
+
+fn writing() -> bool {
+    std::env::var_os("GOLDEN_WRITE").is_some()
+}
+
+/// Tells what an entry's bytes mean to our code.
+type Meaning = fn(&Entry) -> String;
+
+/// Every file as our code builds it, with its reading.
+fn files() -> Vec<(File, Meaning)> {
+    vec![
+        (numbers::file(), numbers::meaning),
+        (control::file(), control::meaning),
+        (frames::file(), frames::meaning),
+        (sequence::entities_file(), sequence::entity_meaning),
+        (channel::file(), channel::meaning),
+        (refused::file(), refused::meaning),
+    ]
+}
+
+/// Compares with the file on disk, or writes it.
+fn check_text(name: &str, built: &str) {
+    let path = folder().join(name);
+    if writing() {
+        std::fs::write(&path, built).expect("the golden folder is writable");
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    if stored != built {
+        panic!(
+            "golden/{name} is not what the code builds:\n{}\nIf the protocol is meant to change: \
+             GOLDEN_WRITE=1, docs/wire.md, and a new protocol version.",
+            file::differences(&stored, built)
+        );
+    }
+}
+
+#[test]
+fn code_builds_the_golden_files() {
+    for (file, _) in files() {
+        check_text(file.name, &file.render());
+    }
+    for script in sequence::all() {
+        check_text(script.file.name, &script.file.render());
+    }
+    for (name, schema) in worlds::schemas() {
+        check_text(name, &(schema.to_json() + "\n"));
+    }
+}
+
+#[test]
+fn code_understands_the_golden_files() {
+    if writing() {
+        return;
+    }
+    for (file, meaning) in files() {
+        for entry in file::load(&folder(), file.name) {
+            let actual = meaning(&entry);
+            assert_eq!(
+                actual, entry.meaning,
+                "golden/{}: {} means something else to our code",
+                file.name, entry.name
+            );
+        }
+    }
+    for script in sequence::all() {
+        sequence::replay(&script, &file::load(&folder(), script.file.name));
+    }
+}
+
+#[test]
+fn a_match_is_restored_from_its_fields() {
+    if !writing() {
+        channel::restore(&folder());
+    }
+}
+
+#[test]
+fn wire_md_quotes_the_golden_files() {
+    if !writing() {
+        doc::check_examples(&folder());
+    }
+}
+
+#[test]
+fn wire_md_lists_every_close_code_and_limit() {
+    doc::check_tables();
+}
