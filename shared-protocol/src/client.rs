@@ -179,10 +179,10 @@ impl Client {
             }
             Progress::Advanced => Event::Advanced,
             Progress::Stale => Event::Stale,
+            // Diffs that come before the snapshot that was asked for.
+            Progress::Gap(Gap::Waiting) => Event::Stale,
             Progress::Gap(gap) => {
-                if !waiting {
-                    self.transmit.push_back(ClientMessage::NeedSnapshot.to_frame());
-                }
+                self.transmit.push_back(ClientMessage::NeedSnapshot.to_frame());
                 Event::Gap(gap)
             }
         })

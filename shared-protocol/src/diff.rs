@@ -30,6 +30,9 @@ pub fn apply(world: &mut World, bytes: &[u8]) -> Result<(), DecodeError> {
         apply_spawns(world, kind as u8, &mut reader)?;
     }
     reader.finish()?;
+    if world.is_over_limit() {
+        return Err(DecodeError::State("more entities than a world takes"));
+    }
     world.advance();
     Ok(())
 }
@@ -179,7 +182,9 @@ fn apply_spawns(world: &mut World, kind: u8, reader: &mut Reader<'_>) -> Result<
         if world.tables[usize::from(kind)].was_alive(index) {
             return Err(DecodeError::State("a spawn of an entity that exists"));
         }
-        world.spawn_at(id).map_err(|_| DecodeError::State("more entities than a world takes"))?;
+        if !world.contains(id) {
+            world.spawn_over_limit(id).map_err(|_| DecodeError::Range("entity index"))?;
+        }
         for field in 0..world.tables[usize::from(kind)].columns().len() {
             record::read_value(world, id, field, reader)?;
         }

@@ -14,9 +14,9 @@ use crate::limits::{TICK_RATE_HZ_MAX, TICK_RATE_HZ_MIN};
 pub struct Tick(pub u64);
 
 impl Tick {
-    /// The tick after this one.
+    /// The tick after this one; the last one stays, which no match reaches but a hostile frame may claim.
     pub fn next(self) -> Tick {
-        Tick(self.0 + 1)
+        Tick(self.0.saturating_add(1))
     }
 
     /// The low 16 bits, as a diff frame carries them.

@@ -37,6 +37,9 @@ impl fmt::Display for EntityId {
 #[error("the world is full")]
 pub struct WorldFull;
 
+/// Bytes of a snapshot besides its records: a count for each kind.
+const COUNTS_BYTES_MAX: usize = 1024;
+
 /// The state of one match.
 #[derive(Debug, Clone)]
 pub struct World {
@@ -95,16 +98,31 @@ impl World {
             return Ok(());
         }
         let bytes = self.kind(id.kind).record_bytes_max();
-        let fits = self.entities < ENTITIES_MAX
-            && usize::from(id.index) < ENTITIES_MAX
-            && self.record_bytes + bytes <= SNAPSHOT_PAYLOAD_BYTES_MAX - 1024;
-        if !fits {
+        if !Self::fits(self.entities + 1, self.record_bytes + bytes) {
+            return Err(WorldFull);
+        }
+        self.spawn_over_limit(id)
+    }
+
+    /// Creates an entity that is not alive, even if the world is full: a diff spawns in one kind before it
+    /// despawns in the next. Whoever calls this checks [`World::is_over_limit`] before the tick is over.
+    pub(crate) fn spawn_over_limit(&mut self, id: EntityId) -> Result<(), WorldFull> {
+        if usize::from(id.index) >= ENTITIES_MAX {
             return Err(WorldFull);
         }
         self.tables[usize::from(id.kind)].spawn(id.index);
         self.entities += 1;
-        self.record_bytes += bytes;
+        self.record_bytes += self.kind(id.kind).record_bytes_max();
         Ok(())
+    }
+
+    /// Whether the world holds more than it may.
+    pub(crate) fn is_over_limit(&self) -> bool {
+        !Self::fits(self.entities, self.record_bytes)
+    }
+
+    fn fits(entities: usize, record_bytes: usize) -> bool {
+        entities <= ENTITIES_MAX && record_bytes <= SNAPSHOT_PAYLOAD_BYTES_MAX - COUNTS_BYTES_MAX
     }
 
     /// Removes an entity; nothing happens when it is not alive.

@@ -143,3 +143,20 @@ fn what_goes_on_as_predicted_costs_nothing() {
         assert_eq!(changed, u8::from(x == 10), "only the first move is a surprise");
     }
 }
+
+#[test]
+fn a_full_world_may_trade_an_entity_of_one_kind_for_one_of_another() {
+    let mut owner = World::new(schema());
+    for _ in 0..crate::limits::ENTITIES_MAX {
+        owner.spawn(1).unwrap();
+    }
+    owner.advance();
+    let mut replica = owner.clone();
+    owner.despawn(EntityId { kind: 1, index: 77 });
+    owner.spawn(0).unwrap();
+    let mut bytes = Vec::new();
+    encode(&owner, &mut bytes);
+    owner.advance();
+    apply(&mut replica, &bytes).unwrap();
+    assert!(owner.same_state(&replica));
+}

@@ -78,3 +78,14 @@ fn a_broken_frame_is_a_gap() {
     let (_, mut replica) = started(fence(1), 1);
     assert!(matches!(replica.apply(&[0x77]), Progress::Gap(Gap::Broken { .. })));
 }
+
+#[test]
+fn the_last_tick_there_is_panics_nobody() {
+    let (mut world, mut replica) = started(fence(1), u64::MAX);
+    let mut payload = Vec::new();
+    diff::encode(&world, &mut payload);
+    world.advance();
+    let position = Position { fence: fence(1), tick: Tick(0) };
+    assert_eq!(replica.apply(&frame::diff(position, None, &payload)), Progress::Advanced);
+    assert_eq!(replica.position().tick, Tick(u64::MAX));
+}
