@@ -1,1 +1,3 @@
-fn main(){}
+//! Everything that is tested across packages, as one binary. One line per subject.
+
+mod tidy;
