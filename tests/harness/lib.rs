@@ -1,1 +1,3 @@
-//! stub
+//! What tests are built from: real processes, real stores, pretended networks. A plain list of modules.
+
+pub mod process;

@@ -1,0 +1,110 @@
+//! What the state codec costs: a tick's diff out of a world and into a replica, a snapshot both ways.
+//! Sizes are printed once, because a faster codec that sends more is not a better one.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use benches::Crowd;
+use criterion::{BatchSize, Criterion, Throughput};
+use tickcast_protocol::{Epoch, Fence, Nonce, Position, Progress, Replica, Tick, World, diff, frame};
+
+/// Ticks of a recording: four seconds of play at 30 Hz.
+const TICKS: u64 = 120;
+/// Ticks before the recording: nobody stands at the start any more.
+const WARM_UP: u64 = 60;
+
+/// Some seconds of one match, as its owner saw them.
+struct Recording {
+    start: World,
+    /// Before each commit: the world with the tick's changes.
+    worlds: Vec<World>,
+    /// After each commit: the frame that goes to every client.
+    frames: Vec<Vec<u8>>,
+    end: World,
+}
+
+fn position(tick: u64) -> Position {
+    Position { fence: Fence { epoch: Epoch(1), nonce: Nonce(7) }, tick: Tick(tick) }
+}
+
+fn record() -> Recording {
+    let mut crowd = Crowd::new();
+    for _ in 0..WARM_UP {
+        crowd.step();
+        crowd.world.advance();
+    }
+    let start = crowd.world.clone();
+    let (mut worlds, mut frames) = (Vec::new(), Vec::new());
+    for tick in 1..=TICKS {
+        crowd.step();
+        worlds.push(crowd.world.clone());
+        let mut payload = Vec::new();
+        diff::encode(&crowd.world, &mut payload);
+        crowd.world.advance();
+        frames.push(frame::diff(position(tick), Some(crowd.world.hash()), &payload));
+    }
+    Recording { start, worlds, frames, end: crowd.world }
+}
+
+fn diffs(criterion: &mut Criterion, recording: &Recording) {
+    let mut group = criterion.benchmark_group("diff");
+    group.throughput(Throughput::Elements(TICKS));
+    let mut out = Vec::with_capacity(64 * 1024);
+    group.bench_function("encode 120 ticks", |bencher| {
+        bencher.iter(|| {
+            for world in &recording.worlds {
+                out.clear();
+                diff::encode(black_box(world), &mut out);
+            }
+            out.len()
+        });
+    });
+    let start = || Replica::loaded(recording.start.clone(), position(0));
+    group.bench_function("apply 120 ticks", |bencher| {
+        bencher.iter_batched(start, |replica| follow(replica, &recording.frames), BatchSize::LargeInput);
+    });
+    group.finish();
+    assert!(
+        follow(start(), &recording.frames).world().same_state(&recording.end),
+        "the replica has the end's state"
+    );
+}
+
+fn follow(mut replica: Replica, frames: &[Vec<u8>]) -> Replica {
+    for frame in frames {
+        assert_eq!(replica.apply(black_box(frame)), Progress::Advanced);
+    }
+    replica
+}
+
+fn snapshots(criterion: &mut Criterion, recording: &Recording) {
+    let mut group = criterion.benchmark_group("snapshot");
+    let mut payload = Vec::new();
+    diff::encode_snapshot(&recording.end, &mut payload);
+    group.throughput(Throughput::Bytes(payload.len() as u64));
+    let mut out = Vec::with_capacity(payload.len());
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            diff::encode_snapshot(black_box(&recording.end), &mut out);
+            out.len()
+        });
+    });
+    group.bench_function("decode", |bencher| {
+        let schema = recording.end.schema();
+        let decode =
+            || diff::decode_snapshot(Arc::clone(schema), black_box(&payload)).expect("our own bytes");
+        bencher.iter_with_large_drop(decode);
+    });
+    group.finish();
+    let diff_bytes: usize = recording.frames.iter().map(Vec::len).sum();
+    println!("a diff frame is {} bytes on average, a snapshot {}", diff_bytes as u64 / TICKS, payload.len());
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let recording = record();
+    diffs(&mut criterion, &recording);
+    snapshots(&mut criterion, &recording);
+    criterion.final_summary();
+}

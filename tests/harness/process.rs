@@ -1,0 +1,338 @@
+//! Real nodes and real bots as processes of their own, for tests that kill, stop and restart them.
+//! A process never outlives its handle, and what it printed is shown when its test fails.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::future::Future;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+/// Within this a node says where it listens.
+pub const READY_WITHIN: Duration = Duration::from_secs(20);
+/// Within this a run of bots ends, however long it was told to play.
+pub const BOTS_WITHIN: Duration = Duration::from_secs(120);
+/// How often a state that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Lines of a process that are kept for the report of a failure: the newest.
+const LINES_KEPT_MAX: usize = 2000;
+
+/// Looks at a state until there is one, and fails the test when `deadline` passes first.
+///
+/// # Panics
+/// When the deadline passes.
+pub async fn wait_until<T, F>(deadline: Duration, what: &str, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let found = timeout(deadline, async {
+        loop {
+            looks.tick().await;
+            if let Some(found) = look().await {
+                return found;
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"))
+}
+
+/// How a node is started, besides free ports of its own.
+#[derive(Debug, Clone, Default)]
+pub struct NodeOptions {
+    /// Address of the store; `None` keeps everything in the node's memory.
+    pub redis: Option<String>,
+    /// Further arguments.
+    pub args: Vec<String>,
+    /// Further environment. The caller's own settings of tickcast are not passed on.
+    pub env: Vec<(String, String)>,
+}
+
+/// A running node.
+pub struct Node {
+    process: Process,
+    /// Where players connect, for example `ws://127.0.0.1:4711/ws`.
+    pub players: String,
+    /// Where operators look, for example `http://127.0.0.1:4712/`.
+    pub operators: String,
+}
+
+impl Node {
+    /// Starts a node and waits until it says where it listens.
+    ///
+    /// # Panics
+    /// When it does not: with everything it printed.
+    pub async fn start(options: NodeOptions) -> Node {
+        let mut command = program("tickcast");
+        command.args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]);
+        if let Some(redis) = &options.redis {
+            command.args(["--redis", redis]);
+        }
+        command.args(&options.args).envs(options.env);
+        let mut process = Process::start("tickcast", command);
+        let (players, operators) = wait_until(READY_WITHIN, "the node says where it listens", || {
+            let addresses = process.output.addresses();
+            let ended = process.child.try_wait().expect("our own child can be asked");
+            async move {
+                match (addresses, ended) {
+                    (None, Some(status)) => panic!("the node ended before it was ready: {status}"),
+                    (addresses, _) => addresses,
+                }
+            }
+        })
+        .await;
+        Node { process, players, operators }
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// Everything it printed so far, the newest lines.
+    pub fn output(&self) -> String {
+        self.process.output.to_string()
+    }
+
+    /// The power goes out: SIGKILL, and the process is gone when this returns.
+    pub fn kill9(&mut self) {
+        self.process.kill();
+    }
+
+    /// Freezes it where it is (SIGSTOP), as a long pause of the machine would.
+    pub fn stop(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets a frozen one go on (SIGCONT).
+    pub fn cont(&self) {
+        self.process.signal("CONT");
+    }
+
+    /// Asks it to end, as Ctrl-C does (SIGINT).
+    pub fn interrupt(&self) {
+        self.process.signal("INT");
+    }
+
+    /// Asks it to end, as a service manager does (SIGTERM).
+    pub fn terminate(&self) {
+        self.process.signal("TERM");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When the deadline passes first.
+    pub async fn wait_exit(&mut self, deadline: Duration) -> ExitStatus {
+        self.process.wait_exit(deadline).await
+    }
+}
+
+/// How a run of bots ended.
+#[derive(Debug)]
+pub struct BotsRun {
+    /// Exit status: success when the run met its thresholds.
+    pub status: ExitStatus,
+    /// The report; null when none was written.
+    pub json: serde_json::Value,
+    /// Everything the bots printed, the newest lines.
+    pub output: String,
+}
+
+/// Runs the bots against these nodes until they end.
+///
+/// # Panics
+/// When they do not end within [`BOTS_WITHIN`], or their report is no JSON.
+pub async fn bots(urls: &[&str], args: &[&str]) -> BotsRun {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let report = folder.path().join("report.json");
+    let mut command = program("tickcast-bots");
+    for url in urls {
+        command.args(["--url", url]);
+    }
+    command.args(args).arg("--json").arg(&report);
+    let mut process = Process::start("tickcast-bots", command);
+    let status = process.wait_exit(BOTS_WITHIN).await;
+    let json = match fs::read(&report) {
+        Ok(json) => serde_json::from_slice(&json).expect("the report is JSON"),
+        Err(_) => serde_json::Value::Null,
+    };
+    BotsRun { status, json, output: process.output.to_string() }
+}
+
+/// A child process and what it prints. Killed when dropped.
+struct Process {
+    name: &'static str,
+    child: Child,
+    output: Output,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+impl Process {
+    fn start(name: &'static str, mut command: Command) -> Process {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let output = Output::default();
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let readers = vec![
+            output.follow("out", out.expect("stdout is piped")),
+            output.follow("err", err.expect("stderr is piped")),
+        ];
+        Process { name, child, output, readers }
+    }
+
+    fn signal(&self, signal: &str) {
+        // The shell's own `kill`: the program of that name is not installed everywhere.
+        let mut command = Command::new("sh");
+        command.args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.child.id().to_string()]);
+        let status = command.status().expect("a shell is there");
+        assert!(status.success(), "SIG{signal} could not be sent to {} {}", self.name, self.child.id());
+    }
+
+    fn kill(&mut self) {
+        // Fails only for a process that has ended by itself; its status is taken all the same.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    async fn wait_exit(&mut self, deadline: Duration) -> ExitStatus {
+        let what = format!("{} {} ends", self.name, self.child.id());
+        let status = wait_until(deadline, &what, || {
+            let status = self.child.try_wait().expect("our own child can be asked");
+            async move { status }
+        });
+        let status = status.await;
+        self.read_to_end();
+        status
+    }
+
+    /// The pipes close with the process: what it said last is in the output after this.
+    fn read_to_end(&mut self) {
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let pid = self.child.id();
+        self.kill();
+        self.read_to_end();
+        if thread::panicking() {
+            eprintln!("---- {} {pid} printed:\n{}----", self.name, self.output);
+        }
+    }
+}
+
+/// The newest lines that a process printed.
+#[derive(Default, Clone)]
+struct Output(Arc<Mutex<Vec<String>>>);
+
+impl Output {
+    fn follow(&self, stream: &'static str, pipe: impl Read + Send + 'static) -> thread::JoinHandle<()> {
+        let output = self.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+                output.push(format!("{stream} {}", String::from_utf8_lossy(&line)));
+            }
+        })
+    }
+
+    fn push(&self, line: String) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LINES_KEPT_MAX {
+            lines.drain(..LINES_KEPT_MAX / 2);
+        }
+        lines.push(line);
+    }
+
+    /// The players' and the operators' address, once both were printed.
+    fn addresses(&self) -> Option<(String, String)> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let printed = || lines.iter().filter_map(|line| line.strip_prefix("out "));
+        let word = |line: &str, start: &str| {
+            line.split_whitespace().find(|word| word.starts_with(start)).map(str::to_owned)
+        };
+        let players = printed().find_map(|line| word(line, "ws://"))?;
+        let operators = printed().find_map(|line| word(line.split_once("operators")?.1, "http://"))?;
+        Some((players, operators))
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+/// A command that runs one of our programs, without the caller's settings of tickcast.
+fn program(name: &str) -> Command {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let mut command = Command::new(FOLDER.get_or_init(built_programs).join(name));
+    for (setting, _) in std::env::vars_os() {
+        if setting.to_string_lossy().starts_with("TICKCAST_") {
+            command.env_remove(setting);
+        }
+    }
+    command
+}
+
+/// The folder of the programs that belong to this test binary; builds them when they are missing or older
+/// than their sources.
+fn built_programs() -> PathBuf {
+    let own = std::env::current_exe().expect("a test binary knows its path");
+    let deps = own.ancestors().find(|folder| folder.file_name() == Some(OsStr::new("deps")));
+    let folder =
+        deps.and_then(Path::parent).expect("a test binary stands in target/<profile>/deps").to_owned();
+    let built = |name: &str| fs::metadata(folder.join(name)).and_then(|file| file.modified()).ok();
+    let oldest = built("tickcast").zip(built("tickcast-bots")).map(|(node, bots)| node.min(bots));
+    if oldest.is_none_or(|oldest| oldest < newest_source()) {
+        build(&folder);
+    }
+    folder
+}
+
+fn build(folder: &Path) {
+    let profile = folder.file_name().and_then(OsStr::to_str).expect("a profile's folder has a name");
+    let profile = if profile == "debug" { "dev" } else { profile };
+    let target = folder.parent().expect("a profile's folder stands in the target folder");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The whole workspace's programs: with its features, so that nothing is compiled a second time.
+    command.current_dir(checkout()).args(["build", "--workspace", "--bins", "--profile", profile]);
+    command.arg("--target-dir").arg(target).stdin(Stdio::null());
+    let built = command.output().expect("cargo runs");
+    assert!(built.status.success(), "the programs do not build:\n{}", String::from_utf8_lossy(&built.stderr));
+}
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests package stands in the checkout")
+}
+
+/// When the newest file of what the programs are built from was changed.
+fn newest_source() -> SystemTime {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    let mut left: Vec<PathBuf> = ["Cargo.toml", "Cargo.lock", "shared-protocol", "server", "bot-client"]
+        .map(|name| checkout().join(name))
+        .into();
+    while let Some(path) = left.pop() {
+        let Ok(file) = fs::metadata(&path) else { continue };
+        if file.is_dir() {
+            left.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        } else if let Ok(changed) = file.modified() {
+            newest = newest.max(changed);
+        }
+    }
+    newest
+}
+
+#[cfg(test)]
+mod tests;
