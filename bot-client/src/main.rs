@@ -1,1 +1,3 @@
-fn main(){}
+//! `tickcast-bots`: the load-test bots.
+
+fn main() {}
