@@ -1,5 +1,11 @@
 //! Load-test bots: real WebSocket clients that play, verify and measure. Never imports the server.
 
+pub mod board;
+pub mod histogram;
+pub mod meter;
 pub mod plan;
 pub mod share;
+pub mod tally;
 pub mod target;
+pub mod timer;
+pub mod verify;
