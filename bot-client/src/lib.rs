@@ -1,6 +1,7 @@
 //! Load-test bots: real WebSocket clients that play, verify and measure. Never imports the server.
 
 pub mod board;
+pub mod brain;
 pub mod histogram;
 pub mod meter;
 pub mod plan;
