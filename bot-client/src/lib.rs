@@ -1,11 +1,15 @@
 //! Load-test bots: real WebSocket clients that play, verify and measure. Never imports the server.
 
 pub mod board;
+pub mod bot;
 pub mod brain;
 pub mod histogram;
+pub mod light;
 pub mod meter;
 pub mod plan;
 pub mod share;
+#[cfg(test)]
+mod stage;
 pub mod tally;
 pub mod target;
 pub mod timer;
