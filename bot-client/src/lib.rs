@@ -7,6 +7,7 @@ pub mod histogram;
 pub mod light;
 pub mod meter;
 pub mod plan;
+pub mod report;
 pub mod share;
 #[cfg(test)]
 mod stage;
