@@ -133,9 +133,13 @@ impl Report {
     /// The last line: whether the run passed, and why not.
     pub fn verdict(&self) -> String {
         let stopped = if self.stopped_early { " (stopped early)" } else { "" };
-        match self.passed {
-            true => format!("PASSED{stopped}: no desync, no lost tick, no failed connection"),
-            false => format!("FAILED{stopped}: {}", self.reasons.join("; ")),
+        if !self.passed {
+            return format!("FAILED{stopped}: {}", self.reasons.join("; "));
+        }
+        // A light bot decodes no state, so nothing is known about desyncs.
+        match self.load.light {
+            true => format!("PASSED{stopped}: no lost tick, no failed connection; states were not checked"),
+            false => format!("PASSED{stopped}: no desync, no lost tick, no failed connection"),
         }
     }
 
@@ -222,6 +226,7 @@ fn reasons(plan: &Plan, tally: &Tally) -> Vec<String> {
             reasons.push(format!("{count} {what}"));
         }
     }
+    reasons.extend(tally.failures.iter().map(|(reason, count)| format!("{count} x {reason}")));
     if traffic.updates == 0 {
         reasons.push("no update was measured".to_owned());
     }
@@ -293,12 +298,18 @@ mod tests {
         failed("", |tally| tally.checks.state_mismatches = 1, "different states");
         failed("", |tally| tally.checks.broken_frames = 1, "broken frames");
         failed("", |tally| tally.fail("close 4002 Slow".to_owned()), "1 failed connections");
+        failed("", |tally| tally.fail("close 4002 Slow".to_owned()), "1 x close 4002 Slow");
         failed("", |tally| tally.connections.joined = 5, "3 bots had not joined");
         failed("", |tally| tally.traffic.updates = 0, "no update");
         failed("", |tally| tally.traffic.inputs_applied = 0, "no input had an effect");
         failed("--max-p99-latency-ms 90", |_| {}, "99.0 ms is above 90 ms");
         failed("--max-gap-ms 9.5", |_| {}, "10.0 ms is above 9.5 ms");
         failed("--max-gap-ms 9", |tally| tally.gap = Default::default(), "was not measured");
+    }
+
+    #[test]
+    fn light_bots_claim_nothing_about_states() {
+        assert!(verdict("--light", |_| {}).ends_with("states were not checked"));
     }
 
     #[test]
