@@ -1,1 +1,28 @@
-//! stub
+//! Load-test bots: real WebSocket clients that play, verify and measure. Never imports the server.
+//!
+//! Reading order: [`plan`] says what is asked for and [`share`] who does it; [`bot`] is one client without a
+//! socket, driven by its [`brain`], its [`timer`] and its [`meter`]; [`board`] and [`verify`] compare the clients
+//! of a match; [`tally`] adds up; [`report`] judges. Only [`swarm`], [`socket`], [`workers`], [`api`] and
+//! [`progress`] touch the world outside, and only [`clock`] reads the time.
+
+pub mod api;
+pub mod board;
+pub mod bot;
+pub mod brain;
+pub mod clock;
+pub mod histogram;
+pub mod light;
+pub mod meter;
+pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod share;
+pub mod socket;
+#[cfg(test)]
+mod stage;
+pub mod swarm;
+pub mod tally;
+pub mod target;
+pub mod timer;
+pub mod verify;
+pub mod workers;

@@ -1,0 +1,264 @@
+//! One bot without a socket: frames and `now` in; frames, states and measurements out. It decodes every state,
+//! plays, and checks what the server promises: no tick left out, every state as its owner has it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tickcast_protocol::client::{Client, Event, ServerError, entity_of};
+use tickcast_protocol::message::Join;
+use tickcast_protocol::replica::Gap;
+use tickcast_protocol::{EntityId, InputSeq, PlayerId, Position, Replica, Tick};
+
+use crate::board::Sent;
+use crate::brain::Brain;
+use crate::meter::Meter;
+use crate::tally::{Marks, Sample};
+use crate::timer::InputTimer;
+
+/// Inputs waiting for their effect; further ones are sent and not measured.
+const PENDING_MAX: usize = 4096;
+
+/// What a frame led to, for the other clients of the match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Step {
+    /// The state it led to: where, and its hash.
+    pub state: Option<(Position, u32)>,
+    /// The input sent in answer, if it is measured.
+    pub sent: Option<Sent>,
+    /// The last applied input of the watched player.
+    pub seen: Option<InputSeq>,
+}
+
+/// One bot.
+#[derive(Debug)]
+pub struct Bot {
+    client: Client,
+    seed: u64,
+    play: Option<Play>,
+    hole: Hole,
+    own: Option<Watch>,
+    watched: Option<Watch>,
+    pending: VecDeque<Sent>,
+    marks: Marks,
+}
+
+/// What a bot has from the welcome on.
+#[derive(Debug)]
+struct Play {
+    brain: Brain,
+    timer: InputTimer,
+    meter: Meter,
+}
+
+/// Whether a snapshot is expected, and what it says about ticks that were not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hole {
+    /// The next frame is the next tick's.
+    None,
+    /// The first snapshot, or one after the server has said or shown that the state was set back.
+    Explained,
+    /// Ticks after this one are missing; one is counted already.
+    After(Tick),
+}
+
+/// A player in the state.
+#[derive(Debug)]
+struct Watch {
+    player: PlayerId,
+    entity: Option<EntityId>,
+}
+
+impl Watch {
+    fn new(player: PlayerId) -> Watch {
+        Watch { player, entity: None }
+    }
+
+    /// The player's entity, remembered because a search looks at every player.
+    fn find(&mut self, replica: &Replica) -> Option<EntityId> {
+        let world = replica.world();
+        let field = world.schema().player_field();
+        let known =
+            self.entity.filter(|id| world.contains(*id) && world.get(*id, field) as u32 == self.player.0);
+        self.entity = known.or_else(|| entity_of(replica, self.player));
+        self.entity
+    }
+
+    fn applied(&mut self, replica: &Replica) -> Option<InputSeq> {
+        let entity = self.find(replica)?;
+        let world = replica.world();
+        Some(InputSeq(world.get(entity, world.schema().seq_field()) as u32))
+    }
+}
+
+impl Bot {
+    /// A bot that begins with a hello in [`Bot::poll_transmit`].
+    pub fn new(name: &str, join: Join, seed: u64) -> Bot {
+        Bot {
+            client: Client::new(name, join),
+            seed,
+            play: None,
+            hole: Hole::Explained,
+            own: None,
+            watched: None,
+            pending: VecDeque::new(),
+            marks: Marks::default(),
+        }
+    }
+
+    /// Whether the bot is in the match: it holds the state, and as a player it is part of it.
+    pub fn is_joined(&self) -> bool {
+        let Some(joined) = self.client.joined() else { return false };
+        match &self.own {
+            Some(own) => own.entity.is_some(),
+            None => joined.replica.position() != Position::default(),
+        }
+    }
+
+    /// The player that the bot is, from the welcome on.
+    pub fn player(&self) -> Option<PlayerId> {
+        self.own.as_ref().map(|own| own.player)
+    }
+
+    /// Whether [`Bot::watch`] was called.
+    pub fn is_watching(&self) -> bool {
+        self.watched.is_some()
+    }
+
+    /// Looks out for this player's inputs from now on.
+    pub fn watch(&mut self, player: PlayerId) {
+        self.watched = Some(Watch::new(player));
+    }
+
+    /// What was counted and measured and not taken yet; for the check of other clients to add to.
+    pub fn marks(&mut self) -> &mut Marks {
+        &mut self.marks
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.client.poll_transmit()
+    }
+
+    /// Says goodbye.
+    pub fn leave(&mut self) {
+        self.client.leave();
+    }
+
+    /// Takes in a frame from the server. Checks are made always, times taken only while `measuring`.
+    pub fn handle_frame(
+        &mut self,
+        now: Duration,
+        frame: &[u8],
+        measuring: bool,
+    ) -> Result<Step, ServerError> {
+        let before = self.client.joined().map(|joined| joined.replica.position()).unwrap_or_default();
+        match self.client.handle_frame(frame)? {
+            Event::Welcome => self.handle_welcome(),
+            Event::Snapshot => {
+                self.handle_snapshot(before);
+                self.marks.traffic.snapshots += u64::from(measuring);
+                return Ok(self.handle_update(now, frame.len(), measuring, false));
+            }
+            Event::Advanced => return Ok(self.handle_update(now, frame.len(), measuring, true)),
+            Event::Gap(gap) => self.handle_gap(gap),
+            Event::Reset { .. } => {
+                self.marks.checks.resets += 1;
+                self.hole = Hole::Explained;
+            }
+            Event::Stale | Event::Pong { .. } | Event::Ended => {}
+        }
+        Ok(Step::default())
+    }
+
+    /// Measuring ends at `now`. When updates are overdue, so are the inputs that wait for their effect and those
+    /// that would have been sent: they count with the time they have taken so far.
+    pub fn handle_end(&mut self, now: Duration) {
+        let Some(play) = &mut self.play else { return };
+        let overdue = play.meter.handle_end(now, &mut self.marks);
+        if overdue && self.own.is_some() {
+            let unsent = play.timer.handle_send(now);
+            let waiting = self.pending.drain(..).map(|sent| sent.due).chain([unsent]);
+            self.marks.samples.extend(waiting.flat_map(|due| due.latencies(now)).map(Sample::Latency));
+        }
+    }
+
+    fn handle_welcome(&mut self) {
+        let joined = self.client.joined().expect("a welcome was taken in");
+        let period = joined.tick_rate.period();
+        self.own = joined.player().map(Watch::new);
+        self.play = Some(Play {
+            brain: Brain::new(joined.replica.world().schema(), self.seed),
+            timer: InputTimer::new(period),
+            meter: Meter::new(period),
+        });
+    }
+
+    fn handle_snapshot(&mut self, before: Position) {
+        let after = self.client.joined().expect("a snapshot was taken in").replica.position();
+        match self.hole {
+            Hole::Explained => {}
+            Hole::None => {
+                self.marks.checks.lost_ticks += after.tick.0.saturating_sub(before.tick.0 + 1);
+                self.marks.checks.owner_gaps += u64::from(after.fence != before.fence);
+            }
+            Hole::After(have) => self.marks.checks.lost_ticks += after.tick.0.saturating_sub(have.0 + 2),
+        }
+        self.hole = Hole::None;
+    }
+
+    fn handle_gap(&mut self, gap: Gap) {
+        let checks = &mut self.marks.checks;
+        let hole = match gap {
+            Gap::Missing { have } => {
+                checks.lost_ticks += 1;
+                Hole::After(have)
+            }
+            Gap::Owner { .. } => {
+                checks.owner_gaps += 1;
+                Hole::Explained
+            }
+            Gap::Desync { .. } => {
+                checks.desyncs += 1;
+                Hole::Explained
+            }
+            Gap::Broken { .. } => {
+                checks.broken_frames += 1;
+                Hole::Explained
+            }
+            Gap::Waiting => return,
+        };
+        if self.hole == Hole::None {
+            self.hole = hole;
+        }
+    }
+
+    fn handle_update(&mut self, now: Duration, bytes: usize, measuring: bool, acts: bool) -> Step {
+        let play = self.play.as_mut().expect("a state comes after the welcome");
+        let replica = &self.client.joined().expect("a state comes after the welcome").replica;
+        play.meter.handle_update(now, bytes, measuring, &mut self.marks);
+        let state = Some((replica.position(), replica.world().hash()));
+        let seen = self.watched.as_mut().and_then(|watched| watched.applied(replica));
+        let Some(own) = &mut self.own else { return Step { state, sent: None, seen } };
+        if let Some(applied) = own.applied(replica) {
+            while let Some(sent) = self.pending.front().filter(|sent| sent.seq <= applied).copied() {
+                self.pending.pop_front();
+                self.marks.traffic.inputs_applied += 1;
+                self.marks.samples.extend(sent.due.latencies(now).map(Sample::Latency));
+            }
+        }
+        // A player acts once it has a body, and goes on while it waits for another.
+        let acts = acts && (own.entity.is_some() || self.client.last_seq() > InputSeq(0));
+        let values = acts.then(|| play.brain.decide(replica.world(), own.entity));
+        let Some(seq) = values.and_then(|values| self.client.input(&values)) else {
+            return Step { state, sent: None, seen };
+        };
+        let due = play.timer.handle_send(now);
+        self.marks.traffic.inputs += u64::from(measuring);
+        let sent = Some(Sent { seq, due }).filter(|_| measuring);
+        self.pending.extend(sent.filter(|_| self.pending.len() < PENDING_MAX));
+        Step { state, sent, seen }
+    }
+}
+
+#[cfg(test)]
+mod tests;

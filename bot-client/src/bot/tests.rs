@@ -1,0 +1,168 @@
+//! What a bot makes of frames: its inputs, its latencies, and every way in which ticks can be missing.
+
+use super::*;
+use crate::stage::{PERIOD, Stage, input_seqs};
+use crate::tally::Checks;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A bot that has been let in, as this player, and holds the state.
+fn joined(stage: &mut Stage, player: Option<u32>) -> Bot {
+    let join = Join::Match("m1".parse().unwrap());
+    let mut bot = Bot::new("bot", join, 1);
+    bot.handle_frame(ms(0), &stage.welcome(player), false).unwrap();
+    assert!(!bot.is_joined());
+    bot.handle_frame(ms(0), &stage.snapshot(), false).unwrap();
+    bot
+}
+
+/// What a bot counts that gets these frames after it has joined.
+fn checks(frames: impl FnOnce(&mut Stage) -> Vec<Vec<u8>>) -> Checks {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, None);
+    for frame in frames(&mut stage) {
+        bot.handle_frame(ms(1), &frame, true).unwrap();
+    }
+    std::mem::take(bot.marks()).checks
+}
+
+#[test]
+fn a_player_acts_once_per_tick_from_the_moment_it_has_a_body() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, Some(5));
+    assert_eq!(bot.player(), Some(PlayerId(5)));
+    bot.handle_frame(ms(10), &stage.diff(), false).unwrap();
+    assert!(!bot.is_joined(), "its entity is not there yet");
+    assert_eq!(input_seqs(|| bot.poll_transmit()), []);
+    stage.spawn(5);
+    for tick in 2..5 {
+        let step = bot.handle_frame(ms(tick * 10), &stage.diff(), true).unwrap();
+        assert_eq!(step.state, Some((stage.position, stage.world.hash())));
+    }
+    assert!(bot.is_joined());
+    assert_eq!(input_seqs(|| bot.poll_transmit()), [1, 2, 3].map(InputSeq));
+    assert_eq!(bot.marks().checks, Checks::default());
+}
+
+#[test]
+fn an_input_is_measured_from_when_it_was_due() {
+    let mut stage = Stage::new();
+    let own = stage.spawn(5);
+    let mut bot = joined(&mut stage, Some(5));
+    bot.handle_frame(ms(100), &stage.diff(), true).unwrap();
+    // The second update is 4 ms late: its input was due at 110.
+    let sent = bot.handle_frame(ms(114), &stage.diff(), true).unwrap().sent.unwrap();
+    assert_eq!((sent.seq, sent.due.at), (InputSeq(2), ms(110)));
+    stage.acknowledge(own, 1);
+    bot.handle_frame(ms(120), &stage.diff(), true).unwrap();
+    stage.acknowledge(own, 3);
+    bot.handle_frame(ms(130), &stage.diff(), true).unwrap();
+    let marks = std::mem::take(bot.marks());
+    let latencies: Vec<Sample> =
+        marks.samples.iter().filter(|s| matches!(s, Sample::Latency(_))).copied().collect();
+    assert_eq!(latencies, [20, 20, 10].map(|time| Sample::Latency(ms(time))));
+    assert!(marks.samples.contains(&Sample::Gap(ms(14), PERIOD)));
+    assert_eq!((marks.traffic.inputs, marks.traffic.inputs_applied, marks.traffic.updates), (4, 3, 4));
+}
+
+#[test]
+fn warm_up_is_not_measured() {
+    let mut stage = Stage::new();
+    let own = stage.spawn(5);
+    let mut bot = joined(&mut stage, Some(5));
+    for tick in 1..9 {
+        stage.acknowledge(own, tick - 1);
+        let step = bot.handle_frame(ms(u64::from(tick) * 10), &stage.diff(), false).unwrap();
+        assert_eq!(step.sent, None);
+    }
+    assert_eq!(*bot.marks(), Marks::default());
+}
+
+#[test]
+fn a_server_that_falls_silent_is_not_forgiven_at_the_end() {
+    let mut stage = Stage::new();
+    stage.spawn(5);
+    let mut bot = joined(&mut stage, Some(5));
+    bot.handle_frame(ms(100), &stage.diff(), true).unwrap();
+    bot.handle_end(ms(1100));
+    let marks = std::mem::take(bot.marks());
+    assert!(marks.samples.contains(&Sample::Gap(ms(1000), PERIOD)));
+    // The input sent at 100 waits since then; one would have been sent every 10 ms until 1100.
+    let latencies = marks.samples.iter().filter(|s| matches!(s, Sample::Latency(_))).count();
+    assert_eq!(latencies, 1 + 100);
+}
+
+#[test]
+fn a_watched_player_is_seen() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, None);
+    bot.watch(PlayerId(9));
+    assert_eq!(bot.handle_frame(ms(1), &stage.diff(), true).unwrap().seen, None);
+    let other = stage.spawn(9);
+    stage.acknowledge(other, 4);
+    assert_eq!(bot.handle_frame(ms(2), &stage.diff(), true).unwrap().seen, Some(InputSeq(4)));
+    // Another entity, at the same index after a tick, is another player until it says otherwise.
+    stage.world.despawn(other);
+    assert_eq!(bot.handle_frame(ms(3), &stage.diff(), true).unwrap().seen, None);
+    stage.spawn(8);
+    stage.spawn(9);
+    assert_eq!(bot.handle_frame(ms(4), &stage.diff(), true).unwrap().seen, Some(InputSeq(0)));
+}
+
+#[test]
+fn missing_ticks_are_lost() {
+    let missing = checks(|stage| {
+        let [_, _, late] = [stage.diff(), stage.diff(), stage.diff()];
+        vec![late, stage.diff(), stage.snapshot(), stage.diff()]
+    });
+    // The state went on from the snapshot at the fourth tick: the first three were never seen.
+    assert_eq!(missing, Checks { lost_ticks: 3, ..Checks::default() });
+    let uncured = checks(|stage| vec![stage.diff(), stage.diff(), stage.diff()].split_off(2));
+    assert_eq!(uncured.lost_ticks, 1);
+}
+
+#[test]
+fn an_unasked_snapshot_ahead_is_lost_ticks() {
+    let jump = checks(|stage| {
+        let frames = [stage.diff(), stage.diff(), stage.diff(), stage.snapshot()];
+        vec![frames[0].clone(), frames[3].clone(), stage.diff()]
+    });
+    assert_eq!(jump, Checks { lost_ticks: 1, ..Checks::default() });
+}
+
+#[test]
+fn a_reset_explains_the_snapshot_after_it() {
+    use tickcast_protocol::message::ServerMessage;
+    let reset = checks(|stage| {
+        let first = stage.diff();
+        let reset = ServerMessage::Reset { from: stage.position.tick, to: Tick(50) }.to_frame();
+        stage.position.tick = Tick(50);
+        stage.position.fence.nonce.0 = 8;
+        vec![first, reset, stage.snapshot(), stage.diff()]
+    });
+    assert_eq!(reset, Checks { resets: 1, ..Checks::default() });
+}
+
+#[test]
+fn another_owner_is_counted_and_no_loss() {
+    let unannounced = checks(|stage| {
+        let first = stage.diff();
+        stage.position.fence.nonce.0 = 8;
+        vec![first, stage.diff(), stage.snapshot(), stage.diff()]
+    });
+    assert_eq!(unannounced, Checks { owner_gaps: 1, ..Checks::default() });
+}
+
+#[test]
+fn wrong_hashes_and_broken_frames_are_told_apart() {
+    let desync = checks(|stage| {
+        let mut frame = stage.diff();
+        frame[4] ^= 1;
+        vec![frame, stage.snapshot(), stage.diff()]
+    });
+    assert_eq!(desync, Checks { desyncs: 1, ..Checks::default() });
+    let broken = checks(|stage| vec![vec![0x77], stage.snapshot(), stage.diff()]);
+    assert_eq!(broken, Checks { broken_frames: 1, ..Checks::default() });
+}

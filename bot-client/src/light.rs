@@ -1,0 +1,161 @@
+//! A bot that reads only the head of each frame: many of them load a server from few processors. It still sees a
+//! left-out tick, and as a player sends random inputs.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tickcast_protocol::client::{Client, Event, ServerError};
+use tickcast_protocol::frame::{self, SERVER_CONTROL, StateFrame};
+use tickcast_protocol::message::{ClientMessage, Join};
+use tickcast_protocol::{InputSeq, PlayerId, Position, Tick};
+
+use crate::brain::Brain;
+use crate::meter::Meter;
+use crate::tally::Marks;
+
+/// One light bot.
+#[derive(Debug)]
+pub struct LightBot {
+    client: Client,
+    seed: u64,
+    play: Option<(Brain, Meter)>,
+    player: Option<PlayerId>,
+    at: Option<Head>,
+    last_seq: InputSeq,
+    transmit: VecDeque<Vec<u8>>,
+    marks: Marks,
+    joined: bool,
+}
+
+/// Where the last frame led, as far as heads tell.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    tick: Tick,
+    tag: u8,
+}
+
+impl From<Position> for Head {
+    fn from(position: Position) -> Head {
+        Head { tick: position.tick, tag: position.fence.tag() }
+    }
+}
+
+impl LightBot {
+    /// A bot that begins with a hello in [`LightBot::poll_transmit`].
+    pub fn new(name: &str, join: Join, seed: u64) -> LightBot {
+        LightBot {
+            client: Client::new(name, join),
+            seed,
+            play: None,
+            player: None,
+            at: None,
+            last_seq: InputSeq(0),
+            transmit: VecDeque::new(),
+            marks: Marks::default(),
+            joined: false,
+        }
+    }
+
+    /// Whether the state has arrived.
+    pub fn is_joined(&self) -> bool {
+        self.joined
+    }
+
+    /// What was counted and measured and not taken yet.
+    pub fn marks(&mut self) -> &mut Marks {
+        &mut self.marks
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.client.poll_transmit().or_else(|| self.transmit.pop_front())
+    }
+
+    /// Says goodbye.
+    pub fn leave(&mut self) {
+        self.client.leave();
+    }
+
+    /// Measuring ends at `now`.
+    pub fn handle_end(&mut self, now: Duration) {
+        if let Some((_, meter)) = &mut self.play {
+            meter.handle_end(now, &mut self.marks);
+        }
+    }
+
+    /// Takes in a frame from the server. Ticks are checked always, times taken only while `measuring`.
+    pub fn handle_frame(&mut self, now: Duration, frame: &[u8], measuring: bool) -> Result<(), ServerError> {
+        if frame.first() == Some(&SERVER_CONTROL) {
+            return self.handle_control(frame);
+        }
+        let Some((_, meter)) = &mut self.play else {
+            return Err(ServerError::Order("state before the welcome"));
+        };
+        match frame::parse(frame) {
+            Ok(StateFrame::Diff { tag, tick_low, .. }) => {
+                if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, &mut self.marks)) {
+                    self.at = Some(seen);
+                    meter.handle_update(now, frame.len(), measuring, &mut self.marks);
+                    self.act(seen.tick, measuring);
+                }
+            }
+            Ok(StateFrame::Snapshot { position, .. }) => {
+                if let Some(at) = self.at {
+                    self.marks.checks.lost_ticks += position.tick.0.saturating_sub(at.tick.0 + 1);
+                }
+                self.at = Some(position.into());
+                self.joined = true;
+                self.marks.traffic.snapshots += u64::from(measuring);
+                meter.handle_update(now, frame.len(), measuring, &mut self.marks);
+            }
+            Ok(StateFrame::Owner { position }) => self.at = Some(position.into()),
+            Err(_) => self.marks.checks.broken_frames += 1,
+        }
+        Ok(())
+    }
+
+    fn handle_control(&mut self, frame: &[u8]) -> Result<(), ServerError> {
+        match self.client.handle_frame(frame)? {
+            Event::Welcome => {
+                let joined = self.client.joined().expect("a welcome was taken in");
+                let brain = Brain::new(joined.replica.world().schema(), self.seed);
+                self.player = joined.player();
+                self.play = Some((brain, Meter::new(joined.tick_rate.period())));
+            }
+            Event::Reset { .. } => {
+                self.marks.checks.resets += 1;
+                self.at = None;
+            }
+            Event::Snapshot | Event::Advanced | Event::Stale | Event::Gap(_) => {}
+            Event::Pong { .. } | Event::Ended => {}
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, seen: Tick, measuring: bool) {
+        let (Some((brain, _)), Some(_)) = (&mut self.play, self.player) else { return };
+        if self.last_seq.0 < i32::MAX as u32 {
+            self.last_seq.0 += 1;
+            let input = ClientMessage::Input { seq: self.last_seq, seen, values: brain.random_input() };
+            self.transmit.push_back(input.to_frame());
+            self.marks.traffic.inputs += u64::from(measuring);
+        }
+    }
+}
+
+/// Where a diff leads from here; `None` when it is of a tick that was seen.
+fn follow(at: Head, tag: u8, tick_low: u16, marks: &mut Marks) -> Option<Head> {
+    let ahead = tick_low.wrapping_sub(at.tick.low());
+    if ahead == 0 || ahead >= 0x8000 {
+        return None;
+    }
+    if tag == at.tag {
+        marks.checks.lost_ticks += u64::from(ahead - 1);
+    } else {
+        marks.checks.owner_gaps += 1;
+    }
+    Some(Head { tick: Tick(at.tick.0 + u64::from(ahead)), tag })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! What a light bot sees without decoding, and what it sends.
+
+use super::*;
+use crate::stage::{Stage, input_seqs};
+use crate::tally::Checks;
+
+fn joined(stage: &mut Stage, player: Option<u32>) -> LightBot {
+    let mut bot = LightBot::new("bot", Join::Match("m1".parse().unwrap()), 1);
+    bot.handle_frame(Duration::ZERO, &stage.welcome(player), false).unwrap();
+    assert!(!bot.is_joined());
+    bot.handle_frame(Duration::ZERO, &stage.snapshot(), false).unwrap();
+    assert!(bot.is_joined());
+    bot
+}
+
+#[test]
+fn counts_updates_and_sends_an_input_for_each() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, Some(3));
+    for tick in 1..4 {
+        let frame = stage.diff();
+        bot.handle_frame(Duration::from_millis(tick), &frame, true).unwrap();
+        bot.handle_frame(Duration::from_millis(tick), &frame, true).unwrap();
+    }
+    assert_eq!(input_seqs(|| bot.poll_transmit()), [1, 2, 3].map(InputSeq));
+    let marks = bot.marks();
+    assert_eq!((marks.traffic.updates, marks.traffic.inputs), (3, 3), "a repeated frame is none");
+    assert_eq!(marks.checks, Checks::default());
+}
+
+#[test]
+fn lost_ticks_show_in_the_heads() {
+    let mut stage = Stage::new();
+    stage.position.tick = Tick(65_534);
+    let mut bot = joined(&mut stage, None);
+    let frames: Vec<Vec<u8>> = (0..5).map(|_| stage.diff()).collect();
+    for index in [0, 1, 4] {
+        bot.handle_frame(Duration::ZERO, &frames[index], true).unwrap();
+    }
+    assert_eq!(bot.marks().checks.lost_ticks, 2, "over the wrap of the low bits");
+    let _unseen = stage.diff();
+    bot.handle_frame(Duration::ZERO, &stage.snapshot(), true).unwrap();
+    assert_eq!(bot.marks().checks.lost_ticks, 2, "a snapshot of the next tick");
+    assert_eq!(input_seqs(|| bot.poll_transmit()), []);
+}
+
+#[test]
+fn another_owner_is_counted_and_no_loss() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, None);
+    stage.position.fence.nonce.0 = 9;
+    bot.handle_frame(Duration::ZERO, &stage.diff(), true).unwrap();
+    bot.handle_frame(Duration::ZERO, &stage.diff(), true).unwrap();
+    bot.handle_frame(Duration::ZERO, &[0x77], true).unwrap();
+    assert_eq!(bot.marks().checks, Checks { owner_gaps: 1, broken_frames: 1, ..Checks::default() });
+}

@@ -1,0 +1,193 @@
+//! What bots counted and measured. Bots hand over [`Marks`]; a process adds them to its [`Tally`]; tallies of
+//! processes merge.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::Histogram;
+
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: u64,)*
+        }
+
+        impl $name {
+            /// Adds another's counts.
+            pub fn merge(&mut self, other: &$name) {
+                $(self.$field += other.$field;)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// What the server promised and whether it held: counted from the first frame to the last.
+    Checks {
+        /// States whose hash was not the owner's.
+        desyncs,
+        /// Ticks that were never seen, without a reset or a new owner to explain it.
+        lost_ticks,
+        /// Frames that could not be decoded or applied.
+        broken_frames,
+        /// Equal states of two clients at the same tick.
+        state_comparisons,
+        /// Different states of two clients at the same tick.
+        state_mismatches,
+        /// States that came too late to be compared.
+        state_too_late,
+        /// Times a match was set back; the server may.
+        resets,
+        /// Times a match changed its owner without an announcement; the server may.
+        owner_gaps,
+    }
+}
+
+counters! {
+    /// What went over the wire while it was measured, in payload bytes of WebSocket messages.
+    Traffic {
+        /// State frames that brought a new tick.
+        updates,
+        /// Their bytes.
+        update_bytes,
+        /// Those that were snapshots.
+        snapshots,
+        /// Inputs sent.
+        inputs,
+        /// Inputs that were seen to be part of the state.
+        inputs_applied,
+    }
+}
+
+counters! {
+    /// Connections.
+    Connections {
+        /// That were to be made.
+        planned,
+        /// That were let in and saw the state.
+        joined,
+        /// That could not be made or ended unasked.
+        failed,
+    }
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// Time between two updates of one client, which come once per period.
+    Gap(Duration, Duration),
+    /// Time from when an input was due to when its own client saw it in the state.
+    Latency(Duration),
+    /// The same until another client of the match saw it.
+    ViewLatency(Duration),
+    /// Bytes of an update.
+    UpdateBytes(usize),
+}
+
+/// What one bot has to hand over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// Its checks.
+    pub checks: Checks,
+    /// Its traffic.
+    pub traffic: Traffic,
+    /// Its measurements.
+    pub samples: Vec<Sample>,
+}
+
+/// What a process counted and measured.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Connections made.
+    pub connections: Connections,
+    /// Failed connections by reason.
+    pub failures: BTreeMap<String, u64>,
+    /// Checks of the server's promises.
+    pub checks: Checks,
+    /// Traffic while it was measured.
+    pub traffic: Traffic,
+    /// How long it was measured; of several processes the longest.
+    pub measured: Duration,
+    /// Whether it was stopped before its time.
+    pub stopped_early: bool,
+    /// [`Sample::Gap`], microseconds, corrected for coordinated omission.
+    pub gap: Histogram,
+    /// [`Sample::Latency`], microseconds.
+    pub latency: Histogram,
+    /// [`Sample::ViewLatency`], microseconds.
+    pub view_latency: Histogram,
+    /// [`Sample::UpdateBytes`].
+    pub update_bytes: Histogram,
+}
+
+impl Tally {
+    /// Takes in what a bot handed over.
+    pub fn absorb(&mut self, marks: Marks) {
+        self.checks.merge(&marks.checks);
+        self.traffic.merge(&marks.traffic);
+        for sample in marks.samples {
+            match sample {
+                Sample::Gap(gap, period) => self.gap.record_gap(gap, period),
+                Sample::Latency(time) => self.latency.record_time(time),
+                Sample::ViewLatency(time) => self.view_latency.record_time(time),
+                Sample::UpdateBytes(bytes) => self.update_bytes.record(bytes as u64),
+            }
+        }
+    }
+
+    /// Counts a failed connection.
+    pub fn fail(&mut self, reason: String) {
+        self.connections.failed += 1;
+        *self.failures.entry(reason).or_default() += 1;
+    }
+
+    /// Adds another process's tally.
+    pub fn merge(&mut self, other: &Tally) {
+        self.connections.merge(&other.connections);
+        for (reason, count) in &other.failures {
+            *self.failures.entry(reason.clone()).or_default() += count;
+        }
+        self.checks.merge(&other.checks);
+        self.traffic.merge(&other.traffic);
+        self.measured = self.measured.max(other.measured);
+        self.stopped_early |= other.stopped_early;
+        self.gap.merge(&other.gap);
+        self.latency.merge(&other.latency);
+        self.view_latency.merge(&other.view_latency);
+        self.update_bytes.merge(&other.update_bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_processes_make_one_tally() {
+        let mut one = Tally { measured: Duration::from_secs(10), ..Tally::default() };
+        one.connections.planned = 2;
+        one.fail("close 4002 Slow".to_owned());
+        let marks = Marks {
+            checks: Checks { lost_ticks: 3, ..Checks::default() },
+            traffic: Traffic { updates: 2, update_bytes: 40, ..Traffic::default() },
+            samples: vec![
+                Sample::UpdateBytes(20),
+                Sample::UpdateBytes(20),
+                Sample::Latency(Duration::from_millis(7)),
+            ],
+        };
+        one.absorb(marks);
+        let text = serde_json::to_string(&one).unwrap();
+        let mut both: Tally = serde_json::from_str(&text).unwrap();
+        assert_eq!(both, one);
+        both.merge(&one);
+        assert_eq!((both.connections.planned, both.connections.failed), (4, 2));
+        assert_eq!(both.failures, BTreeMap::from([("close 4002 Slow".to_owned(), 2)]));
+        assert_eq!((both.checks.lost_ticks, both.traffic.updates, both.measured.as_secs()), (6, 4, 10));
+        assert_eq!((both.update_bytes.count(), both.latency.count()), (4, 2));
+    }
+}
