@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
@@ -11,10 +12,12 @@ use redis::{
 use thiserror::Error;
 use tokio::time::timeout;
 
-use super::{Timing, connection};
+use super::Timing;
+use super::connection::{self, describe};
 
 /// The oldest Redis that is known to have all that is used.
 const VERSION_MIN: (u32, u32) = (6, 2);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Why this Redis cannot be the backplane, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -111,9 +114,12 @@ impl fmt::Display for Warning {
 /// A client of this address, with the settings every connection needs.
 pub(super) fn client(url: &str, timing: Timing) -> Result<Client, ConnectError> {
     let bad =
-        |error: RedisError| ConnectError::BadUrl { url: without_password(url), reason: error.to_string() };
-    let keepalive =
-        TcpKeepalive::new().with_time(timing.silence_max).with_interval(timing.ping_interval).with_retries(3);
+        |error: RedisError| ConnectError::BadUrl { url: without_password(url), reason: describe(&error) };
+    // The system counts these in whole seconds and refuses 0.
+    let keepalive = TcpKeepalive::new()
+        .with_time(timing.silence_max.max(SECOND))
+        .with_interval(timing.ping_interval.max(SECOND))
+        .with_retries(3);
     // Off by default in redis 1.8; without it a commit waits for the acknowledgement of the one before.
     let tcp = TcpSettings::default()
         .set_nodelay(true)
@@ -140,9 +146,9 @@ pub(super) async fn first_contact(
     let (link, info, save) = match timeout(timing.call_time_max, contact).await {
         Ok(Ok(contact)) => contact,
         Ok(Err(error)) if is_login(&error) => {
-            return Err(ConnectError::Login { address: address.to_string(), reason: error.to_string() });
+            return Err(ConnectError::Login { address: address.to_string(), reason: describe(&error) });
         }
-        Ok(Err(error)) => return Err(unreachable(error.to_string())),
+        Ok(Err(error)) => return Err(unreachable(describe(&error))),
         Err(_) => return Err(unreachable(format!("no answer within {:?}", timing.call_time_max))),
     };
     let warnings = judge(address, info, save)?;
@@ -197,7 +203,7 @@ fn allowed<T>(command: &'static str, answer: RedisResult<T>) -> RedisResult<Answ
     match answer {
         Ok(value) => Ok(Ok(value)),
         Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => {
-            Ok(Err(Warning::Unchecked { command, reason: error.to_string() }))
+            Ok(Err(Warning::Unchecked { command, reason: describe(&error) }))
         }
         Err(error) => Err(error),
     }

@@ -42,11 +42,11 @@ pub(super) struct Supervisor {
     generation: u64,
 }
 
-/// Opens one connection.
+/// Opens one connection. The bounds on answers are its caller's.
 pub(super) async fn open(client: &Client, timing: Timing) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(timing.call_time_max))
-        .set_response_timeout(Some(timing.call_time_max))
+        .set_response_timeout(None)
         .set_pipeline_buffer_size(COMMANDS_QUEUED_MAX)
         .set_concurrency_limit(COMMANDS_IN_FLIGHT_MAX);
     client.get_multiplexed_async_connection_with_config(&config).await
@@ -88,7 +88,7 @@ impl Connection {
                 if is_fatal(&error) {
                     self.report_broken(used);
                 }
-                Err(Unavailable(error.to_string()))
+                Err(Unavailable(describe(&error)))
             }
             Ok(Err(closed)) => Err(closed),
             Err(_) => {
@@ -147,12 +147,14 @@ impl Supervisor {
             self.state.send_replace(State::Down { reason });
             sleep(backoff.next()).await;
             self.generation += 1;
-            let state = match open(&self.client, self.timing).await {
-                Ok(link) => {
+            let wait = self.timing.call_time_max;
+            let state = match timeout(wait, open(&self.client, self.timing)).await {
+                Ok(Ok(link)) => {
                     tracing::info!("redis connection renewed");
                     State::Up { generation: self.generation, link }
                 }
-                Err(error) => State::Down { reason: error.to_string() },
+                Ok(Err(error)) => State::Down { reason: describe(&error) },
+                Err(_) => State::Down { reason: format!("no connection within {wait:?}") },
             };
             self.state.send_replace(state);
         }
@@ -176,7 +178,7 @@ async fn silent(mut link: MultiplexedConnection, timing: Timing) -> String {
         let ping = cmd("PING");
         match timeout(timing.silence_max, ping.query_async::<Value>(&mut link)).await {
             // A server that is loading or out of disk refuses even PING, and is alive.
-            Ok(Err(error)) if is_fatal(&error) => return error.to_string(),
+            Ok(Err(error)) if is_fatal(&error) => return describe(&error),
             Ok(_) => {}
             Err(_) => return format!("no answer to PING within {:?}", timing.silence_max),
         }
@@ -188,4 +190,12 @@ pub(super) fn is_fatal(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
         || error.kind() == redis::ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+/// What the server said, in its own words: the first of them is the one to look up.
+pub(super) fn describe(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        (Some(_), None) | (None, _) => error.to_string(),
+    }
 }

@@ -12,7 +12,7 @@ use redis::{Client, Msg, RedisResult, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, sleep, timeout};
 
-use super::connection::is_fatal;
+use super::connection::{describe, is_fatal};
 use super::{Backoff, Timing};
 use crate::backplane::outlet::Outlet;
 use crate::backplane::{Subscription, Unavailable};
@@ -99,7 +99,7 @@ impl Supervisor {
         let link = timeout(self.timing.call_time_max, self.client.get_async_pubsub()).await;
         let (mut sink, stream) = match link {
             Ok(Ok(link)) => link.split(),
-            Ok(Err(error)) => return Err(Broken(error.to_string())),
+            Ok(Err(error)) => return Err(Broken(describe(&error))),
             Err(_) => return Err(Broken(format!("no connection within {:?}", self.timing.call_time_max))),
         };
         self.drop_closed();
@@ -211,8 +211,8 @@ impl Supervisor {
     ) -> Result<Option<String>, Broken> {
         match timeout(self.timing.call_time_max, command).await {
             Ok(Ok(())) => Ok(None),
-            Ok(Err(error)) if is_fatal(&error) => Err(Broken(error.to_string())),
-            Ok(Err(error)) => Ok(Some(error.to_string())),
+            Ok(Err(error)) if is_fatal(&error) => Err(Broken(describe(&error))),
+            Ok(Err(error)) => Ok(Some(describe(&error))),
             Err(_) => Err(Broken(format!("no confirmation within {:?}", self.timing.call_time_max))),
         }
     }
@@ -224,7 +224,7 @@ async fn silent(mut sink: PubSubSink, timing: Timing) -> Broken {
     loop {
         ticks.tick().await;
         match timeout(timing.silence_max, sink.ping::<Value>()).await {
-            Ok(Err(error)) if is_fatal(&error) => return Broken(error.to_string()),
+            Ok(Err(error)) if is_fatal(&error) => return Broken(describe(&error)),
             Ok(_) => {}
             Err(_) => return Broken(format!("no answer to PING within {:?}", timing.silence_max)),
         }
