@@ -2,6 +2,7 @@
 //! that did not take effect is a panic: a test that believes in it would prove nothing.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -31,20 +32,35 @@ pub enum Persistence {
 pub struct RedisServer {
     child: Child,
     port: u16,
-    _folder: TempDir,
+    persistence: Persistence,
+    folder: TempDir,
 }
 
 impl RedisServer {
     /// Starts a server that answers.
     pub async fn start(persistence: Persistence) -> RedisServer {
         for _ in 0..PORTS_TRIED_MAX {
-            let mut server = RedisServer::spawn(persistence);
-            let answer = timeout(START_TIME_MAX, server.until_answering()).await;
-            if answer.expect("redis-server answers PING before its deadline") {
+            let folder = tempfile::tempdir().expect("a folder for redis-server");
+            let port = free_port();
+            let child = spawn(port, persistence, folder.path());
+            let mut server = RedisServer { child, port, persistence, folder };
+            if server.until_answering().await {
                 return server;
             }
         }
         panic!("redis-server ended at once on each of {PORTS_TRIED_MAX} ports");
+    }
+
+    /// Ends the process as a crash would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a running process");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Starts a killed server again, on its port and with what it has on disk.
+    pub async fn start_again(&mut self) {
+        self.child = spawn(self.port, self.persistence, self.folder.path());
+        assert!(self.until_answering().await, "redis-server ended at once on port {}", self.port);
     }
 
     /// Its address.
@@ -98,40 +114,23 @@ impl RedisServer {
         Client::open(self.url())?.get_multiplexed_async_connection_with_config(&config).await
     }
 
-    fn spawn(persistence: Persistence) -> RedisServer {
-        let folder = tempfile::tempdir().expect("a folder for redis-server");
-        let port = free_port();
-        let append_only = match persistence {
-            Persistence::Off => "no",
-            Persistence::AppendOnly => "yes",
-        };
-        let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--save", "", "--appendonly", append_only])
-            .args(["--enable-debug-command", "local", "--dir"])
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed and can be run");
-        RedisServer { child, port, _folder: folder }
-    }
-
     /// Completes with whether this very process answers; false if it has ended.
     async fn until_answering(&mut self) -> bool {
         let ours = format!("process_id:{}\r\n", self.child.id());
-        loop {
-            if self.child.try_wait().expect("a child can be waited for").is_some() {
-                return false;
+        let wait = async {
+            loop {
+                if self.child.try_wait().expect("a child can be waited for").is_some() {
+                    return false;
+                }
+                let pong: RedisResult<String> = self.try_command(&["PING"]).await;
+                let info: RedisResult<String> = self.try_command(&["INFO", "server"]).await;
+                if pong.is_ok_and(|pong| pong == "PONG") && info.is_ok_and(|info| info.contains(&ours)) {
+                    return true;
+                }
+                sleep(POLL_INTERVAL).await;
             }
-            let pong: RedisResult<String> = self.try_command(&["PING"]).await;
-            let info: RedisResult<String> = self.try_command(&["INFO", "server"]).await;
-            if pong.is_ok_and(|pong| pong == "PONG") && info.is_ok_and(|info| info.contains(&ours)) {
-                return true;
-            }
-            sleep(POLL_INTERVAL).await;
-        }
+        };
+        timeout(START_TIME_MAX, wait).await.expect("redis-server answers PING before its deadline")
     }
 
     fn signal(&self, signal: &str) {
@@ -146,6 +145,23 @@ impl Drop for RedisServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(port: u16, persistence: Persistence, folder: &Path) -> Child {
+    let append_only = match persistence {
+        Persistence::Off => "no",
+        Persistence::AppendOnly => "yes",
+    };
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--save", "", "--appendonly", append_only])
+        .args(["--enable-debug-command", "local", "--dir"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed and can be run")
 }
 
 /// A port of 127.0.0.1 on which nobody listens at this moment.
