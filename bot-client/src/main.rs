@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-fn main() {}
-=======
 //! `tickcast-bots`: flags in, report and exit code out.
 
 use std::fs;
@@ -115,4 +112,3 @@ async fn conduct(clock: Clock, plan: &Plan, match_ids: &[MatchId]) -> Result<Tal
     progress.clear();
     result
 }
->>>>>>> bots

@@ -1,3 +1,5 @@
-//! What tests are built from: real processes, real stores, pretended networks. A plain list of modules.
+//! What the tests run against: real processes, a real Redis, and a pretended cluster.
 
 pub mod process;
+pub mod redis;
+pub mod sim;

@@ -1,7 +1,5 @@
-<<<<<<< HEAD
-fn main() {}
-=======
-//! Everything that is tested across packages, as one binary. One line per subject.
+//! The cross-cutting tests, one binary. A module a subject.
 
+mod backplane_contract;
+mod simulation;
 mod tidy;
->>>>>>> infra

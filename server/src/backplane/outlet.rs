@@ -36,6 +36,14 @@ impl Outlet {
         }
     }
 
+    /// Reports that messages may be missing from here on.
+    pub(crate) fn lose(&mut self) {
+        // A full queue whose last item is a report covers this loss too. One that was read does not.
+        if self.tx.capacity() >= 2 || !self.lost_is_last {
+            self.send(Delivery::Lost);
+        }
+    }
+
     fn send(&mut self, delivery: Delivery) {
         self.lost_is_last = delivery == Delivery::Lost;
         let sent = self.tx.try_send(delivery);

@@ -1,19 +1,292 @@
-//! stub
+//! The backplane on a Redis: one script per guarded operation, one connection for commands, one for
+//! subscriptions. No other part of the server may name the `redis` crate.
+
+use std::sync::Arc;
 use std::time::Duration;
-/// stub
+
+use bytes::Bytes;
+use redis::{RedisResult, cmd};
+use tickcast_protocol::{Fence, MatchId, Tick};
+use tokio::task::JoinSet;
+
+use self::connection::Connection;
+use self::scripts::{Script, Scripts};
+use self::subscriber::Subscriber;
+use super::store::newborn;
+use super::{
+    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Subscription,
+    Unavailable, fields,
+};
+
+mod connect;
+mod connection;
+mod scripts;
+mod subscriber;
+
+pub use self::connect::{ConnectError, Warning};
+
+/// Matches asked for in one pipeline of `list`.
+const LISTED_PER_PIPELINE_MAX: usize = 500;
+
+/// How long a Redis may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    x: Duration,
+    /// For one call, a connection attempt, or a subscription.
+    pub call_time_max: Duration,
+    /// Between two questions whether the server is there.
+    pub ping_interval: Duration,
+    /// For the answer to such a question, before the connection counts as dead.
+    pub silence_max: Duration,
 }
+
 impl Default for Timing {
-    fn default() -> Self {
-        Timing { x: Duration::ZERO }
+    fn default() -> Timing {
+        Timing {
+            call_time_max: Duration::from_secs(2),
+            ping_interval: Duration::from_secs(1),
+            silence_max: Duration::from_secs(3),
+        }
     }
 }
-/// stub
-pub type RedisBackplane = super::memory::MemoryBackplane;
+
+/// A backplane on a Redis; its clones share the connections, which end with the last of them.
+#[derive(Debug, Clone)]
+pub struct RedisBackplane {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    connection: Connection,
+    subscriber: Subscriber,
+    scripts: Scripts,
+    /// The two supervisors; dropping the set ends them.
+    _supervisors: JoinSet<()>,
+}
+
 impl RedisBackplane {
-    /// stub
-    pub async fn connect(_url: &str, _t: Timing) -> Result<(RedisBackplane, Vec<String>), String> {
-        Err("stub".into())
+    /// Connects, and checks that this Redis can be trusted with matches.
+    pub async fn connect(url: &str, timing: Timing) -> Result<(RedisBackplane, Vec<Warning>), ConnectError> {
+        let client = connect::client(url, timing)?;
+        let (link, warnings) = connect::first_contact(&client, timing).await?;
+        let (connection, connection_supervisor) = connection::supervised(client.clone(), timing, link);
+        let (subscriber, subscriber_supervisor) = subscriber::supervised(client, timing);
+        let mut supervisors = JoinSet::new();
+        supervisors.spawn(connection_supervisor.run());
+        supervisors.spawn(subscriber_supervisor.run());
+        let scripts = Scripts::new();
+        let shared = Shared { connection, subscriber, scripts, _supervisors: supervisors };
+        Ok((RedisBackplane { shared: Arc::new(shared) }, warnings))
     }
+
+    /// Runs a script that answers whether it did something.
+    async fn run_guarded(&self, script: &Script, call: redis::Cmd) -> Result<Guarded, Unavailable> {
+        let done: bool = self.shared.connection.call(|link| script.run(&call, link)).await?;
+        Ok(if done { Guarded::Done } else { Guarded::Refused })
+    }
+
+    /// These fields of these matches, and whether each match exists.
+    async fn read(&self, ids: &[MatchId], names: &[&str]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Unavailable> {
+        let mut pipeline = redis::pipe();
+        for id in ids {
+            pipeline.cmd("HMGET").arg(fields::key(id)).arg(fields::EPOCH).arg(names);
+        }
+        let pipeline = &pipeline;
+        let read = |mut link| async move { pipeline.query_async(&mut link).await };
+        self.shared.connection.call(read).await
+    }
+
+    /// Drops an id from the index.
+    async fn forget(&self, id: &MatchId) -> Result<(), Unavailable> {
+        let script = &self.shared.scripts.forget;
+        let mut call = script.call(&[&fields::key(id), fields::INDEX_KEY]);
+        call.arg(id.as_str());
+        self.run_guarded(script, call).await.map(|_| ())
+    }
+}
+
+/// Time between now and the earliest next attempt to connect.
+#[derive(Debug, Clone, Copy)]
+struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff(Backoff::MIN)
+    }
+}
+
+impl Backoff {
+    const MIN: Duration = Duration::from_millis(50);
+    const MAX: Duration = Duration::from_millis(500);
+
+    fn next(&mut self) -> Duration {
+        let wait = self.0;
+        self.0 = (wait * 2).min(Backoff::MAX);
+        wait
+    }
+}
+
+impl Backplane for RedisBackplane {
+    async fn create(&self, id: &MatchId, fields: MatchFields) -> Result<bool, Unavailable> {
+        let script = &self.shared.scripts.create;
+        let mut call = script.call(&[&fields::key(id), fields::INDEX_KEY]);
+        call.arg(id.as_str());
+        for (name, value) in newborn(fields) {
+            call.arg(name).arg(&value[..]);
+        }
+        self.shared.connection.call(|link| script.run(&call, link)).await
+    }
+
+    async fn claim(&self, id: &MatchId, claim: Claim) -> Result<ClaimReply, Unavailable> {
+        let script = &self.shared.scripts.claim;
+        let mut call = script.call(&[&fields::key(id), fields::INDEX_KEY]);
+        call.arg(fields::nonce_text(claim.nonce))
+            .arg(claim.node.as_str())
+            .arg(decimal_ms(claim.lease))
+            .arg(id.as_str());
+        let (answer, left_ms, hash): (String, u64, Vec<Vec<u8>>) =
+            self.shared.connection.call(|link| script.run(&call, link)).await?;
+        match answer.as_str() {
+            "CLAIMED" => {
+                let fields = to_fields(hash);
+                let fence = fields::fence(&fields).ok_or_else(|| unknown("a claim", "no fence"))?;
+                Ok(ClaimReply::Claimed { fence, fields })
+            }
+            "HELD" => Ok(ClaimReply::Held { left: Duration::from_millis(left_ms) }),
+            "NO_MATCH" => Ok(ClaimReply::NoMatch),
+            other => Err(unknown("a claim", other)),
+        }
+    }
+
+    async fn commit(&self, id: &MatchId, commit: &Commit) -> Result<CommitReply, Unavailable> {
+        let script = &self.shared.scripts.commit;
+        let mut call = script.call(&[&fields::key(id)]);
+        add_fence(&mut call, commit.fence);
+        call.arg(commit.tick.0)
+            .arg(decimal_ms(commit.lease))
+            .arg(fields::channel(id, Channel::Diff))
+            .arg(&commit.ring_field)
+            .arg(&commit.message[..])
+            .arg(2 * commit.set.len());
+        for (name, value) in &commit.set {
+            call.arg(name).arg(&value[..]);
+        }
+        for name in &commit.delete {
+            call.arg(name);
+        }
+        let (answer, stored): (String, u64) =
+            self.shared.connection.call(|link| script.run(&call, link)).await?;
+        match answer.as_str() {
+            "OK" => Ok(CommitReply::Ok),
+            "DUP_SAME" => Ok(CommitReply::DupSame),
+            "DUP_DIFF" => Ok(CommitReply::DupDiff),
+            "FENCED" => Ok(CommitReply::Fenced),
+            "NO_MATCH" => Ok(CommitReply::NoMatch),
+            "BEHIND" => Ok(CommitReply::Behind(Tick(stored))),
+            "STALE" => Ok(CommitReply::Stale(Tick(stored))),
+            other => Err(unknown("a commit", other)),
+        }
+    }
+
+    async fn release(&self, id: &MatchId, fence: Fence) -> Result<Guarded, Unavailable> {
+        let script = &self.shared.scripts.release;
+        let mut call = script.call(&[&fields::key(id)]);
+        add_fence(&mut call, fence);
+        self.run_guarded(script, call).await
+    }
+
+    async fn notify(&self, id: &MatchId, fence: Fence, message: Bytes) -> Result<Guarded, Unavailable> {
+        let script = &self.shared.scripts.notify;
+        let mut call = script.call(&[&fields::key(id)]);
+        add_fence(&mut call, fence);
+        call.arg(fields::channel(id, Channel::Diff)).arg(&message[..]);
+        self.run_guarded(script, call).await
+    }
+
+    async fn end(&self, id: &MatchId, fence: Fence, message: Bytes) -> Result<Guarded, Unavailable> {
+        let script = &self.shared.scripts.end;
+        let mut call = script.call(&[&fields::key(id), fields::INDEX_KEY]);
+        add_fence(&mut call, fence);
+        call.arg(fields::channel(id, Channel::Diff)).arg(&message[..]).arg(id.as_str());
+        self.run_guarded(script, call).await
+    }
+
+    async fn load(&self, id: &MatchId) -> Result<Option<MatchFields>, Unavailable> {
+        let mut call = cmd("HGETALL");
+        call.arg(fields::key(id));
+        let hash: Vec<Vec<u8>> = self.shared.connection.call(|link| query(&call, link)).await?;
+        Ok(if hash.is_empty() { None } else { Some(to_fields(hash)) })
+    }
+
+    async fn list(&self, fields: &[&str]) -> Result<Vec<(MatchId, MatchFields)>, Unavailable> {
+        let mut call = cmd("SMEMBERS");
+        call.arg(fields::INDEX_KEY);
+        let names: Vec<String> = self.shared.connection.call(|link| query(&call, link)).await?;
+        let mut ids: Vec<MatchId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        ids.sort();
+        let mut matches = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(LISTED_PER_PIPELINE_MAX) {
+            for (id, values) in ids.iter().zip(self.read(ids, fields).await?) {
+                let mut values = values.into_iter();
+                if values.next().flatten().is_some() {
+                    matches.push((id.clone(), present(fields, values)));
+                } else {
+                    self.forget(id).await?;
+                }
+            }
+        }
+        Ok(matches)
+    }
+
+    async fn send_input(&self, id: &MatchId, message: Bytes) -> Result<(), Unavailable> {
+        let mut call = cmd("PUBLISH");
+        call.arg(fields::channel(id, Channel::Input)).arg(&message[..]);
+        let _receivers: u64 = self.shared.connection.call(|link| query(&call, link)).await?;
+        Ok(())
+    }
+
+    async fn subscribe(&self, id: &MatchId, channel: Channel) -> Result<Subscription, Unavailable> {
+        self.shared.subscriber.subscribe(fields::channel(id, channel)).await
+    }
+
+    async fn now_ms(&self) -> Result<u64, Unavailable> {
+        let call = cmd("TIME");
+        let (seconds, micros): (u64, u64) = self.shared.connection.call(|link| query(&call, link)).await?;
+        Ok(seconds * 1000 + micros / 1000)
+    }
+}
+
+async fn query<T: redis::FromRedisValue>(
+    call: &redis::Cmd,
+    mut link: redis::aio::MultiplexedConnection,
+) -> RedisResult<T> {
+    call.query_async(&mut link).await
+}
+
+fn add_fence(call: &mut redis::Cmd, fence: Fence) {
+    call.arg(fence.epoch.0).arg(fields::nonce_text(fence.nonce));
+}
+
+fn decimal_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A hash from the flat list of names and values that Redis sends.
+fn to_fields(flat: Vec<Vec<u8>>) -> MatchFields {
+    let mut fields = MatchFields::new();
+    let mut flat = flat.into_iter();
+    while let (Some(name), Some(value)) = (flat.next(), flat.next()) {
+        fields.insert(name, Bytes::from(value));
+    }
+    fields
+}
+
+/// The fields that are there.
+fn present(names: &[&str], values: impl Iterator<Item = Option<Vec<u8>>>) -> MatchFields {
+    let pairs = names.iter().zip(values);
+    pairs.filter_map(|(name, value)| Some((name.as_bytes().to_vec(), Bytes::from(value?)))).collect()
+}
+
+fn unknown(what: &str, answer: &str) -> Unavailable {
+    Unavailable(format!("{what} was answered with {answer}, which is not known"))
 }

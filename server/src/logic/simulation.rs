@@ -65,12 +65,7 @@ pub struct Simulation {
 
 impl Simulation {
     /// Goes on from a restored match, whose fence is the claim's.
-    pub fn new(
-        mut game: Box<dyn Game>,
-        stored: &StoredMatch,
-        mut world: World,
-        writing: Writing,
-    ) -> Simulation {
+    pub fn new(mut game: Box<dyn Game>, stored: &StoredMatch, world: World, writing: Writing) -> Simulation {
         if stored.tick > Tick(0) {
             game.restore(&world);
         }

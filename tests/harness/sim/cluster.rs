@@ -273,7 +273,8 @@ impl Cluster {
         self.oracle.handle_state(client, at, hash, jump, acknowledged);
         if entered {
             let bounds: Vec<(i32, i32)> = schema_bounds(&self.seats[client].client);
-            let values: Vec<i32> = bounds.iter().map(|(min, max)| self.rng.random_range(*min..=*max)).collect();
+            let values: Vec<i32> =
+                bounds.iter().map(|(min, max)| self.rng.random_range(*min..=*max)).collect();
             self.seats[client].client.input(&values).expect("values within the schema");
         }
         while let Some(frame) = self.seats[client].client.poll_transmit() {
@@ -302,7 +303,9 @@ impl Cluster {
         self.last_input_sent = self.last_input_sent.max(sent);
         for node in 0..NODES {
             let now_ms = self.now_ms;
-            if let Some(owner) = self.nodes[node].owner.as_mut().filter(|owner| owner.paused_until_ms <= now_ms) {
+            if let Some(owner) =
+                self.nodes[node].owner.as_mut().filter(|owner| owner.paused_until_ms <= now_ms)
+            {
                 let batch = channel::parse_upstream(message).expect("our own message");
                 batch.into_iter().for_each(|upstream| owner.simulation.handle_upstream(upstream));
             }
@@ -359,9 +362,11 @@ impl Cluster {
         let players: Vec<PlayerId> =
             self.seats.iter().filter(|seat| seat.node == node).map(|seat| seat.player).collect();
         for (player, seat) in self.seats.iter().map(|seat| (seat.player, seat)).collect::<Vec<_>>() {
-            let waits = seat.node == node && seat.client.joined().is_some_and(|joined| joined.entity().is_none());
+            let waits =
+                seat.node == node && seat.client.joined().is_some_and(|joined| joined.entity().is_none());
             if waits {
-                let message = channel::encode_upstream(&[Upstream::Join { player, name: "again".to_owned() }]);
+                let message =
+                    channel::encode_upstream(&[Upstream::Join { player, name: "again".to_owned() }]);
                 self.queued += 1;
                 self.queue.insert((self.now_ms, self.queued), Event::Input { message, sent: self.queued });
             }
@@ -379,7 +384,8 @@ impl Cluster {
             nonce: Nonce(self.rng.random()),
             lease: Duration::from_millis(LEASE_MS),
         };
-        let ClaimReply::Claimed { fields, .. } = self.store.claim(&self.id.clone(), &claim, self.now_ms) else {
+        let ClaimReply::Claimed { fields, .. } = self.store.claim(&self.id.clone(), &claim, self.now_ms)
+        else {
             return;
         };
         let (meta, world) = stored::restore(&fields).expect("readable");
@@ -388,7 +394,8 @@ impl Cluster {
         let pacer = Pacer::new(self.now(), meta.tick_rate, &self.id);
         self.claims += 1;
         let claim = self.claims;
-        self.nodes[node].owner = Some(Owner { claim, simulation, pacer, unanswered: None, paused_until_ms: 0 });
+        self.nodes[node].owner =
+            Some(Owner { claim, simulation, pacer, unanswered: None, paused_until_ms: 0 });
         self.at(self.now_ms, Event::Tick { node, claim });
     }
 

@@ -39,9 +39,17 @@ impl Oracle {
     }
 
     /// A client's state is at this position now. `jump`: it came with a snapshot.
-    pub fn handle_state(&mut self, client: usize, at: Position, hash: u32, jump: bool, acknowledged: Option<InputSeq>) {
+    pub fn handle_state(
+        &mut self,
+        client: usize,
+        at: Position,
+        hash: u32,
+        jump: bool,
+        acknowledged: Option<InputSeq>,
+    ) {
         if at.tick > Tick(0) {
-            let committed = self.committed.get(&at.tick).expect("no client sees a tick before it is committed");
+            let committed =
+                self.committed.get(&at.tick).expect("no client sees a tick before it is committed");
             assert_eq!(committed.1, hash, "client {client} at tick {}", at.tick);
         }
         if let Some((before, seq_before)) = self.seen.get(&client) {

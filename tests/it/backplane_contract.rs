@@ -1,0 +1,178 @@
+//! One contract, every backplane: the cases of `cases.rs`, `channels.rs` and `model.rs` run in memory and on a
+//! real Redis; `faults.rs` is about what only a Redis can do wrong.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use harness::redis::{Persistence, RedisServer};
+use tickcast_protocol::{Fence, MatchId, Nonce, Tick};
+use tickcast_server::backplane::memory::MemoryBackplane;
+use tickcast_server::backplane::redis::{RedisBackplane, Timing};
+use tickcast_server::backplane::{
+    Backplane, Claim, ClaimReply, Commit, CommitReply, Delivery, Guarded, MatchFields, Subscription, fields,
+};
+use tokio::time::{sleep, timeout};
+
+mod cases;
+mod channels;
+mod faults;
+mod model;
+
+/// For anything to happen that must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A lease that does not expire within a test.
+const LONG: Duration = Duration::from_secs(3600);
+/// Ring fields of the tests' matches.
+const RING: u64 = 8;
+
+macro_rules! contract {
+    ($($module:ident::$case:ident),* $(,)?) => {
+        mod memory {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$module::$case(&super::memory_backplane()).await;
+                }
+            )*
+        }
+        mod redis {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let (_server, plane) = super::redis_backplane().await;
+                    super::$module::$case(&plane).await;
+                }
+            )*
+        }
+    };
+}
+
+contract! {
+    cases::a_match_is_created_once_and_unowned,
+    cases::a_claim_makes_a_new_ownership,
+    cases::a_held_match_cannot_be_claimed,
+    cases::a_released_match_can_be_claimed,
+    cases::an_expired_lease_permits_a_claim,
+    cases::an_expired_lease_takes_nothing_from_its_owner,
+    cases::of_concurrent_claims_one_wins,
+    cases::a_commit_writes_all_of_it,
+    cases::a_commit_renews_the_lease,
+    cases::every_refused_commit_changes_and_publishes_nothing,
+    cases::a_commit_takes_thousands_of_fields,
+    cases::values_are_bytes,
+    cases::guarded_operations_refuse_another_fence,
+    cases::an_ended_match_is_gone,
+    cases::a_list_has_the_fields_that_are_there,
+    channels::what_is_published_is_what_was_committed,
+    channels::a_notice_is_published_but_not_stored,
+    channels::inputs_reach_the_owner,
+    channels::two_channels_and_two_matches_do_not_mix,
+    channels::subscribe_then_load_misses_nothing,
+    channels::a_slow_receiver_is_told_of_its_loss,
+    channels::a_dropped_subscription_harms_nobody,
+    model::agrees_with_the_model,
+}
+
+/// A store whose clock goes on by a millisecond whenever somebody looks at it.
+fn memory_backplane() -> MemoryBackplane {
+    let now_ms = AtomicU64::new(1_700_000_000_000);
+    MemoryBackplane::new(Arc::new(move || now_ms.fetch_add(1, Ordering::SeqCst)))
+}
+
+async fn redis_backplane() -> (RedisServer, RedisBackplane) {
+    let server = RedisServer::start(Persistence::Off).await;
+    let plane = connect(&server, Timing::default()).await;
+    (server, plane)
+}
+
+async fn connect(server: &RedisServer, timing: Timing) -> RedisBackplane {
+    let (plane, _warnings) = RedisBackplane::connect(&server.url(), timing).await.expect("a good server");
+    plane
+}
+
+fn id(text: &str) -> MatchId {
+    text.parse().expect("a valid id")
+}
+
+fn claim_by(node: &str, nonce: u64, lease: Duration) -> Claim {
+    Claim { node: node.parse().expect("a valid id"), nonce: Nonce(nonce), lease }
+}
+
+fn fields_of(pairs: &[(&str, &str)]) -> MatchFields {
+    let owned = |(name, value): &(&str, &str)| (name.as_bytes().to_vec(), Bytes::from(value.to_string()));
+    pairs.iter().map(owned).collect()
+}
+
+/// What a tick publishes: its number, then bytes that no text has.
+fn message(tick: u64) -> Bytes {
+    let mut bytes = tick.to_be_bytes().to_vec();
+    bytes.extend([0, 255, b'\r', b'\n', 128]);
+    Bytes::from(bytes)
+}
+
+fn tick_of(message: &Bytes) -> u64 {
+    u64::from_be_bytes(message[..8].try_into().expect("a message begins with its tick"))
+}
+
+fn commit_of(fence: Fence, tick: u64) -> Commit {
+    Commit {
+        fence,
+        tick: Tick(tick),
+        lease: LONG,
+        ring_field: fields::ring(tick, RING),
+        message: message(tick),
+        set: Vec::new(),
+        delete: Vec::new(),
+    }
+}
+
+async fn claimed<B: Backplane>(plane: &B, id: &MatchId, claim: Claim) -> (Fence, MatchFields) {
+    match plane.claim(id, claim).await.expect("an answer") {
+        ClaimReply::Claimed { fence, fields } => (fence, fields),
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
+/// A new match and its owner.
+async fn owned<B: Backplane>(plane: &B, name: &str) -> (MatchId, Fence) {
+    let id = id(name);
+    assert!(plane.create(&id, fields_of(&[(fields::GAME, "pong")])).await.expect("an answer"));
+    let (fence, _) = claimed(plane, &id, claim_by("n1", 0xA1, LONG)).await;
+    (id, fence)
+}
+
+async fn commit_ok<B: Backplane>(plane: &B, id: &MatchId, commit: &Commit) {
+    assert_eq!(plane.commit(id, commit).await.expect("an answer"), CommitReply::Ok);
+}
+
+async fn notify_ok<B: Backplane>(plane: &B, id: &MatchId, fence: Fence, text: &'static str) {
+    let done = plane.notify(id, fence, Bytes::from_static(text.as_bytes())).await;
+    assert_eq!(done.expect("an answer"), Guarded::Done);
+}
+
+async fn loaded<B: Backplane>(plane: &B, id: &MatchId) -> MatchFields {
+    plane.load(id).await.expect("an answer").expect("a match")
+}
+
+async fn next(subscription: &mut Subscription) -> Delivery {
+    let delivery = timeout(PATIENCE, subscription.recv()).await.expect("a delivery before the deadline");
+    delivery.expect("an open subscription")
+}
+
+/// The next delivery is exactly this message.
+async fn expect_message(subscription: &mut Subscription, message: &[u8]) {
+    assert_eq!(next(subscription).await, Delivery::Message(Bytes::copy_from_slice(message)));
+}
+
+/// Waits until a state is reached.
+async fn eventually<F: Future<Output = bool>>(what: &str, mut reached: impl FnMut() -> F) {
+    let wait = async {
+        while !reached().await {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not before the deadline: {what}"));
+}
