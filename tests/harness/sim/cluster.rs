@@ -74,6 +74,8 @@ struct Seat {
     client: Client,
     session: Session,
     player: PlayerId,
+    /// The node has let it in: it gets every frame from here on.
+    listening: bool,
     down_due_ms: u64,
     up_due_ms: u64,
 }
@@ -204,7 +206,7 @@ impl Cluster {
         let mut client = Client::new(&format!("p{player}"), Join::Match(self.id.clone()));
         let hello = client.poll_transmit().expect("a hello");
         let session = Session::new(self.now());
-        let seat = Seat { node, client, session, player, down_due_ms: 0, up_due_ms: 0 };
+        let seat = Seat { node, client, session, player, listening: false, down_due_ms: 0, up_due_ms: 0 };
         self.seats.push(seat);
         let client = self.seats.len() - 1;
         self.at(self.now_ms, Event::Up { client, frame: hello });
@@ -241,6 +243,7 @@ impl Cluster {
         let meta = StoredMatch::parse(&loaded).expect("readable");
         let (now, player) = (self.now(), self.seats[client].player);
         let role = Role::Player(player);
+        self.seats[client].listening = true;
         self.seats[client].session.handle_joined(now, role, meta.schema.clone(), meta.tick_rate);
         let welcome = ServerMessage::Welcome {
             protocol: tickcast_protocol::message::PROTOCOL_VERSION,
@@ -332,7 +335,7 @@ impl Cluster {
             None | Some(Verdict::Reload(_)) => self.reload(node),
             Some(Verdict::FanOut(frames)) => {
                 for client in 0..self.seats.len() {
-                    if self.seats[client].node == node && self.seats[client].client.joined().is_some() {
+                    if self.seats[client].node == node && self.seats[client].listening {
                         frames.iter().for_each(|frame| self.down(client, frame.clone()));
                     }
                 }
@@ -349,7 +352,7 @@ impl Cluster {
         assert_eq!(resync, Resync::Forward, "a store that keeps its data never sets back");
         let snapshot = self.nodes[node].relay.snapshot();
         for client in 0..self.seats.len() {
-            if self.seats[client].node == node && self.seats[client].client.joined().is_some() {
+            if self.seats[client].node == node && self.seats[client].listening {
                 self.down(client, snapshot.clone());
             }
         }
