@@ -10,10 +10,8 @@ fn message(number: u32) -> Bytes {
 fn check(reads: impl Iterator<Item = usize>) -> Vec<Option<u32>> {
     let (mut outlet, mut subscription) = Outlet::new();
     let mut received = Vec::new();
-    let mut number = 0;
-    for read in reads {
-        outlet.deliver(message(number));
-        number += 1;
+    for (number, read) in reads.enumerate() {
+        outlet.deliver(message(number as u32));
         received.extend((0..read).map_while(|_| subscription.try_recv().ok()));
     }
     drop(outlet);
