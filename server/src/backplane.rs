@@ -1,6 +1,6 @@
 //! The port between nodes: the store of match hashes, and the two channels of each match.
 //!
-//! What every implementation promises (`contract.rs` in the tests checks it):
+//! What every implementation promises (`backplane_contract.rs` in the tests checks it):
 //! - A commit is one uninterrupted step: check the fence for equality and `tick = stored + 1`, write, then
 //!   publish. A frame that was published was committed. A refused commit changes and publishes nothing.
 //! - A claim succeeds only when the lease has expired by the store's own clock; it makes a new fence. An

@@ -53,3 +53,6 @@ impl Outlet {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

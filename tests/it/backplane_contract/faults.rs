@@ -1,5 +1,6 @@
 //! What only a Redis can do wrong: cut, freeze, crash, run full, turn into a replica, be the wrong one.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,22 @@ const QUICK: Timing = Timing {
     ping_interval: Duration::from_millis(100),
     silence_max: Duration::from_millis(300),
 };
+
+/// The connections of this moment, without the one that asks.
+async fn client_ids(server: &RedisServer) -> BTreeSet<String> {
+    let list: String = server.command(&["CLIENT", "LIST"]).await;
+    let others = list.lines().filter(|line| !line.contains("cmd=client|list"));
+    others.filter_map(|line| line.split(' ').next().map(str::to_owned)).collect()
+}
+
+/// Waits until all of these connections are gone: a frozen one must be replaced, not waited for.
+async fn expect_replaced(server: &RedisServer, before: &BTreeSet<String>) {
+    assert_eq!(before.len(), 2, "one connection for commands, one for subscriptions");
+    eventually("the frozen connections are replaced", || async {
+        client_ids(server).await.is_disjoint(before)
+    })
+    .await;
+}
 
 /// Repeats a commit with the same bytes until its result is known.
 async fn commit_until_known(plane: &RedisBackplane, id: &MatchId, commit: &Commit) -> CommitReply {
@@ -82,7 +99,9 @@ async fn a_cut_subscription_is_renewed_and_reported() {
 
 #[tokio::test]
 async fn a_cut_command_connection_is_renewed() {
-    let (server, plane) = redis_backplane().await;
+    let server = RedisServer::start(Persistence::Off).await;
+    // No PING comes to help: the failed call itself must have the connection replaced.
+    let plane = connect(&server, Timing { ping_interval: LONG, ..QUICK }).await;
     let (id, fence) = owned(&plane, "m1").await;
     for tick in 1..=5 {
         let killed: u64 = server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
@@ -99,6 +118,7 @@ async fn a_frozen_server_is_noticed_and_left() {
     let (id, fence) = owned(&plane, "m1").await;
     let mut subscription = plane.subscribe(&id, Channel::Diff).await.expect("a subscription");
     expect_flow(&plane, &id, fence, 1, &mut subscription).await;
+    let before = client_ids(&server).await;
 
     server.stop();
     let text = refusal(plane.commit(&id, &commit_of(fence, 6)).await);
@@ -116,6 +136,23 @@ async fn a_frozen_server_is_noticed_and_left() {
     commit_ok(&plane, &id, &commit_of(fence, 7)).await;
     while next(&mut subscription).await != Delivery::Message(message(7)) {}
     expect_flow(&plane, &id, fence, 8, &mut subscription).await;
+    expect_replaced(&server, &before).await;
+}
+
+#[tokio::test]
+async fn an_idle_node_notices_a_frozen_server() {
+    let server = RedisServer::start(Persistence::Off).await;
+    let plane = connect(&server, QUICK).await;
+    let (id, fence) = owned(&plane, "m1").await;
+    let mut subscription = plane.subscribe(&id, Channel::Diff).await.expect("a subscription");
+    let before = client_ids(&server).await;
+    server.stop();
+    // Takes longer than the node may take to notice, and does not go through the node.
+    connect_error(&server.url()).await;
+    server.cont();
+    assert_eq!(next(&mut subscription).await, Delivery::Lost);
+    expect_replaced(&server, &before).await;
+    expect_flow(&plane, &id, fence, 1, &mut subscription).await;
 }
 
 #[tokio::test]

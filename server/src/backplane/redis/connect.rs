@@ -237,3 +237,6 @@ fn without_password(url: &str) -> String {
         (_, None) => url.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
