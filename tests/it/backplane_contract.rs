@@ -14,7 +14,7 @@ use tickcast_server::backplane::redis::{RedisBackplane, Timing};
 use tickcast_server::backplane::{
     Backplane, Claim, ClaimReply, Commit, CommitReply, Delivery, Guarded, MatchFields, Subscription, fields,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 mod cases;
 mod channels;
@@ -169,10 +169,9 @@ async fn expect_message(subscription: &mut Subscription, message: &[u8]) {
 
 /// Waits until a state is reached.
 async fn eventually<F: Future<Output = bool>>(what: &str, mut reached: impl FnMut() -> F) {
-    let wait = async {
-        while !reached().await {
-            sleep(Duration::from_millis(2)).await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not before the deadline: {what}"));
+    harness::process::wait_until(PATIENCE, what, || {
+        let look = reached();
+        async move { look.await.then_some(()) }
+    })
+    .await;
 }

@@ -412,7 +412,8 @@ fn readme(text: &str) -> Result<(), String> {
         && begin <= README_COMMANDS_WITHIN
     {
         let block = text.lines().take(end - 1).skip(begin);
-        let commands: Vec<&str> = block.map(|line| line.split('#').next().unwrap_or_default().trim()).collect();
+        let commands: Vec<&str> =
+            block.map(|line| line.split('#').next().unwrap_or_default().trim()).collect();
         if commands == wanted {
             return Ok(());
         }

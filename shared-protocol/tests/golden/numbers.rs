@@ -38,7 +38,7 @@ pub(crate) fn file() -> File {
     entries.push(control("list_i32", &Vec::<i32>::new(), "empty"));
     entries.push(control("list_i32", &vec![-1i32, 200], "two"));
     let about = "Numbers, in the two codings of the wire: `state` is the state codec (LEB128 varints),\n\
-                 `control` is bincode 2.0.1 as control messages use it. See docs/wire.md.";
+                 `control` is that of control messages. See docs/wire.md.";
     File { name: "numbers.hex", about, entries }
 }
 
