@@ -179,6 +179,7 @@ impl<B: Backplane> Followed<B> {
     async fn run(mut self, mut deliveries: Subscription, commands: &mut mpsc::Receiver<RelayCommand>) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stopping = self.node.stopping();
         loop {
             let goes_on = tokio::select! {
                 delivery = deliveries.recv() => match delivery {
@@ -191,8 +192,10 @@ impl<B: Backplane> Followed<B> {
                     None => false,
                 },
                 _ = beat.tick() => self.handle_beat().await,
+                _ = stopping.changed() => true,
             };
-            if !goes_on {
+            let done = self.listeners.is_empty() && *stopping.borrow();
+            if !goes_on || done {
                 break;
             }
         }
