@@ -1,5 +1,6 @@
 //! The cross-cutting tests, one binary. A module a subject.
 
 mod backplane_contract;
+mod cluster;
 mod simulation;
 mod tidy;
