@@ -2,5 +2,6 @@
 
 mod backplane_contract;
 mod cluster;
+mod refusals;
 mod simulation;
 mod tidy;
