@@ -204,7 +204,7 @@ impl Player {
 
     fn play(&mut self) {
         let replica = &self.client.joined().expect("a tick comes after the welcome").replica;
-        let forth = replica.position().tick.0 / TURN_TICKS % 2 == 0;
+        let forth = (replica.position().tick.0 / TURN_TICKS).is_multiple_of(2);
         let input = replica.world().schema().input().iter();
         let values: Vec<i32> = input.map(|field| if forth { field.max } else { field.min }).collect();
         // `None` for a spectator.

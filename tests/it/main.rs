@@ -2,6 +2,7 @@
 
 mod backplane_contract;
 mod cluster;
+mod command_line;
 mod refusals;
 mod simulation;
 mod tidy;
