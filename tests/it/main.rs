@@ -5,4 +5,5 @@ mod cluster;
 mod command_line;
 mod refusals;
 mod simulation;
+mod stranger;
 mod tidy;
