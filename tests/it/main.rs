@@ -3,6 +3,7 @@
 mod backplane_contract;
 mod cluster;
 mod command_line;
+mod example_game;
 mod refusals;
 mod simulation;
 mod stranger;
