@@ -1,5 +1,7 @@
-//! What the tests run against: real processes, a real Redis, and a pretended cluster.
+//! What the tests run against: real processes, a real Redis, real sockets, and a pretended cluster.
 
+pub mod http;
+pub mod player;
 pub mod process;
 pub mod redis;
 pub mod sim;

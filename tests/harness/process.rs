@@ -16,6 +16,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Within this a node says where it listens.
 pub const READY_WITHIN: Duration = Duration::from_secs(20);
+/// Within this a program ends that is run for what it prints.
+pub const RUN_WITHIN: Duration = Duration::from_secs(60);
 /// Within this a run of bots ends, however long it was told to play.
 pub const BOTS_WITHIN: Duration = Duration::from_secs(120);
 /// How often a state that is waited for is looked at.
@@ -51,8 +53,11 @@ pub struct NodeOptions {
     pub redis: Option<String>,
     /// Further arguments.
     pub args: Vec<String>,
-    /// Further environment. The caller's own settings of tickcast are not passed on.
+    /// Further environment. The caller's own settings of tickcast are not passed on. An address that is set
+    /// here is not set by a flag.
     pub env: Vec<(String, String)>,
+    /// An example to run in place of the server, by its name.
+    pub example: Option<&'static str>,
 }
 
 /// A running node.
@@ -70,8 +75,15 @@ impl Node {
     /// # Panics
     /// When it does not: with everything it printed.
     pub async fn start(options: NodeOptions) -> Node {
-        let mut command = program("tickcast");
-        command.args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]);
+        let mut command = match options.example {
+            Some(example) => program(&format!("examples/{example}")),
+            None => program("tickcast"),
+        };
+        for (flag, setting) in [("--listen", "TICKCAST_LISTEN"), ("--ops-listen", "TICKCAST_OPS_LISTEN")] {
+            if options.env.iter().all(|(name, _)| name != setting) {
+                command.args([flag, "127.0.0.1:0"]);
+            }
+        }
         if let Some(redis) = &options.redis {
             command.args(["--redis", redis]);
         }
@@ -89,6 +101,12 @@ impl Node {
         })
         .await;
         Node { process, players, operators }
+    }
+
+    /// Host and port for players.
+    pub fn authority(&self) -> &str {
+        let address = self.players.strip_prefix("ws://").and_then(|rest| rest.split_once('/'));
+        address.expect("a node prints ws://HOST:PORT/ws").0
     }
 
     /// The process's id.
@@ -165,6 +183,32 @@ pub async fn bots(urls: &[&str], args: &[&str]) -> BotsRun {
         Err(_) => serde_json::Value::Null,
     };
     BotsRun { status, json, output: process.output.to_string() }
+}
+
+/// How a program ended that was run for what it prints.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit code; `None` for a signal.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+/// Runs a program until it ends.
+///
+/// # Panics
+/// When it cannot be started, or does not end within [`RUN_WITHIN`]; it is killed then.
+pub async fn run(command: Command) -> Ended {
+    let shown = format!("{command:?}");
+    let mut command = tokio::process::Command::from(command);
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = timeout(RUN_WITHIN, output).await;
+    let output = output.unwrap_or_else(|_| panic!("not ended within {RUN_WITHIN:?}: {shown}"));
+    let output = output.unwrap_or_else(|error| panic!("cannot be started ({error}): {shown}"));
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
 /// A child process and what it prints. Killed when dropped.
@@ -275,7 +319,7 @@ impl fmt::Display for Output {
 }
 
 /// A command that runs one of our programs, without the caller's settings of tickcast.
-fn program(name: &str) -> Command {
+pub fn program(name: &str) -> Command {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let mut command = Command::new(FOLDER.get_or_init(built_programs).join(name));
     for (setting, _) in std::env::vars_os() {
@@ -294,7 +338,8 @@ fn built_programs() -> PathBuf {
     let folder =
         deps.and_then(Path::parent).expect("a test binary stands in target/<profile>/deps").to_owned();
     let built = |name: &str| fs::metadata(folder.join(name)).and_then(|file| file.modified()).ok();
-    let oldest = built("tickcast").zip(built("tickcast-bots")).map(|(node, bots)| node.min(bots));
+    let built = ["tickcast", "tickcast-bots", "examples/tictactoe"].map(built);
+    let oldest = built.into_iter().min().flatten();
     if oldest.is_none_or(|oldest| oldest < newest_source()) {
         build(&folder);
     }
@@ -307,13 +352,15 @@ fn build(folder: &Path) {
     let target = folder.parent().expect("a profile's folder stands in the target folder");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // The whole workspace's programs: with its features, so that nothing is compiled a second time.
-    command.current_dir(checkout()).args(["build", "--workspace", "--bins", "--profile", profile]);
+    command.current_dir(checkout()).args(["build", "--workspace", "--bins", "--examples"]);
+    command.args(["--profile", profile]);
     command.arg("--target-dir").arg(target).stdin(Stdio::null());
     let built = command.output().expect("cargo runs");
     assert!(built.status.success(), "the programs do not build:\n{}", String::from_utf8_lossy(&built.stderr));
 }
 
-fn checkout() -> &'static Path {
+/// The top folder of the sources.
+pub fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests package stands in the checkout")
 }
 

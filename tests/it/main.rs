@@ -1,5 +1,10 @@
 //! The cross-cutting tests, one binary. A module a subject.
 
 mod backplane_contract;
+mod cluster;
+mod command_line;
+mod example_game;
+mod refusals;
 mod simulation;
+mod stranger;
 mod tidy;

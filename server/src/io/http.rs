@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -123,7 +123,9 @@ fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>) -> 
         Ok(response) => response,
         Err(problem) => {
             let text = format!("this is a WebSocket: connect with a WebSocket client ({problem})");
-            return error(StatusCode::UPGRADE_REQUIRED, &text);
+            let mut response = error(StatusCode::UPGRADE_REQUIRED, &text);
+            response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+            return response;
         }
     };
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
@@ -156,7 +158,14 @@ async fn create_match<B: Backplane>(node: &Arc<Node<B>>, request: Request<Incomi
         return error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
     };
     let body = body.to_bytes();
-    let parsed = if body.is_empty() { Ok(CreateBody::default()) } else { serde_json::from_slice(&body) };
+    let parsed = match body.trim_ascii_start().first() {
+        None => Ok(CreateBody::default()),
+        Some(b'{') => serde_json::from_slice(&body),
+        // A list would be taken for the fields in their order.
+        Some(_) => {
+            return error(StatusCode::BAD_REQUEST, "not a match to create: write a JSON object, {...}");
+        }
+    };
     let body: CreateBody = match parsed {
         Ok(body) => body,
         Err(problem) => return error(StatusCode::BAD_REQUEST, &format!("not a match to create: {problem}")),

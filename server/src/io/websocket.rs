@@ -113,14 +113,20 @@ impl<B: Backplane> Connection<B> {
     async fn run(&mut self, mut ws: WebSocketStream<ReadSide>) {
         let mut deadline = pin!(tokio::time::sleep_until(self.session.timeout().into()));
         let sink = Arc::clone(&self.sink);
+        let (mut readable, mut broken) = (true, false);
         loop {
             tokio::select! {
-                message = ws.next() => {
-                    let Some(message) = message else { return };
-                    if !self.handle_message(message).await {
-                        return;
+                message = ws.next(), if readable => match message {
+                    Some(message) => {
+                        broken |= message.is_err();
+                        if !self.handle_message(message).await {
+                            return;
+                        }
                     }
-                }
+                    // Tungstenite reads nothing behind an error or a close; our close frame is still to go out.
+                    None if sink.closing().is_some() => readable = false,
+                    None => return,
+                },
                 drained = sink.drain() => match drained {
                     Ok(Drained::Wrote) => {}
                     Ok(Drained::Closed) => break,
@@ -134,7 +140,14 @@ impl<B: Backplane> Connection<B> {
             }
         }
         // The close frame is out. Read on until the client has answered, or for a moment.
-        let goodbye = async { while let Some(Ok(_)) = ws.next().await {} };
+        let goodbye = async {
+            while !broken {
+                let Some(message) = ws.next().await else { return };
+                broken = message.is_err();
+            }
+            // With bytes left unread the system would reset the connection, and the close frame could be lost.
+            let _ = tokio::io::copy(&mut ws.get_mut().socket, &mut tokio::io::sink()).await;
+        };
         let _ = tokio::time::timeout(CLOSE_LINGER, goodbye).await;
     }
 
@@ -148,7 +161,7 @@ impl<B: Backplane> Connection<B> {
             }
             Ok(Message::Ping(_) | Message::Pong(_)) => self.session.handle_sign_of_life(now),
             Ok(Message::Text(_)) => close(CloseCode::TextFrame),
-            Ok(Message::Close(_)) => return self.sink.closing().is_some(),
+            Ok(Message::Close(_)) => close(CloseCode::Normal),
             Ok(Message::Frame(_)) => Output::Nothing,
             Err(error) => match code_of(&error) {
                 Some(code) => close(code),

@@ -13,7 +13,9 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging with a filter such as `info` or `tickcast_server=debug`; the error says what is wrong with it.
 pub fn start(filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter `{filter}`: {error}"))?;
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        format!("--log {filter}: {error}; write error, warn, info, debug, or a filter: tickcast_server=debug")
+    })?;
     // A second start in one process (a test) keeps the first.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,0 +1,72 @@
+//! One HTTP request over a socket of its own. Knows no more of HTTP than what a node answers.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Within this a node answers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Status line and headers.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// What the body says under `error`; empty when it says nothing.
+    pub fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Sends a request to `authority` (host and port) and waits for the answer.
+///
+/// # Panics
+/// When there is none.
+pub async fn request(authority: &str, method: &str, path: &str, body: &str) -> Answer {
+    let exchange = async {
+        let mut stream = TcpStream::connect(authority).await?;
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n");
+        stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    let answer = timeout(ANSWER_WITHIN, exchange).await;
+    let answer = answer.unwrap_or_else(|_| panic!("{method} {path}: no answer within {ANSWER_WITHIN:?}"));
+    let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+    let parts = answer.split_once("\r\n\r\n");
+    let (head, body) = parts.unwrap_or_else(|| panic!("{method} {path}: no HTTP: {answer:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("{method} {path}: no status: {head}"));
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// Creates a match and tells its id.
+///
+/// # Panics
+/// When the node refuses.
+pub async fn create_match(authority: &str, body: &Value) -> tickcast_protocol::MatchId {
+    let answer = request(authority, "POST", "/v1/matches", &body.to_string()).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let id = answer.json()["id"].as_str().map(str::parse);
+    id.and_then(Result::ok).unwrap_or_else(|| panic!("no id: {answer:?}"))
+}

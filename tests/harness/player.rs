@@ -1,0 +1,226 @@
+//! Clients at real sockets: one that only sends and listens, for what a client must not do, and one that plays
+//! by the rules and notes whatever breaks the row of ticks it sees.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tickcast_protocol::client::{Client, Event};
+use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION};
+use tickcast_protocol::{Position, Replica};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+/// Within this a client is connected, and a player is part of the state.
+pub const JOINED_WITHIN: Duration = Duration::from_secs(10);
+/// Ticks for which an input holds one direction before it turns.
+const TURN_TICKS: u64 = 20;
+
+/// How a server ended a connection: the code and the reason of its close frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// The code.
+    pub code: u16,
+    /// The reason.
+    pub reason: String,
+}
+
+/// A WebSocket and nothing more.
+pub struct Socket(WebSocketStream<TcpStream>);
+
+impl Socket {
+    /// Connects.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn open(url: &str) -> Socket {
+        let authority = url.split('/').nth(2).unwrap_or_else(|| panic!("{url}: write ws://HOST:PORT/PATH"));
+        let opened = timeout(JOINED_WITHIN, async {
+            let stream = TcpStream::connect(authority).await?;
+            stream.set_nodelay(true)?;
+            client_async(url, stream).await
+        });
+        let opened = opened.await.unwrap_or_else(|_| panic!("{url}: not connected within {JOINED_WITHIN:?}"));
+        Socket(opened.unwrap_or_else(|error| panic!("{url}: {error}")).0)
+    }
+
+    /// Sends a message. A server that has closed already is no failure: its close frame is there to be read.
+    pub async fn send(&mut self, message: Message) {
+        let _ = self.0.send(message).await;
+    }
+
+    /// Sends a control message of the protocol.
+    pub async fn say(&mut self, message: &ClientMessage) {
+        self.send(Message::binary(message.to_frame())).await;
+    }
+
+    /// Sends a hello.
+    pub async fn hello(&mut self, join: Join) {
+        self.say(&ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "raw".to_owned(), join }).await;
+    }
+
+    /// The next frame, or how the server closed.
+    ///
+    /// # Panics
+    /// When the connection breaks without a close frame, or text arrives.
+    pub async fn next(&mut self) -> Result<Vec<u8>, Close> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Binary(frame))) => return Ok(frame.into()),
+                Some(Ok(Message::Close(Some(close)))) => {
+                    return Err(Close { code: close.code.into(), reason: close.reason.to_string() });
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Err(error @ Error::Io(_))) => panic!("the connection broke: {error}"),
+                other => panic!("neither a frame nor a close with a code: {other:?}"),
+            }
+        }
+    }
+
+    /// Reads until the server closes.
+    ///
+    /// # Panics
+    /// When it does not within `deadline`, or in another way than by a close frame with a code.
+    pub async fn closed(&mut self, deadline: Duration) -> Close {
+        let closed = timeout(deadline, async {
+            loop {
+                if let Err(close) = self.next().await {
+                    return close;
+                }
+            }
+        });
+        closed.await.unwrap_or_else(|_| panic!("not closed within {deadline:?}"))
+    }
+}
+
+/// A client by the rules: it follows the state and, as a player, sends one input per tick.
+pub struct Player {
+    socket: Socket,
+    client: Client,
+    /// Diffs applied, each to the tick before it.
+    pub ticks: u64,
+    /// Whatever was no next tick since the first snapshot; a state without a break leaves this empty.
+    pub breaks: Vec<String>,
+}
+
+impl Player {
+    /// Joins, and completes when the client has the state and, as a player, is part of it.
+    ///
+    /// # Panics
+    /// When that does not happen within [`JOINED_WITHIN`].
+    pub async fn join(url: &str, name: &str, join: Join) -> Player {
+        let socket = Socket::open(url).await;
+        let mut player = Player { socket, client: Client::new(name, join), ticks: 0, breaks: Vec::new() };
+        let what = format!("{name} is in the match");
+        player
+            .follow_until(JOINED_WITHIN, &what, |player| {
+                let joined = player.client.joined();
+                joined.is_some_and(|joined| {
+                    !joined.replica.is_broken() && (joined.player().is_none() || joined.entity().is_some())
+                })
+            })
+            .await;
+        player
+    }
+
+    /// The client's half of the protocol.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The state as this client has it.
+    pub fn replica(&self) -> &Replica {
+        &self.client.joined().expect("a player has joined").replica
+    }
+
+    /// Where the state stands.
+    pub fn position(&self) -> Position {
+        self.replica().position()
+    }
+
+    /// Follows the match until `done`.
+    ///
+    /// # Panics
+    /// When the deadline passes first, or the server closes.
+    pub async fn follow_until(&mut self, deadline: Duration, what: &str, done: impl Fn(&Player) -> bool) {
+        let follow = async {
+            while !done(self) {
+                if let Err(close) = self.advance().await {
+                    panic!("closed with {close:?} while waiting: {what}");
+                }
+            }
+        };
+        timeout(deadline, follow).await.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"));
+    }
+
+    /// Follows the match for this many ticks.
+    ///
+    /// # Panics
+    /// When they do not come within the deadline.
+    pub async fn follow_ticks(&mut self, ticks: u64, deadline: Duration) {
+        let enough = self.ticks + ticks;
+        let what = format!("{ticks} ticks further");
+        self.follow_until(deadline, &what, |player| player.ticks >= enough).await;
+    }
+
+    /// Follows the match until the server closes.
+    ///
+    /// # Panics
+    /// When it does not within the deadline.
+    pub async fn closed(&mut self, deadline: Duration) -> Close {
+        let follow = async {
+            loop {
+                if let Err(close) = self.advance().await {
+                    return close;
+                }
+            }
+        };
+        timeout(deadline, follow).await.unwrap_or_else(|_| panic!("not closed within {deadline:?}"))
+    }
+
+    /// Takes in one frame; answers a new tick with an input.
+    ///
+    /// # Panics
+    /// When the server breaks the protocol.
+    pub async fn advance(&mut self) -> Result<Event, Close> {
+        self.transmit().await;
+        let frame = self.socket.next().await?;
+        let first =
+            self.client.joined().is_none_or(|joined| joined.replica.position() == Position::default());
+        let event = self.client.handle_frame(&frame).expect("the server keeps to the protocol");
+        match &event {
+            Event::Advanced => {
+                self.ticks += 1;
+                self.play();
+            }
+            Event::Snapshot if first => {}
+            Event::Snapshot | Event::Gap(_) | Event::Reset { .. } => self.breaks.push(format!("{event:?}")),
+            Event::Welcome | Event::Stale | Event::Pong { .. } | Event::Ended => {}
+        }
+        self.transmit().await;
+        Ok(event)
+    }
+
+    fn play(&mut self) {
+        let replica = &self.client.joined().expect("a tick comes after the welcome").replica;
+        let forth = (replica.position().tick.0 / TURN_TICKS).is_multiple_of(2);
+        let input = replica.world().schema().input().iter();
+        let values: Vec<i32> = input.map(|field| if forth { field.max } else { field.min }).collect();
+        // `None` for a spectator.
+        let _ = self.client.input(&values);
+    }
+
+    /// Says goodbye and closes.
+    pub async fn leave(mut self) {
+        self.client.leave();
+        self.transmit().await;
+        let _ = self.socket.0.close(None).await;
+    }
+
+    async fn transmit(&mut self) {
+        while let Some(frame) = self.client.poll_transmit() {
+            self.socket.send(Message::binary(frame)).await;
+        }
+    }
+}

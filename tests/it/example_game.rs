@@ -1,0 +1,28 @@
+//! The example game as a program of its own: what a reader copies must run, and the bots must be able to play it
+//! by its schema alone.
+
+use harness::http::request;
+use harness::player::Player;
+use harness::process::{Node, NodeOptions, bots};
+use tickcast_protocol::message::Join;
+
+#[tokio::test]
+async fn bots_play_the_example_by_its_schema() {
+    let example = Some("tictactoe");
+    let node = Node::start(NodeOptions { example, ..NodeOptions::default() }).await;
+    let player = Player::join(&node.players, "reader", Join::Quick { game: String::new() }).await;
+    let game = player.replica().world().schema().game().to_owned();
+    assert_eq!(game, "tictactoe");
+    let games = request(node.authority(), "GET", "/v1/games", "").await.json();
+    assert_eq!(games["games"], serde_json::json!([game]));
+    player.leave().await;
+
+    let args = ["--game", &game, "--players", "2", "--spectators", "1", "--seconds", "2"];
+    let run = bots(&[&node.players], &args).await;
+    assert!(run.status.success(), "{}", run.output);
+    let (json, checks) = (&run.json, &run.json["checks"]);
+    assert_eq!(json["passed"], true, "{json:#}");
+    assert_eq!((checks["desyncs"].as_u64(), checks["lost_ticks"].as_u64()), (Some(0), Some(0)), "{json:#}");
+    assert!(checks["state_comparisons"].as_u64() > Some(0), "{json:#}");
+    assert!(json["traffic"]["inputs_applied"].as_u64() > Some(0), "{json:#}");
+}
