@@ -133,9 +133,17 @@ impl<B: Backplane> Connection<B> {
                     Err(_) => return,
                 },
                 () = &mut deadline => {
+                    // A client that does not even take its close frame is not waited for.
+                    if sink.closing().is_some() {
+                        return;
+                    }
                     let output = self.session.handle_timeout(clock::now());
                     self.handle_output(output).await;
-                    deadline.as_mut().reset(self.session.timeout().into());
+                    let next = match sink.closing() {
+                        Some(_) => clock::now() + CLOSE_LINGER,
+                        None => self.session.timeout(),
+                    };
+                    deadline.as_mut().reset(next.into());
                 }
             }
         }
