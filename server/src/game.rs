@@ -33,7 +33,7 @@ pub struct GameInfo {
     pub players_max: u32,
 }
 
-/// The newest input of one player in a tick.
+/// One input of a player. A tick brings a player none, one, or two (after a pause), in the order made.
 #[derive(Debug, Clone, Copy)]
 pub struct PlayerInput<'a> {
     /// Whose it is.
