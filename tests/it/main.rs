@@ -4,6 +4,7 @@ mod backplane_contract;
 mod cluster;
 mod command_line;
 mod example_game;
+mod golden_channel;
 mod refusals;
 mod simulation;
 mod stranger;

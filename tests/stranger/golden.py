@@ -12,6 +12,7 @@ UPSTREAM = ("list", ("enum", [
     ("Join", [("player", "u32"), ("name", "player_name")]),
     ("Leave", [("player", "u32")]),
     ("Input", [("player", "u32"), ("seq", "u32"), ("seen", "u64"), ("values", ("list", "i32"))]),
+    ("Present", [("players", ("list", "u32"))]),
 ]))
 
 

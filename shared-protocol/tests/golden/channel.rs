@@ -35,6 +35,7 @@ enum Upstream {
     Join { player: PlayerId, name: String },
     Leave { player: PlayerId },
     Input { player: PlayerId, seq: InputSeq, seen: Tick, values: Vec<i32> },
+    Present { players: Vec<PlayerId> },
 }
 
 pub(crate) fn file() -> File {
@@ -56,6 +57,12 @@ pub(crate) fn file() -> File {
         "upstream",
         "a batch from a relay",
         [vec![INPUT_MESSAGE], codec::encode(&batch)].concat(),
+    ));
+    let present = vec![Upstream::Present { players: vec![PlayerId(1), PlayerId(300)] }];
+    entries.push(built(
+        "upstream_present",
+        "a relay's players are still connected",
+        [vec![INPUT_MESSAGE], codec::encode(&present)].concat(),
     ));
     let about = "Messages between nodes: diff channel (0x81, 0x82) and input channel (0x83).\n\
                  channel_diff_8 to 10 are also the ring fields ~d8, ~d9 and ~d10 of the worked example.";

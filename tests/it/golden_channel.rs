@@ -1,0 +1,114 @@
+//! What nodes say to each other and what stands in Redis, bound to `docs/wire.md`: the server's own types
+//! read and write the golden messages byte for byte, and the document lists the fields that the server has.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tickcast_server::logic::channel::{self, FromOwner, Note, TickMessage, Upstream};
+
+/// An example: its name, its meaning and its bytes.
+struct Entry {
+    name: String,
+    meaning: Value,
+    bytes: Bytes,
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// `NAME = JSON`, then `NAME: HEX` with further hex in lines that begin with four spaces.
+fn entries() -> Vec<Entry> {
+    let text = read("shared-protocol/golden/channel.hex").replace("\n    ", " ");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let entry = |pair: &[&str]| {
+        let (name, meaning) = pair[0].split_once(" = ").expect("an example begins with its meaning");
+        let hex = pair[1].strip_prefix(name).and_then(|rest| rest.strip_prefix(':')).expect("then its bytes");
+        let byte = |pair| u8::from_str_radix(pair, 16).expect("a byte in hex");
+        Entry {
+            name: name.to_owned(),
+            meaning: serde_json::from_str(meaning).expect("the meaning is JSON"),
+            bytes: hex.split_whitespace().map(byte).collect(),
+        }
+    };
+    lines.chunks(2).map(entry).collect()
+}
+
+/// What a message means to the server, and the bytes it would send itself.
+fn understand(message: &Bytes) -> (Value, Bytes) {
+    if let Ok(batch) = channel::parse_upstream(message) {
+        return (json!({ "Upstream": batch }), channel::encode_upstream(&batch));
+    }
+    match channel::parse_from_owner(message).expect("a message of one of the two channels") {
+        FromOwner::Note(note) => (json!({ "Note": note }), channel::encode_note(&note)),
+        FromOwner::Tick(TickMessage { position, hash, sent_ms, frame }) => {
+            let hex: Vec<String> = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+            let told = json!({ "Diff": {
+                "epoch": position.fence.epoch.0, "nonce": format!("{:016x}", position.fence.nonce.0),
+                "tick": position.tick.0, "tag": position.fence.tag(), "hash": format!("{hash:08x}"),
+                "sent_ms": sent_ms, "frame": hex.join(" "),
+            }});
+            (told, channel::encode_tick(position, hash, sent_ms, &frame))
+        }
+    }
+}
+
+#[test]
+fn golden_channel_messages_are_those_of_the_server() {
+    for Entry { name, meaning, bytes } in entries() {
+        let (told, sent) = understand(&bytes);
+        assert_eq!(told, meaning, "golden/channel.hex: {name} means something else to the server");
+        assert_eq!(sent, bytes, "golden/channel.hex: the server writes {name} otherwise");
+    }
+}
+
+#[test]
+fn golden_channel_messages_have_every_variant() {
+    let mut seen = BTreeSet::new();
+    for entry in entries() {
+        if let Ok(batch) = channel::parse_upstream(&entry.bytes) {
+            seen.extend(batch.iter().map(upstream_name));
+        } else if let Ok(FromOwner::Note(note)) = channel::parse_from_owner(&entry.bytes) {
+            seen.insert(note_name(&note));
+        }
+    }
+    let all = ["Ended", "Input", "Join", "Leave", "Present", "Refused", "Released"];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "golden/channel.hex lacks an example");
+}
+
+/// A variant that is new here also belongs into the list above, the golden file and `docs/wire.md`.
+fn upstream_name(upstream: &Upstream) -> &'static str {
+    match upstream {
+        Upstream::Join { .. } => "Join",
+        Upstream::Leave { .. } => "Leave",
+        Upstream::Input { .. } => "Input",
+        Upstream::Present { .. } => "Present",
+    }
+}
+
+/// As for [`upstream_name`].
+fn note_name(note: &Note) -> &'static str {
+    match note {
+        Note::Refused { .. } => "Refused",
+        Note::Ended => "Ended",
+        Note::Released => "Released",
+    }
+}
+
+/// The rows of the table are the constants, no more and no less; `~dN` is a family with a function of its own.
+#[test]
+fn wire_md_lists_every_field_of_a_match() {
+    let document = read("docs/wire.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `~")?.split_once('`'));
+    let listed: Vec<&str> = rows.map(|(name, _)| name).collect();
+    let source = read("server/src/backplane/fields.rs");
+    let constants = source.lines().filter_map(|line| line.split_once(": &str = \"~")?.1.strip_suffix("\";"));
+    let expected: BTreeSet<&str> = constants.chain(["dN"]).collect();
+    assert!(expected.len() > 10, "the constants are found in the source: {expected:?}");
+    let unique: BTreeSet<&str> = listed.iter().copied().collect();
+    assert_eq!(unique, expected, "the table of fields in docs/wire.md is not what fields.rs has");
+    assert_eq!(unique.len(), listed.len(), "docs/wire.md lists a field twice");
+}
