@@ -69,6 +69,8 @@ impl Socket {
             match self.0.next().await {
                 Some(Ok(Message::Binary(frame))) => return Ok(frame.into()),
                 Some(Ok(Message::Close(Some(close)))) => {
+                    // The answer, for which the server waits a moment.
+                    let _ = self.0.flush().await;
                     return Err(Close { code: close.code.into(), reason: close.reason.to_string() });
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

@@ -159,6 +159,8 @@ async fn a_node_that_is_asked_to_stop_says_so_and_ends_well() {
         assert_eq!(close.code, 4001, "{close:?}");
         assert!(close.reason.contains("reconnect elsewhere"), "{close:?}");
         assert_eq!(node.wait_exit(WITHIN).await.code(), Some(0));
+        let said = node.output();
+        assert!(said.contains("INFO stopped") && !said.contains("WARN"), "{said}");
     }
 }
 

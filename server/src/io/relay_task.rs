@@ -30,7 +30,7 @@ const JOIN_REPEAT_BEATS: u64 = 4;
 const JOIN_DEADLINE: Duration = Duration::from_secs(10);
 /// Beats between two signs of presence of this relay's players.
 const PRESENCE_BEATS: u64 = 8;
-/// How long a match is followed without listeners.
+/// How long a match is followed without listeners, unless the node stops.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// What a connection asks of a relay.
@@ -403,7 +403,7 @@ impl<B: Backplane> Followed<B> {
             }
         }
         if self.listeners.is_empty() {
-            return now < self.idle_since + LINGER;
+            return now < self.idle_since + LINGER && !*self.node.stopping().borrow();
         }
         if now >= self.heard + self.node.settings.lease {
             self.heard = now;
