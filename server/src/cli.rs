@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::backplane::Backplane;
 use crate::backplane::memory::MemoryBackplane;
@@ -105,11 +106,12 @@ fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {
 async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> Result<(), Failure> {
     let players = listen(settings.listen, "--listen")?;
     let operators = listen(settings.ops_listen, "--ops-listen")?;
+    let stop = StopSignals::listen()?;
     announce(&settings, &players, &operators)?;
     let node = Node::new(settings, backplane, games);
     node.tasks.spawn(http::accept(Arc::clone(&node), players, Port::Players));
     node.tasks.spawn(http::accept(Arc::clone(&node), operators, Port::Operators));
-    stop_asked().await?;
+    stop.asked().await;
     tracing::info!("stopping");
     node.stop(STOP_PATIENCE).await;
     node.tasks.finish(STOP_PATIENCE).await;
@@ -152,11 +154,26 @@ fn announce(settings: &Settings, players: &TcpListener, operators: &TcpListener)
     Ok(())
 }
 
-async fn stop_asked() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(failure)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failure),
-        _ = terminate.recv() => Ok(()),
+/// The two ways to be asked to stop; listening begins here, so that nobody who reads `ready` asks in vain.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Result<StopSignals, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| failure(format!("signals cannot be heard: {error}")));
+        Ok(StopSignals {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -403,7 +403,7 @@ impl<B: Backplane> Followed<B> {
             }
         }
         if self.listeners.is_empty() {
-            return now < self.idle_since + LINGER && !*self.node.stopping().borrow();
+            return now < self.idle_since + LINGER;
         }
         if now >= self.heard + self.node.settings.lease {
             self.heard = now;
