@@ -322,10 +322,7 @@ impl<B: Backplane> Followed<B> {
                 self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
                 self.close_all(CloseCode::MatchOver)
             }
-            Verdict::Released => {
-                self.claim().await;
-                true
-            }
+            Verdict::Released => self.claim().await,
         }
     }
 
@@ -407,10 +404,11 @@ impl<B: Backplane> Followed<B> {
         }
         if now >= self.heard + self.node.settings.lease {
             self.heard = now;
-            self.claim().await;
-            if self.relay.replica().is_broken() {
+            let still_there = self.claim().await;
+            if still_there && self.relay.replica().is_broken() {
                 return self.reload().await;
             }
+            return still_there;
         }
         true
     }
@@ -437,10 +435,15 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
-    /// The match has no owner that ticks: ask for it.
-    async fn claim(&self) {
-        if let Err(refusal) = self.node.own(&self.id).await {
-            tracing::debug!(id = %self.id, text = refusal.text, "match not claimed");
+    /// The match has no owner that ticks: ask for it. `false` when it is gone from the store.
+    async fn claim(&mut self) -> bool {
+        match self.node.own(&self.id).await {
+            Err(refusal) if refusal.code == CloseCode::NoSuchMatch => self.close_all(CloseCode::MatchOver),
+            Err(refusal) => {
+                tracing::debug!(id = %self.id, text = refusal.text, "match not claimed");
+                true
+            }
+            Ok(()) => true,
         }
     }
 
