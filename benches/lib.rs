@@ -1,10 +1,14 @@
-//! The match that every bench measures: as many players as a large match has, and their bullets.
+//! What the benches measure: a large match as a bare state (here), and a match of the demo game ([`Battle`]).
+
+mod battle;
 
 use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tickcast_protocol::{EntityId, Field, Kind, Schema, World};
+
+pub use battle::{Battle, Crew};
 
 /// Players of a [`Crowd`].
 pub const PLAYERS: usize = 64;

@@ -1,0 +1,114 @@
+//! A match of the demo game in full swing: everybody walks, turns, aims and fires, the same in every run.
+
+use std::time::Duration;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use tickcast_protocol::{InputSeq, PlayerId, Tick};
+use tickcast_server::backplane::{Commit, MatchFields};
+use tickcast_server::game::{GameType, Options};
+use tickcast_server::games::Arena;
+use tickcast_server::logic::channel::Upstream;
+use tickcast_server::logic::simulation::{Counts, Simulation, Writing};
+use tickcast_server::logic::stored;
+
+/// Ring fields of the match: what a node chooses at 30 Hz.
+const RING: u64 = 64;
+/// Ticks before anything is measured: bullets fly, and nobody stands where it began.
+const WARM_UP_TICKS: u64 = 90;
+
+/// The players' hands: one input each per tick.
+pub struct Crew {
+    rng: ChaCha8Rng,
+    seq: u32,
+    /// What each player does at the moment.
+    held: Vec<[i32; 4]>,
+}
+
+impl Crew {
+    fn new(players: u32) -> Crew {
+        Crew { rng: ChaCha8Rng::seed_from_u64(4711), seq: 0, held: vec![[0, 0, 0, 1]; players as usize] }
+    }
+
+    /// The next tick's inputs. One player in sixteen walks another way, everybody aims anew and fires.
+    pub fn inputs(&mut self) -> Vec<Upstream> {
+        self.seq += 1;
+        let seq = InputSeq(self.seq);
+        let mut inputs = Vec::with_capacity(self.held.len());
+        for (index, values) in self.held.iter_mut().enumerate() {
+            if self.seq == 1 || self.rng.random_ratio(1, 16) {
+                values[0] = self.rng.random_range(-127..=127);
+                values[1] = self.rng.random_range(-127..=127);
+            }
+            values[2] = (values[2] + self.rng.random_range(-8..=8)) & 1023;
+            let player = PlayerId(index as u32 + 1);
+            inputs.push(Upstream::Input { player, seq, seen: Tick(0), values: values.to_vec() });
+        }
+        inputs
+    }
+}
+
+/// The owner's side of the match.
+pub struct Battle {
+    simulation: Simulation,
+}
+
+impl Battle {
+    /// The fields of such a match before it is created.
+    ///
+    /// # Panics
+    /// When the game does not take this many players or drones.
+    pub fn fields(players: u32, drones: u32) -> MatchFields {
+        // No round ends and nobody wins while something is measured.
+        let options =
+            [("players_max", players), ("drones", drones), ("round_seconds", 3600), ("score_limit", 10_000)];
+        let options: Options = options.map(|(name, value)| (name.to_owned(), i64::from(value))).into();
+        let info = Arena.info(&options).expect("the options are the game's");
+        stored::new_match(&info, &options, 42, 0, RING)
+    }
+
+    /// Goes on from a new match that was claimed; everybody has joined and played for a while. Every tick so
+    /// far goes to `written`, in order.
+    ///
+    /// # Panics
+    /// When the fields are not those of [`Battle::fields`] after a claim.
+    pub fn begin(
+        claimed: &MatchFields,
+        players: u32,
+        snapshot_every: u64,
+        mut written: impl FnMut(Commit),
+    ) -> (Battle, Crew) {
+        let (stored, world) = stored::restore(claimed).expect("a new match is readable");
+        let writing = Writing { snapshot_every, hash_every: 16, lease: Duration::from_millis(1500) };
+        let simulation = Simulation::new(Arena.create(&stored.options), &stored, world, writing);
+        let (mut battle, mut crew) = (Battle { simulation }, Crew::new(players));
+        for player in 1..=players {
+            let name = format!("player {player}");
+            battle.simulation.handle_upstream(Upstream::Join { player: PlayerId(player), name });
+        }
+        written(battle.tick(Vec::new()));
+        for _ in 0..WARM_UP_TICKS {
+            written(battle.tick(crew.inputs()));
+        }
+        assert_eq!(battle.simulation.players(), players as usize, "everybody plays");
+        (battle, crew)
+    }
+
+    /// One tick: takes the inputs in and makes what is to be committed.
+    pub fn tick(&mut self, inputs: Vec<Upstream>) -> Commit {
+        for input in inputs {
+            self.simulation.handle_upstream(input);
+        }
+        self.simulation.handle_tick(0).commit
+    }
+
+    /// What was applied and what was not.
+    pub fn counts(&self) -> Counts {
+        self.simulation.counts()
+    }
+
+    /// Entities in the state.
+    pub fn entities(&self) -> usize {
+        self.simulation.world().len()
+    }
+}

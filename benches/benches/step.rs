@@ -1,0 +1,59 @@
+//! What a tick costs its owner: every player's input taken in, the demo game's rules, the diff, the hash, and
+//! the commit ready to be sent; every thirtieth also writes a snapshot of the entities.
+
+use std::time::Duration;
+
+use benches::Battle;
+use criterion::{BatchSize, BenchmarkId, Criterion};
+use tickcast_protocol::{MatchId, Nonce};
+use tickcast_server::backplane::store::Store;
+use tickcast_server::backplane::{Claim, ClaimReply, MatchFields};
+
+/// Ticks from one snapshot to the next: a second's worth.
+const SNAPSHOT_EVERY: u64 = 30;
+/// Players and drones of the matches that are measured.
+const SIZES: [(u32, u32); 3] = [(16, 0), (64, 0), (64, 900)];
+
+/// A new match as its first owner gets it.
+fn claimed(players: u32, drones: u32) -> MatchFields {
+    let id: MatchId = "battle".parse().expect("a valid id");
+    let mut store = Store::default();
+    assert!(store.create(&id, Battle::fields(players, drones)), "the store is empty");
+    let lease = Duration::from_secs(3600);
+    let claim = Claim { node: "bench".parse().expect("a valid id"), nonce: Nonce(7), lease };
+    match store.claim(&id, &claim, 0) {
+        ClaimReply::Claimed { fields, .. } => fields,
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("step");
+    for (players, drones) in SIZES {
+        let (mut battle, mut crew) = Battle::begin(&claimed(players, drones), players, SNAPSHOT_EVERY, drop);
+        let (mut ticks, mut bytes) = (0u64, 0u64);
+        let id = BenchmarkId::from_parameter(format!("{players} players, {drones} drones"));
+        group.bench_function(id, |bencher| {
+            bencher.iter_batched(
+                || crew.inputs(),
+                |inputs| {
+                    let commit = battle.tick(inputs);
+                    ticks += 1;
+                    bytes += commit.message.len() as u64;
+                    commit
+                },
+                BatchSize::SmallInput,
+            );
+        });
+        assert_eq!(battle.counts().inputs_dropped, 0, "every input was applied");
+        if let Some(average) = bytes.checked_div(ticks) {
+            let entities = battle.entities();
+            println!(
+                "{players} players, {drones} drones: a message is {average} bytes on average, {entities} entities at the end"
+            );
+        }
+    }
+    group.finish();
+    criterion.final_summary();
+}
