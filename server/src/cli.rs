@@ -87,6 +87,7 @@ fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {
 
 fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {
     let settings = args.settings().map_err(|error| Failure { text: error.to_string(), code: 2 })?;
+    check_game_options(&settings, &games).map_err(|text| Failure { text, code: 2 })?;
     logging::start(&settings.log).map_err(|text| Failure { text, code: 2 })?;
     runtime()?.block_on(async {
         match settings.redis.clone() {
@@ -101,6 +102,21 @@ fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {
             }
         }
     })
+}
+
+/// The options of new matches are looked at before the first match is made with them.
+fn check_game_options(settings: &Settings, games: &Games) -> Result<(), String> {
+    for (name, options) in &settings.game_options {
+        let Some((_, game)) = games.find(name) else {
+            let known: Vec<&str> = games.names().collect();
+            return Err(format!(
+                "configuration [games.{name}]: no such game; there is: {}",
+                known.join(", ")
+            ));
+        };
+        game.info(options).map_err(|bad| format!("configuration [games.{name}]: {bad}"))?;
+    }
+    Ok(())
 }
 
 async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult, cmd};
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, timeout};
 
 /// For a server to start.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
@@ -117,8 +117,10 @@ impl RedisServer {
     /// Completes with whether this very process answers; false if it has ended.
     async fn until_answering(&mut self) -> bool {
         let ours = format!("process_id:{}\r\n", self.child.id());
+        let mut looks = interval(POLL_INTERVAL);
         let wait = async {
             loop {
+                looks.tick().await;
                 if self.child.try_wait().expect("a child can be waited for").is_some() {
                     return false;
                 }
@@ -127,7 +129,6 @@ impl RedisServer {
                 if pong.is_ok_and(|pong| pong == "PONG") && info.is_ok_and(|info| info.contains(&ours)) {
                     return true;
                 }
-                sleep(POLL_INTERVAL).await;
             }
         };
         timeout(START_TIME_MAX, wait).await.expect("redis-server answers PING before its deadline")

@@ -97,6 +97,8 @@ async fn a_configuration_file_is_read_and_its_mistakes_are_named() {
     refused_file("hash_every = 17\n", &["1 to 16"]).await;
     refused_file("hash_every = \n", &["node.toml", "line 1"]).await;
     refused_file("listen = \"here\"\n", &["listen", "socket address"]).await;
+    refused_file("[games.chess]\nclock = 1\n", &["[games.chess]", "there is: arena"]).await;
+    refused_file("[games.arena]\ndrones = 901\n", &["[games.arena]", "drones 0 to 900"]).await;
 
     let args = vec!["--config".to_owned(), write(folder.path(), "node = \"filed\"\nlog = \"error\"\n")];
     let node = Node::start(NodeOptions { args, ..NodeOptions::default() }).await;
