@@ -304,6 +304,10 @@ impl<B: Backplane> Followed<B> {
                 true
             }
             Verdict::Ignore => true,
+            Verdict::Foreign => {
+                self.node.metrics.foreign_messages.add(1);
+                true
+            }
             Verdict::Reload(gap) => {
                 tracing::warn!(id = %self.id, %gap, "gap, loading the match");
                 self.reload().await

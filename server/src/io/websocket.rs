@@ -75,17 +75,13 @@ impl AsyncWrite for ReadSide {
     }
 }
 
-/// What a connection is connected to once it has joined.
-struct Place {
-    relay: mpsc::Sender<RelayCommand>,
-}
-
 struct Connection<B: Backplane> {
     node: Arc<Node<B>>,
     id: SessionId,
     sink: Arc<Sink>,
     session: Session,
-    place: Option<Place>,
+    /// The match's relay, once joined.
+    relay: Option<mpsc::Sender<RelayCommand>>,
 }
 
 /// Serves one upgraded socket until it ends.
@@ -98,10 +94,10 @@ pub async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, early: B
     let ws =
         WebSocketStream::from_partially_read(side, early.to_vec(), WsRole::Server, Some(ws_config())).await;
     let session = Session::new(clock::now());
-    let mut connection = Connection { node, id, sink, session, place: None };
+    let mut connection = Connection { node, id, sink, session, relay: None };
     connection.run(ws).await;
-    if let Some(place) = connection.place.take() {
-        let _ = place.relay.send(RelayCommand::Leave { session: id }).await;
+    if let Some(relay) = connection.relay.take() {
+        let _ = relay.send(RelayCommand::Leave { session: id }).await;
     }
     connection.node.sessions.remove(&id);
     if let Some(code) = connection.sink.closing() {
@@ -188,7 +184,7 @@ impl<B: Backplane> Connection<B> {
             Output::Input { player, seq, seen, values } => {
                 self.tell_relay(RelayCommand::Upstream(Upstream::Input { player, seq, seen, values }));
             }
-            Output::Pong { nonce } => match &self.place {
+            Output::Pong { nonce } => match &self.relay {
                 Some(_) => self.tell_relay(RelayCommand::Ping { session: self.id, nonce }),
                 None => self
                     .sink
@@ -203,7 +199,7 @@ impl<B: Backplane> Connection<B> {
         match self.node.join(self.id, &self.sink, name, join).await {
             Ok(joined) => {
                 self.session.handle_joined(clock::now(), joined.role, joined.schema, joined.tick_rate);
-                self.place = Some(Place { relay: joined.relay });
+                self.relay = Some(joined.relay);
                 if let Role::Player(player) = joined.role {
                     tracing::debug!(session = %self.id, %player, "joined");
                 }
@@ -214,7 +210,7 @@ impl<B: Backplane> Connection<B> {
 
     /// The relay's queue is bounded; when it is full the match is in trouble and an input more is no help.
     fn tell_relay(&self, command: RelayCommand) {
-        let refused = self.place.as_ref().is_some_and(|place| place.relay.try_send(command).is_err());
+        let refused = self.relay.as_ref().is_some_and(|relay| relay.try_send(command).is_err());
         if refused {
             self.node.metrics.commands_dropped.add(1);
         }

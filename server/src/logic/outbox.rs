@@ -43,16 +43,6 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    /// Bytes that wait.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Queues a diff, unless the socket is behind.
     pub fn push_state(&mut self, now: Instant, frame: &Bytes) -> Standing {
         if let Some(since) = self.behind_since {
@@ -165,7 +155,7 @@ mod tests {
             assert_eq!(outbox.push_state(now, &frame(100)), Standing::InStep);
         }
         assert_eq!(outbox.push_state(now, &frame(100)), Standing::Behind);
-        assert_eq!(outbox.bytes(), 60, "the frame that was begun is finished");
+        assert_eq!(outbox.bytes, 60, "the frame that was begun is finished");
         assert_eq!(drain(&mut outbox), 60);
         assert_eq!(outbox.push_state(now, &frame(100)), Standing::NeedsSnapshot);
         outbox.push_snapshot(frame(5000));
@@ -178,7 +168,7 @@ mod tests {
         let (now, mut outbox) = (clock::now(), Outbox::default());
         assert!(outbox.push_control(frame(3)));
         while outbox.push_state(now, &frame(9000)) == Standing::InStep {}
-        assert_eq!(outbox.bytes(), 3);
+        assert_eq!(outbox.bytes, 3);
         let later = now + BEHIND_MAX;
         assert_eq!(outbox.push_state(later, &frame(1)), Standing::TooSlow);
     }
@@ -189,7 +179,7 @@ mod tests {
         for _ in 0..10_000 {
             outbox.push_state(now, &frame(1000));
             outbox.push_control(frame(10));
-            assert!(outbox.bytes() <= BYTES_QUEUED_MAX + 2 * FRAMES_QUEUED_MAX * 10);
+            assert!(outbox.bytes <= BYTES_QUEUED_MAX + 2 * FRAMES_QUEUED_MAX * 10);
         }
     }
 

@@ -10,7 +10,6 @@ use tickcast_protocol::{MatchId, TickRate};
 pub struct Pacer {
     period: Duration,
     due: Instant,
-    skipped: u64,
 }
 
 impl Pacer {
@@ -20,7 +19,7 @@ impl Pacer {
         let spread =
             id.as_str().bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
         let period = rate.period();
-        Pacer { period, due: now + period * (spread % 64) / 64, skipped: 0 }
+        Pacer { period, due: now + period * (spread % 64) / 64 }
     }
 
     /// When the next tick is due.
@@ -28,17 +27,11 @@ impl Pacer {
         self.due
     }
 
-    /// Ticks left out so far because the node was too late for them.
-    pub fn skipped(&self) -> u64 {
-        self.skipped
-    }
-
     /// A tick has begun at `now`: sets the next one's time, and returns how many were skipped.
     pub fn handle_tick(&mut self, now: Instant) -> u64 {
         let late = now.saturating_duration_since(self.due);
         let missed = (late.as_nanos() / self.period.as_nanos()) as u64;
         self.due += self.period * (missed as u32 + 1);
-        self.skipped += missed;
         missed
     }
 }
@@ -62,7 +55,6 @@ mod tests {
         assert_eq!(pacer.due(), first + rate.period() * 2);
         // Stopped for a second: one tick, then the beat again.
         assert_eq!(pacer.handle_tick(pacer.due() + Duration::from_millis(1010)), 20);
-        assert_eq!(pacer.skipped(), 20);
         assert_eq!(pacer.due(), first + rate.period() * 23);
     }
 }

@@ -13,6 +13,8 @@ pub enum Verdict {
     FanOut(Vec<Bytes>),
     /// Nothing.
     Ignore,
+    /// Count it: nobody of ours could have sent it.
+    Foreign,
     /// The replica is of no use: load the match.
     Reload(Gap),
     /// Close this player's connection.
@@ -41,13 +43,12 @@ pub enum Resync {
 #[derive(Debug)]
 pub struct Relay {
     replica: Replica,
-    foreign: u64,
 }
 
 impl Relay {
     /// Begins at a loaded state.
     pub fn new(world: World, position: Position) -> Relay {
-        Relay { replica: Replica::loaded(world, position), foreign: 0 }
+        Relay { replica: Replica::loaded(world, position) }
     }
 
     /// The copy.
@@ -60,11 +61,6 @@ impl Relay {
         self.replica.into_world()
     }
 
-    /// Messages passed over because nobody of ours could have sent them.
-    pub fn foreign(&self) -> u64 {
-        self.foreign
-    }
-
     /// Takes a message in.
     pub fn handle_message(&mut self, message: &Bytes) -> Verdict {
         match channel::parse_from_owner(message) {
@@ -74,10 +70,7 @@ impl Relay {
             }
             Ok(FromOwner::Note(Note::Ended)) => Verdict::Ended,
             Ok(FromOwner::Note(Note::Released)) => Verdict::Released,
-            Err(_) => {
-                self.foreign += 1;
-                Verdict::Ignore
-            }
+            Err(_) => Verdict::Foreign,
         }
     }
 

@@ -51,7 +51,7 @@ counters! {
     inputs_dropped: "Inputs that were repeated, too far ahead, displaced or of nobody.",
     inputs_lost: "Upstream messages that a full queue or an unreachable store swallowed.",
     commands_dropped: "Client messages that a full relay refused.",
-    foreign_messages: "Messages on an input channel that nobody of ours could have sent.",
+    foreign_messages: "Messages on a match's channels that nobody of ours could have sent.",
     frames_in: "Client frames received.",
     bytes_in: "Bytes of client frames received.",
     frames_out: "State frames sent to clients.",

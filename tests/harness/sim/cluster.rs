@@ -364,16 +364,13 @@ impl Cluster {
         self.at(self.now_ms + 100 + node as u64 * 7, Event::Beat { node });
         let players: Vec<PlayerId> =
             self.seats.iter().filter(|seat| seat.node == node).map(|seat| seat.player).collect();
-        for (player, seat) in self.seats.iter().map(|seat| (seat.player, seat)).collect::<Vec<_>>() {
-            let waits =
-                seat.node == node && seat.client.joined().is_some_and(|joined| joined.entity().is_none());
-            if waits {
-                let message =
-                    channel::encode_upstream(&[Upstream::Join { player, name: "again".to_owned() }]);
-                self.queued += 1;
-                self.queue.insert((self.now_ms, self.queued), Event::Input { message, sent: self.queued });
-            }
-        }
+        let waits = |seat: &&Seat| {
+            let joined = seat.client.joined();
+            seat.node == node && joined.is_some_and(|joined| joined.entity().is_none())
+        };
+        let again = |seat: &Seat| Upstream::Join { player: seat.player, name: "again".to_owned() };
+        let joins: Vec<Upstream> = self.seats.iter().filter(waits).map(again).collect();
+        self.upstream(&joins);
         self.upstream(&[Upstream::Present { players }]);
         let silent = self.now_ms >= self.nodes[node].heard_ms + LEASE_MS;
         if (self.claims == 0 || silent) && self.nodes[node].owner.is_none() {
