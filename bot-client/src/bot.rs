@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tickcast_protocol::client::{Client, Event, ServerError, entity_of};
+use tickcast_protocol::frame::PRIOR;
 use tickcast_protocol::message::Join;
 use tickcast_protocol::replica::Gap;
 use tickcast_protocol::{EntityId, InputSeq, PlayerId, Position, Replica, Tick};
@@ -12,7 +13,7 @@ use tickcast_protocol::{EntityId, InputSeq, PlayerId, Position, Replica, Tick};
 use crate::board::Sent;
 use crate::brain::Brain;
 use crate::meter::Meter;
-use crate::tally::{Marks, Sample};
+use crate::tally::{DIFFERENCES_MAX, Marks, Sample};
 use crate::timer::InputTimer;
 
 /// Inputs waiting for their effect; further ones are sent and not measured.
@@ -155,15 +156,23 @@ impl Bot {
         match self.client.handle_frame(frame)? {
             Event::Welcome => self.handle_welcome(),
             Event::Snapshot => {
-                self.handle_snapshot(before);
+                self.handle_snapshot(before, measuring);
                 self.marks.traffic.snapshots += u64::from(measuring);
                 return Ok(self.handle_update(now, frame.len(), measuring, false));
+            }
+            Event::CaughtUp => {
+                self.count_merged(before, measuring);
+                return Ok(self.handle_update(now, frame.len(), measuring, true));
             }
             Event::Advanced => return Ok(self.handle_update(now, frame.len(), measuring, true)),
             Event::Gap(gap) => self.handle_gap(gap),
             Event::Reset { .. } => {
                 self.marks.checks.resets += 1;
                 self.hole = Hole::Explained;
+            }
+            Event::Stale if frame.first() == Some(&PRIOR) => {
+                let play = self.play.as_mut().expect("a state frame comes after the welcome");
+                play.meter.handle_prior(frame.len(), measuring, &mut self.marks);
             }
             Event::Stale | Event::Pong { .. } | Event::Ended => {}
         }
@@ -193,17 +202,32 @@ impl Bot {
         });
     }
 
-    fn handle_snapshot(&mut self, before: Position) {
-        let after = self.client.joined().expect("a snapshot was taken in").replica.position();
+    fn handle_snapshot(&mut self, before: Position, measuring: bool) {
+        let difference = self.client.take_difference();
+        let joined = self.client.joined().expect("a snapshot was taken in");
+        let after = joined.replica.position();
+        let told = difference.map(|wrong| format!("match {}, tick {}: {wrong}", joined.match_id, after.tick));
+        let room = self.marks.differences.len() < DIFFERENCES_MAX;
+        self.marks.differences.extend(told.filter(|_| room));
         match self.hole {
             Hole::Explained => {}
             Hole::None => {
-                self.marks.checks.lost_ticks += after.tick.0.saturating_sub(before.tick.0 + 1);
+                self.count_merged(before, measuring);
                 self.marks.checks.owner_gaps += u64::from(after.fence != before.fence);
             }
             Hole::After(have) => self.marks.checks.lost_ticks += after.tick.0.saturating_sub(have.0 + 2),
         }
         self.hole = Hole::None;
+    }
+
+    /// Nothing was missing, and a frame led over more than one tick: the server merged them because we were slow.
+    fn count_merged(&mut self, before: Position, measuring: bool) {
+        let after = self.client.joined().expect("a state was taken in").replica.position();
+        let merged = after.tick.0.saturating_sub(before.tick.0 + 1);
+        if measuring {
+            self.marks.traffic.catch_ups += u64::from(merged > 0);
+            self.marks.traffic.merged_ticks += merged;
+        }
     }
 
     fn handle_gap(&mut self, gap: Gap) {
@@ -221,7 +245,8 @@ impl Bot {
                 checks.desyncs += 1;
                 Hole::Explained
             }
-            Gap::Broken { .. } => {
+            // A frame that the server should have known we cannot read is as good as broken.
+            Gap::Broken { .. } | Gap::Cold { .. } | Gap::Prior { .. } => {
                 checks.broken_frames += 1;
                 Hole::Explained
             }

@@ -93,16 +93,26 @@ impl LightBot {
         };
         match frame::parse(frame) {
             Ok(StateFrame::Diff { tag, tick_low, .. }) => {
-                if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, &mut self.marks)) {
+                if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, 1, &mut self.marks)) {
                     self.at = Some(seen);
                     meter.handle_update(now, frame.len(), measuring, &mut self.marks);
                     self.act(seen.tick, measuring);
                 }
             }
-            Ok(StateFrame::Snapshot { position, .. }) => {
-                if let Some(at) = self.at {
-                    self.marks.checks.lost_ticks += position.tick.0.saturating_sub(at.tick.0 + 1);
+            Ok(StateFrame::CatchUp { tag, tick_low, span, .. }) => {
+                let span = u16::from(span);
+                if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, span, &mut self.marks)) {
+                    self.at = Some(seen);
+                    count_merged(u64::from(span) - 1, measuring, &mut self.marks);
+                    meter.handle_update(now, frame.len(), measuring, &mut self.marks);
+                    self.act(seen.tick, measuring);
                 }
+            }
+            Ok(StateFrame::Prior { .. }) => meter.handle_prior(frame.len(), measuring, &mut self.marks),
+            Ok(StateFrame::Snapshot { position, .. }) => {
+                // It never asks for one, so that ticks before it were merged.
+                let merged = self.at.map_or(0, |at| position.tick.0.saturating_sub(at.tick.0 + 1));
+                count_merged(merged, measuring, &mut self.marks);
                 self.at = Some(position.into());
                 self.joined = true;
                 self.marks.traffic.snapshots += u64::from(measuring);
@@ -126,7 +136,7 @@ impl LightBot {
                 self.marks.checks.resets += 1;
                 self.at = None;
             }
-            Event::Snapshot | Event::Advanced | Event::Stale | Event::Gap(_) => {}
+            Event::Snapshot | Event::Advanced | Event::CaughtUp | Event::Stale | Event::Gap(_) => {}
             Event::Pong { .. } | Event::Ended => {}
         }
         Ok(())
@@ -143,18 +153,29 @@ impl LightBot {
     }
 }
 
-/// Where a diff leads from here; `None` when it is of a tick that was seen.
-fn follow(at: Head, tag: u8, tick_low: u16, marks: &mut Marks) -> Option<Head> {
+/// Where a frame leads from here that leads over `span` ticks; `None` when it is of a tick that was seen.
+fn follow(at: Head, tag: u8, tick_low: u16, span: u16, marks: &mut Marks) -> Option<Head> {
     let ahead = tick_low.wrapping_sub(at.tick.low());
     if ahead == 0 || ahead >= 0x8000 {
         return None;
     }
-    if tag == at.tag {
-        marks.checks.lost_ticks += u64::from(ahead - 1);
-    } else {
+    if tag != at.tag {
         marks.checks.owner_gaps += 1;
+    } else if ahead < span {
+        // It begins before the tick that we have: nobody could apply it.
+        marks.checks.broken_frames += 1;
+    } else {
+        marks.checks.lost_ticks += u64::from(ahead - span);
     }
     Some(Head { tick: Tick(at.tick.0 + u64::from(ahead)), tag })
+}
+
+/// A frame merged so many ticks into the last one.
+fn count_merged(merged: u64, measuring: bool, marks: &mut Marks) {
+    if measuring {
+        marks.traffic.catch_ups += u64::from(merged > 0);
+        marks.traffic.merged_ticks += merged;
+    }
 }
 
 #[cfg(test)]

@@ -9,12 +9,14 @@ use crate::tally::{Marks, Sample};
 pub struct Meter {
     period: Duration,
     last: Option<Duration>,
+    /// Bytes of priors since the last update.
+    prior_bytes: usize,
 }
 
 impl Meter {
     /// For a match with this time between two ticks.
     pub fn new(period: Duration) -> Meter {
-        Meter { period, last: None }
+        Meter { period, last: None, prior_bytes: 0 }
     }
 
     /// An update of this many bytes arrived. While nothing is measured it only ends the gap before.
@@ -25,11 +27,22 @@ impl Meter {
         }
         marks.traffic.updates += 1;
         marks.traffic.update_bytes += bytes as u64;
-        marks.samples.push(Sample::UpdateBytes(bytes));
+        marks.samples.push(Sample::UpdateBytes(bytes + std::mem::take(&mut self.prior_bytes)));
         if let Some(last) = self.last {
             marks.samples.push(Sample::Gap(now.saturating_sub(last), self.period));
         }
         self.last = Some(now);
+    }
+
+    /// A prior of this many bytes arrived. It brings no tick: its bytes are added to those of the next update, which
+    /// could not be read without it.
+    pub fn handle_prior(&mut self, bytes: usize, measuring: bool, marks: &mut Marks) {
+        if measuring {
+            marks.traffic.priors += 1;
+            marks.traffic.prior_bytes += bytes as u64;
+            marks.traffic.update_bytes += bytes as u64;
+            self.prior_bytes += bytes;
+        }
     }
 
     /// Measuring ends at `now`: updates that are overdue count with the time they have taken so far. Returns
@@ -44,6 +57,7 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tally::Traffic;
 
     #[test]
     fn gaps_are_between_measured_updates_and_a_silent_end_is_one() {
@@ -57,5 +71,20 @@ mod tests {
         assert_eq!(gaps, [Sample::Gap(ms(15), ms(10)), Sample::Gap(ms(1000), ms(10))]);
         assert_eq!((marks.traffic.updates, marks.traffic.update_bytes), (2, 200));
         assert!(!meter.handle_end(ms(2000), &mut Marks::default()), "an end is measured once");
+    }
+
+    #[test]
+    fn a_prior_is_no_update_and_its_bytes_count_with_the_next_one() {
+        let ms = Duration::from_millis;
+        let (mut meter, mut marks) = (Meter::new(ms(10)), Marks::default());
+        meter.handle_prior(500, false, &mut marks);
+        meter.handle_update(ms(0), 30, true, &mut marks);
+        meter.handle_prior(500, true, &mut marks);
+        meter.handle_update(ms(10), 20, true, &mut marks);
+        meter.handle_update(ms(20), 20, true, &mut marks);
+        let Traffic { updates, update_bytes, priors, prior_bytes, .. } = marks.traffic;
+        assert_eq!((updates, update_bytes, priors, prior_bytes), (3, 570, 1, 500));
+        let sizes = marks.samples.into_iter().filter(|sample| matches!(sample, Sample::UpdateBytes(_)));
+        assert!(sizes.eq([30, 520, 20].map(Sample::UpdateBytes)));
     }
 }

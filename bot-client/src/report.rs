@@ -15,7 +15,8 @@ use crate::tally::{Checks, Connections, Tally, Traffic};
 const MS: f64 = 1000.0;
 /// Said in every report, so that nobody has to guess.
 const METHOD: &str = "times and traffic are measured from the moment all bots have joined; checks are made from the \
-                      first frame; times are corrected for coordinated omission; bytes are WebSocket payloads";
+                      first frame; times are corrected for coordinated omission; bytes are WebSocket payloads; a prior, which \
+                      tells how later diffs are coded, is no update, and its bytes are part of the next one's";
 
 /// Everything about a run. Its JSON is the `--json` file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct Report {
     pub connections: Connections,
     /// Failed connections by reason.
     pub failures: BTreeMap<String, u64>,
+    /// Where states were wrong whose hash was not the owner's, and for how many clients.
+    pub differences: BTreeMap<String, u64>,
     /// Whether the server kept its promises.
     pub checks: Checks,
     /// What went over the wire.
@@ -48,7 +51,7 @@ pub struct Report {
     pub input_latency_ms: Percentiles,
     /// The same until another client saw it, milliseconds.
     pub view_latency_ms: Percentiles,
-    /// Size of an update, bytes.
+    /// Size of an update with the priors before it, bytes.
     pub update_bytes: Percentiles,
 }
 
@@ -82,8 +85,10 @@ pub struct Rates {
     pub updates_per_second: f64,
     /// Megabits of updates per second, all clients together.
     pub update_megabits_per_second: f64,
-    /// Mean size of an update.
+    /// Mean size of an update, priors included.
     pub bytes_per_update: f64,
+    /// Bytes of priors among that.
+    pub prior_bytes_per_update: f64,
     /// Inputs per second, all clients together.
     pub inputs_per_second: f64,
 }
@@ -99,6 +104,7 @@ impl Report {
             updates_per_second: per_second(traffic.updates),
             update_megabits_per_second: per_second(traffic.update_bytes * 8) / 1e6,
             bytes_per_update: traffic.update_bytes as f64 / traffic.updates.max(1) as f64,
+            prior_bytes_per_update: traffic.prior_bytes as f64 / traffic.updates.max(1) as f64,
             inputs_per_second: per_second(traffic.inputs),
         };
         Report {
@@ -125,6 +131,7 @@ impl Report {
             update_bytes: tally.update_bytes.percentiles(1.0),
             connections: tally.connections,
             failures: tally.failures,
+            differences: tally.differences,
             checks: tally.checks,
             traffic: tally.traffic,
         }
@@ -148,6 +155,9 @@ impl Report {
         let mut text = format!("{}\n{}\n", self.distributions(), self.counts());
         for (reason, count) in &self.failures {
             writeln!(text, "{count} x {reason}").expect("a string takes any text");
+        }
+        for (told, clients) in &self.differences {
+            writeln!(text, "desync of {clients}: {told}").expect("a string takes any text");
         }
         write!(text, "Measured {:.1} s: {METHOD}.", self.measured_seconds).expect("a string takes any text");
         text
@@ -189,7 +199,13 @@ impl Report {
                 rates.bytes_per_update, rates.update_megabits_per_second
             ),
         );
+        row(
+            "of them in priors",
+            traffic.prior_bytes,
+            format!("{} priors, {:.1} per update", traffic.priors, rates.prior_bytes_per_update),
+        );
         row("snapshots", traffic.snapshots, String::new());
+        row("catch-ups", traffic.catch_ups, format!("{} ticks merged, not lost", traffic.merged_ticks));
         row("inputs", traffic.inputs, format!("{:.0} per second", rates.inputs_per_second));
         row("inputs applied", traffic.inputs_applied, String::new());
         row("desyncs", checks.desyncs, String::new());
@@ -270,8 +286,17 @@ mod tests {
 
     fn good_tally() -> Tally {
         let ms = Duration::from_millis;
-        let traffic =
-            Traffic { updates: 100, update_bytes: 2500, inputs: 99, inputs_applied: 98, snapshots: 0 };
+        let traffic = Traffic {
+            updates: 100,
+            update_bytes: 2500,
+            prior_bytes: 300,
+            priors: 2,
+            catch_ups: 4,
+            merged_ticks: 36,
+            inputs: 99,
+            inputs_applied: 98,
+            ..Traffic::default()
+        };
         let samples = (1..=100).flat_map(|time| [Sample::Latency(ms(time)), Sample::Gap(ms(10), ms(10))]);
         let mut tally = Tally { measured: Duration::from_secs(10), ..Tally::default() };
         tally.connections = Connections { planned: 8, joined: 8, failed: 0 };
@@ -322,9 +347,19 @@ mod tests {
     fn the_tables_and_the_json_tell_the_same() {
         let mut tally = good_tally();
         tally.fail("close 4002 Slow".to_owned());
+        tally.differences.insert("match m1, tick 7: player:0 field `x` is 0, should be 7".to_owned(), 3);
         let report = Report::new(&plan("--seed 9"), vec!["m1".parse().unwrap()], tally);
         let tables = report.tables();
-        for text in ["1 x close 4002 Slow", "25.0 per update", "10 per second", "p99.9", "of 8"] {
+        for text in [
+            "1 x close 4002 Slow",
+            "25.0 per update",
+            "2 priors, 3.0 per update",
+            "36 ticks merged, not lost",
+            "desync of 3: match m1, tick 7: player:0 field `x`",
+            "10 per second",
+            "p99.9",
+            "of 8",
+        ] {
             assert!(tables.contains(text), "{text} is missing in\n{tables}");
         }
         let json = serde_json::to_string_pretty(&report).unwrap();

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tickcast_protocol::catch_up::Leap;
+use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::message::{ClientMessage, PROTOCOL_VERSION, Role, ServerMessage};
+use tickcast_protocol::prior::Prior;
 use tickcast_protocol::{
     EntityId, Epoch, Fence, Field, InputField, InputSeq, Kind, Nonce, PlayerId, Position, Schema, SessionId,
-    Tick, TickRate, World, diff, frame,
+    Tick, TickRate, World, catch_up, frame, snapshot,
 };
 
 /// Time between two ticks of the match, at 100 Hz.
@@ -16,6 +19,7 @@ pub(crate) const PERIOD: Duration = Duration::from_millis(10);
 pub(crate) struct Stage {
     pub(crate) world: World,
     pub(crate) position: Position,
+    encoder: Encoder,
 }
 
 impl Stage {
@@ -29,7 +33,8 @@ impl Stage {
         let inputs = [InputField::new("move_x", -1, 1), InputField::new("move_y", -1, 1)];
         let schema = Schema::new("stage", "player", [Kind::new("player", fields)], inputs).unwrap();
         let fence = Fence { epoch: Epoch(1), nonce: Nonce(7) };
-        Stage { world: World::new(schema), position: Position { fence, tick: Tick(100) } }
+        let encoder = Encoder::new(Prior::first(&schema));
+        Stage { world: World::new(schema), position: Position { fence, tick: Tick(100) }, encoder }
     }
 
     pub(crate) fn welcome(&self, player: Option<u32>) -> Vec<u8> {
@@ -46,18 +51,38 @@ impl Stage {
     }
 
     pub(crate) fn snapshot(&self) -> Vec<u8> {
-        let mut payload = Vec::new();
-        diff::encode_snapshot(&self.world, &mut payload);
-        frame::snapshot(self.position, self.world.hash(), &payload)
+        let (mut prior, mut payload) = (Vec::new(), Vec::new());
+        self.encoder.prior().encode(&mut prior);
+        snapshot::encode(&self.world, &mut payload);
+        frame::snapshot(self.position, self.world.hash(), &prior, &payload)
     }
 
     /// The next tick, which commits what was changed in the world.
     pub(crate) fn diff(&mut self) -> Vec<u8> {
+        let number = self.encoder.prior().number();
         let mut payload = Vec::new();
-        diff::encode(&self.world, &mut payload);
+        self.encoder.encode(&self.world, &mut payload);
         self.world.advance();
         self.position.tick = self.position.tick.next();
-        frame::diff(self.position, Some(self.world.hash()), &payload)
+        frame::diff(self.position, number, Some(self.world.hash()), &payload)
+    }
+
+    /// A new prior for the diffs to come. None is published by itself.
+    pub(crate) fn prior(&mut self) -> Vec<u8> {
+        let mut payload = Vec::new();
+        self.encoder.force_prior().encode(&mut payload);
+        frame::prior(self.position, &payload)
+    }
+
+    /// Goes on by `span` ticks, the first of which commits what was changed in the world, and tells them in one
+    /// frame to a client that stood here and knew `known` steps.
+    pub(crate) fn catch_up(&mut self, span: u8, known: u8) -> Vec<u8> {
+        let mut from = self.world.clone();
+        from.roll_back();
+        (0..span).for_each(|_| drop(self.diff()));
+        let mut payload = Vec::new();
+        catch_up::encode(&from, &self.world, Leap { span: u32::from(span), known }, &mut payload);
+        frame::catch_up(self.position, span, Some(self.world.hash()), &payload)
     }
 
     pub(crate) fn spawn(&mut self, player: u32) -> EntityId {

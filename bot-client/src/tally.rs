@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
 
+/// Differences that a report names; further ones show among the desyncs.
+pub const DIFFERENCES_MAX: usize = 16;
+
 macro_rules! counters {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
         $(#[$doc])*
@@ -30,7 +33,7 @@ counters! {
     Checks {
         /// States whose hash was not the owner's.
         desyncs,
-        /// Ticks that were never seen, without a reset or a new owner to explain it.
+        /// Ticks that frames left out, without a reset or a new owner to explain it.
         lost_ticks,
         /// Frames that could not be decoded or applied.
         broken_frames,
@@ -52,10 +55,18 @@ counters! {
     Traffic {
         /// State frames that brought a new tick.
         updates,
-        /// Their bytes.
+        /// Their bytes, and those of priors.
         update_bytes,
-        /// Those that were snapshots.
+        /// Updates that were snapshots.
         snapshots,
+        /// Updates that led a slow client over more than one tick: catch-ups, or snapshots in their place.
+        catch_ups,
+        /// Ticks that those passed over: merged into the last of each, not lost.
+        merged_ticks,
+        /// Frames that told how the diffs after them are coded; they are no updates.
+        priors,
+        /// The bytes of those.
+        prior_bytes,
         /// Inputs sent.
         inputs,
         /// Inputs that were seen to be part of the state.
@@ -84,7 +95,7 @@ pub enum Sample {
     Latency(Duration),
     /// The same until another client of the match saw it.
     ViewLatency(Duration),
-    /// Bytes of an update.
+    /// Bytes of an update, and of the priors that came since the one before.
     UpdateBytes(usize),
 }
 
@@ -97,6 +108,8 @@ pub struct Marks {
     pub traffic: Traffic,
     /// Its measurements.
     pub samples: Vec<Sample>,
+    /// What was wrong with states whose hash was not the owner's, as far as the snapshots after them showed.
+    pub differences: Vec<String>,
 }
 
 /// What a process counted and measured.
@@ -106,6 +119,8 @@ pub struct Tally {
     pub connections: Connections,
     /// Failed connections by reason.
     pub failures: BTreeMap<String, u64>,
+    /// Where states were wrong, and for how many clients; the first [`DIFFERENCES_MAX`] texts.
+    pub differences: BTreeMap<String, u64>,
     /// Checks of the server's promises.
     pub checks: Checks,
     /// Traffic while it was measured.
@@ -129,6 +144,7 @@ impl Tally {
     pub fn absorb(&mut self, marks: Marks) {
         self.checks.merge(&marks.checks);
         self.traffic.merge(&marks.traffic);
+        marks.differences.into_iter().for_each(|told| self.tell_difference(told, 1));
         for sample in marks.samples {
             match sample {
                 Sample::Gap(gap, period) => self.gap.record_gap(gap, period),
@@ -145,11 +161,20 @@ impl Tally {
         *self.failures.entry(reason).or_default() += 1;
     }
 
+    fn tell_difference(&mut self, told: String, clients: u64) {
+        if self.differences.len() < DIFFERENCES_MAX || self.differences.contains_key(&told) {
+            *self.differences.entry(told).or_default() += clients;
+        }
+    }
+
     /// Adds another process's tally.
     pub fn merge(&mut self, other: &Tally) {
         self.connections.merge(&other.connections);
         for (reason, count) in &other.failures {
             *self.failures.entry(reason.clone()).or_default() += count;
+        }
+        for (told, clients) in &other.differences {
+            self.tell_difference(told.clone(), *clients);
         }
         self.checks.merge(&other.checks);
         self.traffic.merge(&other.traffic);
@@ -179,6 +204,7 @@ mod tests {
                 Sample::UpdateBytes(20),
                 Sample::Latency(Duration::from_millis(7)),
             ],
+            differences: vec!["x is 1".to_owned(), "x is 1".to_owned()],
         };
         one.absorb(marks);
         let text = serde_json::to_string(&one).unwrap();
@@ -189,5 +215,15 @@ mod tests {
         assert_eq!(both.failures, BTreeMap::from([("close 4002 Slow".to_owned(), 2)]));
         assert_eq!((both.checks.lost_ticks, both.traffic.updates, both.measured.as_secs()), (6, 4, 10));
         assert_eq!((both.update_bytes.count(), both.latency.count()), (4, 2));
+        assert_eq!(both.differences, BTreeMap::from([("x is 1".to_owned(), 4)]));
+    }
+
+    #[test]
+    fn a_world_gone_wrong_fills_no_report() {
+        let mut tally = Tally::default();
+        let differences = (0..100).map(|field| format!("field {:02}", field % 50)).collect();
+        tally.absorb(Marks { differences, ..Marks::default() });
+        assert_eq!(tally.differences.len(), DIFFERENCES_MAX);
+        assert!(tally.differences.values().all(|clients| *clients == 2));
     }
 }

@@ -1,5 +1,6 @@
 //! The shells around the decisions: clock, tasks, sockets, HTTP. Everything that waits is here.
 
+pub mod backlog;
 pub mod clock;
 pub mod http;
 pub mod match_task;

@@ -2,6 +2,7 @@
 //! clock, spawns, or knows a socket or Redis.
 
 pub mod channel;
+pub mod laggards;
 pub mod outbox;
 pub mod pacing;
 pub mod rate;

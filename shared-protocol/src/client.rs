@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use thiserror::Error;
 
-use crate::frame::SERVER_CONTROL;
+use crate::frame::{SERVER_CONTROL, SNAPSHOT};
 use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, SessionId};
 use crate::limits::NAME_BYTES_MAX;
 use crate::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
 use crate::replica::{Gap, Progress, Replica};
 use crate::schema::{Schema, SchemaError};
 use crate::tick::{Tick, TickRate};
-use crate::world::EntityId;
+use crate::world::{Difference, EntityId};
 
 /// What a frame meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Event {
     Snapshot,
     /// The state is one tick further.
     Advanced,
+    /// The state is several ticks further: we were slow, and what we missed came as one.
+    CaughtUp,
     /// The frame told nothing new.
     Stale,
     /// The state was lost; a snapshot has been asked for.
@@ -133,6 +135,12 @@ impl Client {
         self.last_seq
     }
 
+    /// Where the state was wrong that a snapshot has just repaired, if that can be told: see
+    /// [`Replica::take_difference`].
+    pub fn take_difference(&mut self) -> Option<Difference> {
+        self.joined.as_mut()?.replica.take_difference()
+    }
+
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.transmit.pop_front()
@@ -171,13 +179,12 @@ impl Client {
         let Some(joined) = &mut self.joined else {
             return Err(ServerError::Order("state before the welcome"));
         };
-        let waiting = joined.replica.is_broken();
         let before = joined.replica.position();
+        let is_snapshot = frame.first() == Some(&SNAPSHOT);
         Ok(match joined.replica.apply(frame) {
-            Progress::Advanced if waiting || joined.replica.position().tick != before.tick.next() => {
-                Event::Snapshot
-            }
-            Progress::Advanced => Event::Advanced,
+            Progress::Advanced if is_snapshot => Event::Snapshot,
+            Progress::Advanced if joined.replica.position().tick == before.tick.next() => Event::Advanced,
+            Progress::Advanced => Event::CaughtUp,
             Progress::Stale => Event::Stale,
             // Diffs that come before the snapshot that was asked for.
             Progress::Gap(Gap::Waiting) => Event::Stale,
@@ -209,3 +216,6 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

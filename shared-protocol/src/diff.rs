@@ -1,245 +1,343 @@
-//! The state codec, plain version: changed-field masks and varints of what differs from the prediction.
+//! The diff of a tick: what differs from the prediction, in one range-coded stream with a match's prior.
 //!
-//! The law: after `apply(a, encode(b))`, `a` is in `b`'s state, where `b` is `a` with changes. Decoding any
-//! bytes never panics and never takes more than the world's limits; a world that refused bytes is broken
-//! (it may hold half of them) and has to be loaded again. `docs/wire.md` describes every byte.
+//! The law: after `apply(a, prior, encode(b))`, `a` is in `b`'s state, where `b` is `a` with changes. Bytes
+//! that are refused leave the world as it was. For each kind: a flag for every entity that moves (for every
+//! entity, in a small kind), then those that lay still and are mentioned, then births. `docs/wire.md`
+//! describes every bit.
 
 use std::sync::Arc;
 
-use crate::schema::Schema;
-use crate::varint::{DecodeError, Reader, put, put_bytes, put_signed};
+use crate::coder::{self, Coder, FixedDecoder, FixedEncoder, Number, write_text};
+use crate::learn::Learner;
+use crate::limits::ENTITIES_MAX;
+use crate::models::{KindModels, SMALL_KIND};
+use crate::prior::Prior;
+use crate::range::{RangeDecoder, RangeEncoder};
+use crate::varint::DecodeError;
 use crate::world::{Column, EntityId, Table, World};
 
-mod record;
-pub use record::{decode_entities, encode_entity};
+pub(crate) mod fields;
+use fields::{Motions, code_birth, code_fields};
 
-/// Appends the world's uncommitted changes as one diff. The world is left as it is: advance it afterwards.
-pub fn encode(world: &World, out: &mut Vec<u8>) {
-    for table in &world.tables {
-        encode_table(table, out);
+/// Codes the diffs of a match, and learns from them what the next prior should be.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    prior: Arc<Prior>,
+    learner: Learner,
+    motions: Motions,
+    woken: Vec<u16>,
+    born: Vec<u16>,
+    sent: usize,
+}
+
+impl Encoder {
+    /// Begins with a prior: [`Prior::first`], or the one that the match's last owner published.
+    pub fn new(prior: Arc<Prior>) -> Encoder {
+        let learner = Learner::new(&prior);
+        Encoder { prior, learner, motions: Motions::default(), woken: Vec::new(), born: Vec::new(), sent: 0 }
+    }
+
+    /// What the next diff is coded with.
+    pub fn prior(&self) -> &Arc<Prior> {
+        &self.prior
+    }
+
+    /// Entities that the last diff mentions.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// Appends the world's uncommitted changes as one diff. The world is left as it is: advance it afterwards.
+    pub fn encode(&mut self, world: &World, out: &mut Vec<u8>) {
+        let mut coder = FixedEncoder {
+            range: RangeEncoder::new(out),
+            zeros: self.prior.zeros(),
+            seen: &mut self.learner.seen,
+        };
+        self.sent = 0;
+        for (table, models) in world.tables.iter().zip(&self.prior.models.kinds) {
+            let mut side = Writing { table, models, motions: &mut self.motions, sent: 0 };
+            side.code_active(&mut coder);
+            side.code_woken(&mut coder, &mut self.woken);
+            side.code_born(&mut coder, &mut self.born);
+            self.sent += side.sent + self.born.len();
+        }
+        coder.range.finish();
+    }
+
+    /// Says that a tick was coded. Where it pays, there is a new prior from now on, which has to be published
+    /// before the next diff.
+    pub fn poll_prior(&mut self) -> Option<Arc<Prior>> {
+        let next = Arc::new(self.learner.poll(&self.prior)?);
+        self.prior = Arc::clone(&next);
+        Some(next)
+    }
+
+    /// A new prior whether it pays or not, made from all that was coded so far: to measure what it would save.
+    pub fn force_prior(&mut self) -> Arc<Prior> {
+        self.prior = Arc::new(self.learner.force(&self.prior));
+        Arc::clone(&self.prior)
     }
 }
 
 /// Applies a diff to a world without uncommitted changes and advances it by one tick.
-pub fn apply(world: &mut World, bytes: &[u8]) -> Result<(), DecodeError> {
-    let mut reader = Reader::new(bytes);
-    for kind in 0..world.tables.len() {
-        world.tables[kind].predict_moving();
-        apply_changes(&mut world.tables[kind], &mut reader)?;
-        apply_despawns(world, kind as u8, &mut reader)?;
-        apply_spawns(world, kind as u8, &mut reader)?;
+pub fn apply(world: &mut World, prior: &Prior, bytes: &[u8]) -> Result<(), DecodeError> {
+    let applied = read(world, prior, bytes);
+    match applied {
+        Ok(()) => world.advance(),
+        Err(_) => world.roll_back(),
     }
-    reader.finish()?;
+    applied
+}
+
+fn read(world: &mut World, prior: &Prior, bytes: &[u8]) -> Result<(), DecodeError> {
+    let mut coder = FixedDecoder { range: RangeDecoder::new(bytes), zeros: prior.zeros() };
+    let mut motions = Motions::default();
+    for (kind, models) in (0..).zip(&prior.models.kinds) {
+        let mut side = Reading { world, kind, models, motions: &mut motions };
+        side.read_active(&mut coder)?;
+        side.read_woken(&mut coder)?;
+        side.read_born(&mut coder)?;
+    }
+    coder.range.finish()?;
     if world.is_over_limit() {
         return Err(DecodeError::State("more entities than a world takes"));
     }
-    world.advance();
     Ok(())
 }
 
-/// Appends the whole committed state.
-pub fn encode_snapshot(world: &World, out: &mut Vec<u8>) {
-    for table in &world.tables {
-        let indexes: Vec<u16> = table.committed_indexes().collect();
-        let mut gaps = GapWriter::begin(out, indexes.len());
-        for index in indexes {
-            gaps.put(out, index);
-            record::put_record(table, index, out);
-        }
-    }
+/// Whether every entity of a kind gets a flag, and not only those that move.
+fn is_small(table: &Table) -> bool {
+    table.members().len() <= SMALL_KIND
 }
 
-/// Builds a world from a whole state.
-pub fn decode_snapshot(schema: Arc<Schema>, bytes: &[u8]) -> Result<World, DecodeError> {
-    let mut world = World::new(schema);
-    let mut reader = Reader::new(bytes);
-    let mut steps = Vec::new();
-    for kind in 0..world.tables.len() as u8 {
-        let mut gaps = GapReader::begin(&mut reader)?;
-        while let Some(index) = gaps.next(&mut reader)? {
-            record::read_record(&mut world, EntityId { kind, index }, &mut reader, &mut steps)?;
-        }
-    }
-    reader.finish()?;
-    record::commit_records(&mut world, &steps).map_err(|(_, error)| error)?;
-    Ok(world)
+/// Entities that get a flag each, ascending.
+fn active(table: &Table) -> &[u16] {
+    if is_small(table) { table.members() } else { table.moving() }
 }
 
-fn encode_table(table: &Table, out: &mut Vec<u8>) {
-    let (mut changed, mut gone, mut born) = (Vec::new(), Vec::new(), Vec::new());
-    for index in table.visits() {
-        match (table.was_alive(index), table.is_alive(index)) {
-            (true, true) => match changed_mask(table, index) {
-                0 => {}
-                mask => changed.push((index, mask)),
-            },
-            (true, false) => gone.push(index),
-            (false, true) => born.push(index),
-            (false, false) => {}
-        }
-    }
-    let mut gaps = GapWriter::begin(out, changed.len());
-    for (index, mask) in changed {
-        gaps.put(out, index);
-        put(out, mask);
-        for field in set_bits(mask) {
-            put_change(table, index, field, out);
-        }
-    }
-    let mut gaps = GapWriter::begin(out, gone.len());
-    for index in gone {
-        gaps.put(out, index);
-    }
-    let mut gaps = GapWriter::begin(out, born.len());
-    for index in born {
-        gaps.put(out, index);
-        for field in 0..table.columns().len() {
-            put_birth(table, index, field, out);
-        }
-    }
+/// Which of the last two entities changed, as the next one's context.
+pub(crate) fn neighbours(before: usize, changed: bool) -> usize {
+    (before << 1 | usize::from(changed)) & 3
 }
 
-fn changed_mask(table: &Table, index: u16) -> u64 {
-    let differs = |field: usize| match table.columns()[field] {
-        Column::Text { .. } => table.text_changed(index, field),
-        _ => table.residual(index, field) != 0,
-    };
-    (0..table.columns().len()).filter(|field| differs(*field)).fold(0, |mask, field| mask | 1 << field)
+/// One kind of the world whose changes are written.
+struct Writing<'a> {
+    table: &'a Table,
+    models: &'a KindModels,
+    motions: &'a mut Motions,
+    sent: usize,
 }
 
-fn set_bits(mask: u64) -> impl Iterator<Item = usize> {
-    (0..u64::BITS as usize).filter(move |bit| mask >> bit & 1 == 1)
-}
-
-fn put_change(table: &Table, index: u16, field: usize, out: &mut Vec<u8>) {
-    match table.columns()[field] {
-        Column::Text { .. } => put_bytes(out, table.text(index, field).as_bytes()),
-        _ => put_signed(out, table.residual(index, field)),
-    }
-}
-
-fn put_birth(table: &Table, index: u16, field: usize, out: &mut Vec<u8>) {
-    match table.columns()[field] {
-        Column::Text { .. } => put_bytes(out, table.text(index, field).as_bytes()),
-        _ => put_signed(out, i64::from(table.get(index, field))),
-    }
-}
-
-fn apply_changes(table: &mut Table, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    let fields = table.columns().len();
-    let mut gaps = GapReader::begin(reader)?;
-    while let Some(index) = gaps.next(reader)? {
-        if !table.was_alive(index) {
-            return Err(DecodeError::State("a change of an entity that does not exist"));
+impl Writing<'_> {
+    fn code_active(&mut self, coder: &mut impl Coder) {
+        let mut before = 0;
+        for index in active(self.table) {
+            let lately = self.motions.find(self.table, *index);
+            let gone = !self.table.is_alive(*index);
+            let changed = gone || self.motions.find_residuals(self.table, *index);
+            coder.bit(self.models.changed(lately, before), changed);
+            before = neighbours(before, changed);
+            if changed {
+                self.code_entity(coder, *index, gone, false);
+            }
         }
-        let mask = reader.varint()?;
-        if mask == 0 || (fields < 64 && mask >> fields != 0) {
-            return Err(DecodeError::Range("changed-field mask"));
+    }
+
+    fn code_woken(&mut self, coder: &mut impl Coder, woken: &mut Vec<u16>) {
+        if is_small(self.table) {
+            return;
         }
-        for field in set_bits(mask) {
-            let residual_of = table.columns()[field];
-            match residual_of {
-                Column::Text { bytes_max, .. } => {
-                    let text = reader.text(bytes_max)?;
-                    table.set_text(index, field, text);
+        woken.clear();
+        for index in self.table.dirty() {
+            if self.table.was_alive(*index) && !self.table.is_moving(*index) {
+                self.motions.find(self.table, *index);
+                if !self.table.is_alive(*index) || self.motions.find_residuals(self.table, *index) {
+                    woken.push(*index);
                 }
-                Column::Int { min, max, .. } => {
-                    let guess = i64::from(table.predicted(index, field));
-                    let value = guess.checked_add(reader.signed()?).ok_or(DecodeError::Range("residual"))?;
-                    table.set(index, field, in_range(value, min, max)?);
-                }
-                Column::Angle { bits, .. } => {
-                    let residual = reader.signed()?;
-                    let half = 1i64 << (bits - 1);
-                    if !(-half..half).contains(&residual) {
-                        return Err(DecodeError::Range("angle residual"));
+            }
+        }
+        woken.sort_unstable();
+        code_number(coder, self.models.woken_count(), woken.len());
+        let mut next = 0;
+        for index in woken.iter().copied() {
+            code_number(coder, self.models.woken_gap(), usize::from(index) - next);
+            next = usize::from(index) + 1;
+            let gone = !self.table.is_alive(index);
+            self.motions.find(self.table, index);
+            if !gone {
+                self.motions.find_residuals(self.table, index);
+            }
+            self.code_entity(coder, index, gone, true);
+        }
+    }
+
+    /// An entity of which it is known that it changes.
+    fn code_entity(&mut self, coder: &mut impl Coder, index: u16, gone: bool, woken: bool) {
+        self.sent += 1;
+        coder.bit(self.models.gone(woken), gone);
+        if !gone {
+            code_fields(coder, self.models, self.table.columns(), self.motions);
+            let columns = self.table.columns();
+            for field in self.motions.changed_texts(columns) {
+                write_text(coder, self.table.text(index, field));
+            }
+        }
+    }
+
+    fn code_born(&mut self, coder: &mut impl Coder, born: &mut Vec<u16>) {
+        born.clear();
+        let dirty = self.table.dirty().iter().copied();
+        born.extend(dirty.filter(|index| self.table.is_alive(*index) && !self.table.was_alive(*index)));
+        born.sort_unstable();
+        code_number(coder, self.models.born_count(), born.len());
+        let mut next = 0;
+        for index in born.iter().copied() {
+            code_number(coder, self.models.born_gap(), usize::from(index) - next);
+            next = usize::from(index) + 1;
+            coder.raw(1, 1);
+            for (field, column) in self.table.columns().iter().enumerate() {
+                match column.int_at() {
+                    Some(at) => {
+                        let value = i64::from(self.table.cells(index)[at]);
+                        let default = i64::from(self.table.default_of(at));
+                        code_birth(coder, self.models.fields[field], value - default);
                     }
-                    let guess = table.predicted(index, field);
-                    table.set(index, field, guess + residual as i32);
+                    None => write_text(coder, self.table.text(index, field)),
                 }
             }
         }
     }
+}
+
+/// One kind of the world into which changes are read.
+struct Reading<'a> {
+    world: &'a mut World,
+    kind: u8,
+    models: &'a KindModels,
+    motions: &'a mut Motions,
+}
+
+impl Reading<'_> {
+    fn table(&mut self) -> &mut Table {
+        &mut self.world.tables[usize::from(self.kind)]
+    }
+
+    fn read_active(&mut self, coder: &mut FixedDecoder<'_>) -> Result<(), DecodeError> {
+        let mut before = 0;
+        // Neither list changes before the tick is committed.
+        for position in 0..active(self.table()).len() {
+            let index = active(self.table())[position];
+            let lately = self.motions.find(&self.world.tables[usize::from(self.kind)], index);
+            let changed = coder.bit(self.models.changed(lately, before), false);
+            before = neighbours(before, changed);
+            if changed {
+                self.read_entity(coder, index, false)?;
+            } else if lately.moving {
+                let table = &mut self.world.tables[usize::from(self.kind)];
+                self.motions.write_guesses(table, index);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_woken(&mut self, coder: &mut FixedDecoder<'_>) -> Result<(), DecodeError> {
+        if is_small(self.table()) {
+            return Ok(());
+        }
+        let count = read_number(coder, self.models.woken_count(), self.table().members().len())?;
+        let mut next = 0;
+        for _ in 0..count {
+            let index = next + read_number(coder, self.models.woken_gap(), ENTITIES_MAX)?;
+            next = index + 1;
+            let index = u16::try_from(index).map_err(|_| DecodeError::Range("entity index"))?;
+            if !self.table().was_alive(index) || self.table().is_moving(index) {
+                return Err(DecodeError::State("a change of an entity that does not exist, or that moves"));
+            }
+            self.motions.find(&self.world.tables[usize::from(self.kind)], index);
+            self.read_entity(coder, index, true)?;
+        }
+        Ok(())
+    }
+
+    fn read_entity(
+        &mut self,
+        coder: &mut FixedDecoder<'_>,
+        index: u16,
+        woken: bool,
+    ) -> Result<(), DecodeError> {
+        if coder.bit(self.models.gone(woken), false) {
+            self.world.despawn(EntityId { kind: self.kind, index });
+            return Ok(());
+        }
+        let table = &mut self.world.tables[usize::from(self.kind)];
+        code_fields(coder, self.models, table.columns(), self.motions);
+        self.motions.write_values(table, index)?;
+        let mut buffer = Vec::new();
+        for field in 0..table.columns().len() {
+            if matches!(table.columns()[field], Column::Text { .. }) && self.motions.differs(field) {
+                read_text(coder, table, index, field, &mut buffer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_born(&mut self, coder: &mut FixedDecoder<'_>) -> Result<(), DecodeError> {
+        let count = read_number(coder, self.models.born_count(), ENTITIES_MAX)?;
+        let (mut next, mut buffer) = (0, Vec::new());
+        for _ in 0..count {
+            let index = next + read_number(coder, self.models.born_gap(), ENTITIES_MAX)?;
+            next = index + 1;
+            let index = u16::try_from(index).map_err(|_| DecodeError::Range("entity index"))?;
+            // Behind the end there are only zeros, so that few bytes cannot bear many entities.
+            if coder.raw(1, 1) != 1 {
+                return Err(DecodeError::State("a birth without its mark"));
+            }
+            if self.table().was_alive(index) {
+                return Err(DecodeError::State("a birth of an entity that exists"));
+            }
+            let id = EntityId { kind: self.kind, index };
+            self.world.spawn_over_limit(id).map_err(|_| DecodeError::Range("entity index"))?;
+            let table = &mut self.world.tables[usize::from(self.kind)];
+            for field in 0..table.columns().len() {
+                match table.columns()[field].int_at() {
+                    Some(at) => {
+                        let difference = code_birth(coder, self.models.fields[field], 0);
+                        let value = table.columns()[field].in_bounds(table.default_of(at), difference)?;
+                        table.set(index, field, value);
+                    }
+                    None => read_text(coder, table, index, field, &mut buffer)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn code_number(coder: &mut impl Coder, models: Number, value: usize) {
+    coder.number(models, value as u64);
+}
+
+fn read_number(coder: &mut impl Coder, models: Number, max: usize) -> Result<usize, DecodeError> {
+    match coder.number(models, 0) {
+        number if number <= max as u64 => Ok(number as usize),
+        _ => Err(DecodeError::Range("count or index")),
+    }
+}
+
+/// Reads a text into an entity's field.
+pub(crate) fn read_text(
+    coder: &mut impl Coder,
+    table: &mut Table,
+    index: u16,
+    field: usize,
+    buffer: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    let Column::Text { bytes_max, .. } = table.columns()[field] else {
+        return Err(DecodeError::State("a text in a field of numbers"));
+    };
+    table.set_text(index, field, coder::read_text(coder, bytes_max, buffer)?);
     Ok(())
-}
-
-fn apply_despawns(world: &mut World, kind: u8, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    let mut gaps = GapReader::begin(reader)?;
-    while let Some(index) = gaps.next(reader)? {
-        let id = EntityId { kind, index };
-        if !world.contains(id) {
-            return Err(DecodeError::State("a despawn of an entity that does not exist"));
-        }
-        world.despawn(id);
-    }
-    Ok(())
-}
-
-fn apply_spawns(world: &mut World, kind: u8, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    let mut gaps = GapReader::begin(reader)?;
-    while let Some(index) = gaps.next(reader)? {
-        let id = EntityId { kind, index };
-        if world.tables[usize::from(kind)].was_alive(index) {
-            return Err(DecodeError::State("a spawn of an entity that exists"));
-        }
-        if !world.contains(id) {
-            world.spawn_over_limit(id).map_err(|_| DecodeError::Range("entity index"))?;
-        }
-        for field in 0..world.tables[usize::from(kind)].columns().len() {
-            record::read_value(world, id, field, reader)?;
-        }
-    }
-    Ok(())
-}
-
-fn in_range(value: i64, min: i32, max: i32) -> Result<i32, DecodeError> {
-    match i32::try_from(value) {
-        Ok(value) if (min..=max).contains(&value) => Ok(value),
-        _ => Err(DecodeError::Range("field value")),
-    }
-}
-
-/// Ascending indexes as a count and the gaps between them.
-struct GapWriter {
-    next: u16,
-}
-
-impl GapWriter {
-    fn begin(out: &mut Vec<u8>, count: usize) -> Self {
-        put(out, count as u64);
-        GapWriter { next: 0 }
-    }
-
-    fn put(&mut self, out: &mut Vec<u8>, index: u16) {
-        put(out, u64::from(index - self.next));
-        self.next = index.saturating_add(1);
-    }
-}
-
-struct GapReader {
-    left: usize,
-    next: usize,
-}
-
-impl GapReader {
-    fn begin(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let left = reader.bounded(crate::limits::ENTITIES_MAX, "entity count")?;
-        Ok(GapReader { left, next: 0 })
-    }
-
-    fn next(&mut self, reader: &mut Reader<'_>) -> Result<Option<u16>, DecodeError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let gap = reader.bounded(crate::limits::ENTITIES_MAX, "entity index")?;
-        let index = self.next + gap;
-        if index >= crate::limits::ENTITIES_MAX {
-            return Err(DecodeError::Range("entity index"));
-        }
-        self.next = index + 1;
-        Ok(Some(index as u16))
-    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! DIFF      u8 0x10 | flags   u8 tag   u16 tick low   [u32 hash]   diff
-//! SNAPSHOT  u8 0x20           u64 epoch   u64 nonce   u64 tick   u32 hash   snapshot
-//! OWNER     u8 0x21           u64 epoch   u64 nonce   u64 tick
+//! SNAPSHOT  u8 0x20   u64 epoch   u64 nonce   u64 tick   u32 hash   u32 length   prior   snapshot
+//! OWNER     u8 0x21   u64 epoch   u64 nonce   u64 tick
+//! PRIOR     u8 0x22   u8 tag   u16 tick low   prior
+//! CATCHUP   u8 0x30 | flag   u8 tag   u16 tick low   u8 span   [u32 hash]   catch-up
 //! control   u8 0x01 (client) or 0x02 (server), then a bincode message
 //! ```
-//! Numbers are little endian.
+//! Numbers are little endian. Flag 0x01 of a diff or a catch-up: a hash follows. Of a diff also 0x02: segments (not
+//! used yet, and refused), and 0x0c: the low two bits of the prior's number.
 
 use crate::ids::{Epoch, Fence, Nonce};
 use crate::tick::{Position, Tick};
@@ -18,12 +21,22 @@ pub const CLIENT_CONTROL: u8 = 0x01;
 pub const SERVER_CONTROL: u8 = 0x02;
 /// First byte of a diff, without flags.
 pub const DIFF: u8 = 0x10;
-/// Flag of a diff: the state hash after the tick follows the header.
-pub const DIFF_HASH: u8 = 0x01;
+/// Flag of a diff and of a catch-up: the hash of the state it leads to follows the header.
+pub const HASHED: u8 = 0x01;
+/// Flag of a diff: a table of segments follows, one for each audience. Nobody writes it yet.
+pub const DIFF_SEGMENTS: u8 = 0x02;
+/// Bits of a diff's first byte that hold the low bits of the prior's number.
+pub const DIFF_PRIOR: u8 = 0x0c;
 /// First byte of a snapshot.
 pub const SNAPSHOT: u8 = 0x20;
 /// First byte of the announcement of a new owner.
 pub const OWNER: u8 = 0x21;
+/// First byte of a new prior.
+pub const PRIOR: u8 = 0x22;
+/// First byte of a catch-up, without its flag.
+pub const CATCHUP: u8 = 0x30;
+/// Ticks that a catch-up leads over at most.
+pub const SPAN_MAX: u8 = u8::MAX;
 
 /// A state frame, taken apart but not decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +47,8 @@ pub enum StateFrame<'a> {
         tag: u8,
         /// Low 16 bits of the tick it leads to.
         tick_low: u16,
+        /// Low two bits of the number of the prior it is coded with.
+        prior_low: u8,
         /// Hash of the state it leads to, where it is carried.
         hash: Option<u32>,
         /// The diff.
@@ -45,7 +60,31 @@ pub enum StateFrame<'a> {
         position: Position,
         /// Hash of the state.
         hash: u32,
+        /// What the diffs after it are coded with.
+        prior: &'a [u8],
         /// The snapshot.
+        payload: &'a [u8],
+    },
+    /// What the diffs after a tick are coded with.
+    Prior {
+        /// [`Fence::tag`] of the owner that published it.
+        tag: u8,
+        /// Low 16 bits of the tick.
+        tick_low: u16,
+        /// The prior.
+        payload: &'a [u8],
+    },
+    /// The change over several ticks, for a client that fell behind.
+    CatchUp {
+        /// [`Fence::tag`] of the owner that committed the tick it leads to.
+        tag: u8,
+        /// Low 16 bits of the tick it leads to.
+        tick_low: u16,
+        /// Ticks that it leads over, at least 1.
+        span: u8,
+        /// Hash of the state it leads to, where it is carried.
+        hash: Option<u32>,
+        /// The catch-up.
         payload: &'a [u8],
     },
     /// A new owner goes on from this position: the state is that of `position.tick`, later diffs carry its tag.
@@ -56,26 +95,59 @@ pub enum StateFrame<'a> {
 }
 
 /// Builds a diff frame around a payload.
-pub fn diff(position: Position, hash: Option<u32>, payload: &[u8]) -> Vec<u8> {
+pub fn diff(position: Position, prior_number: u8, hash: Option<u32>, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + 8);
-    out.push(DIFF | if hash.is_some() { DIFF_HASH } else { 0 });
-    out.push(position.fence.tag());
-    out.extend_from_slice(&position.tick.low().to_le_bytes());
-    if let Some(hash) = hash {
-        out.extend_from_slice(&hash.to_le_bytes());
-    }
+    out.push(DIFF | (prior_number << 2) & DIFF_PRIOR | flag_of(hash));
+    put_short_position(&mut out, position);
+    put_hash(&mut out, hash);
     out.extend_from_slice(payload);
     out
 }
 
-/// Builds a snapshot frame around a payload.
-pub fn snapshot(position: Position, hash: u32, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + 29);
+fn flag_of(hash: Option<u32>) -> u8 {
+    if hash.is_some() { HASHED } else { 0 }
+}
+
+fn put_hash(out: &mut Vec<u8>, hash: Option<u32>) {
+    if let Some(hash) = hash {
+        out.extend_from_slice(&hash.to_le_bytes());
+    }
+}
+
+/// Builds a snapshot frame around a prior and a payload.
+pub fn snapshot(position: Position, hash: u32, prior: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(prior.len() + payload.len() + 33);
     out.push(SNAPSHOT);
     put_position(&mut out, position);
     out.extend_from_slice(&hash.to_le_bytes());
+    out.extend_from_slice(&(prior.len() as u32).to_le_bytes());
+    out.extend_from_slice(prior);
     out.extend_from_slice(payload);
     out
+}
+
+/// Builds the frame of a prior for the diffs after this position.
+pub fn prior(position: Position, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![PRIOR];
+    put_short_position(&mut out, position);
+    out.extend_from_slice(payload);
+    out
+}
+
+/// Builds a catch-up frame around a payload that leads over `span` ticks to this position.
+pub fn catch_up(position: Position, span: u8, hash: Option<u32>, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() + 9);
+    out.push(CATCHUP | flag_of(hash));
+    put_short_position(&mut out, position);
+    out.push(span);
+    put_hash(&mut out, hash);
+    out.extend_from_slice(payload);
+    out
+}
+
+fn put_short_position(out: &mut Vec<u8>, position: Position) {
+    out.push(position.fence.tag());
+    out.extend_from_slice(&position.tick.low().to_le_bytes());
 }
 
 /// Builds the announcement of a new owner.
@@ -102,25 +174,42 @@ pub fn read_position(reader: &mut Reader<'_>) -> Result<Position, DecodeError> {
 /// Takes a state frame apart.
 pub fn parse(bytes: &[u8]) -> Result<StateFrame<'_>, DecodeError> {
     let mut reader = Reader::new(bytes);
+    let word = |reader: &mut Reader<'_>| Ok::<u32, DecodeError>(u32::from_le_bytes(reader.array()?));
+    let half = |reader: &mut Reader<'_>| Ok::<u16, DecodeError>(u16::from_le_bytes(reader.array()?));
     match reader.byte()? {
-        first if first & !DIFF_HASH == DIFF => {
-            let tag = reader.byte()?;
-            let tick_low = u16::from_le_bytes(reader.array()?);
-            let hash = match first & DIFF_HASH {
-                0 => None,
-                _ => Some(u32::from_le_bytes(reader.array()?)),
-            };
-            Ok(StateFrame::Diff { tag, tick_low, hash, payload: reader.rest() })
+        first if first & !(HASHED | DIFF_PRIOR) == DIFF => {
+            let (tag, tick_low) = (reader.byte()?, half(&mut reader)?);
+            let hash = if first & HASHED == 0 { None } else { Some(word(&mut reader)?) };
+            let prior_low = (first & DIFF_PRIOR) >> 2;
+            Ok(StateFrame::Diff { tag, tick_low, prior_low, hash, payload: reader.rest() })
+        }
+        first if first & !(HASHED | DIFF_PRIOR | DIFF_SEGMENTS) == DIFF => {
+            Err(DecodeError::State("a diff in segments, which this version does not know"))
         }
         SNAPSHOT => {
             let position = read_position(&mut reader)?;
-            let hash = u32::from_le_bytes(reader.array()?);
-            Ok(StateFrame::Snapshot { position, hash, payload: reader.rest() })
+            let hash = word(&mut reader)?;
+            let length = word(&mut reader)?;
+            let prior = reader.take(usize::try_from(length).map_err(|_| DecodeError::End)?)?;
+            Ok(StateFrame::Snapshot { position, hash, prior, payload: reader.rest() })
         }
         OWNER => {
             let position = read_position(&mut reader)?;
             reader.finish()?;
             Ok(StateFrame::Owner { position })
+        }
+        PRIOR => {
+            let (tag, tick_low) = (reader.byte()?, half(&mut reader)?);
+            Ok(StateFrame::Prior { tag, tick_low, payload: reader.rest() })
+        }
+        first if first & !HASHED == CATCHUP => {
+            let (tag, tick_low) = (reader.byte()?, half(&mut reader)?);
+            let span = reader.byte()?;
+            let hash = if first & HASHED == 0 { None } else { Some(word(&mut reader)?) };
+            if span == 0 {
+                return Err(DecodeError::Range("span of a catch-up"));
+            }
+            Ok(StateFrame::CatchUp { tag, tick_low, span, hash, payload: reader.rest() })
         }
         _ => Err(DecodeError::State("not a state frame")),
     }
@@ -137,13 +226,20 @@ mod tests {
         let expected = StateFrame::Diff {
             tag: position.fence.tag(),
             tick_low: 4464,
+            prior_low: 1,
             hash: Some(7),
             payload: b"payload",
         };
-        assert_eq!(parse(&diff(position, Some(7), b"payload")), Ok(expected));
-        let expected = StateFrame::Snapshot { position, hash: 9, payload: b"all" };
-        assert_eq!(parse(&snapshot(position, 9, b"all")), Ok(expected));
+        assert_eq!(parse(&diff(position, 5, Some(7), b"payload")), Ok(expected));
+        let expected = StateFrame::Snapshot { position, hash: 9, prior: b"how", payload: b"all" };
+        assert_eq!(parse(&snapshot(position, 9, b"how", b"all")), Ok(expected));
         assert_eq!(parse(&owner(position)), Ok(StateFrame::Owner { position }));
+        let (tag, tick_low) = (position.fence.tag(), 4464);
+        assert_eq!(parse(&prior(position, b"how")), Ok(StateFrame::Prior { tag, tick_low, payload: b"how" }));
+        let expected = StateFrame::CatchUp { tag, tick_low, span: 200, hash: Some(9), payload: b"some" };
+        assert_eq!(parse(&catch_up(position, 200, Some(9), b"some")), Ok(expected));
+        assert!(parse(&catch_up(position, 0, None, b"none")).is_err());
+        assert!(parse(&[0x12, 0, 0, 0]).is_err(), "segments");
         assert!(parse(&[]).is_err());
         assert!(parse(&[0x33]).is_err());
         assert!(parse(&[owner(position), vec![0]].concat()).is_err());

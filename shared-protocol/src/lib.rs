@@ -5,17 +5,25 @@
 //! wire, [`replica`] follows them, [`message`] is everything else said on a connection, [`client`] is the
 //! client's half of it. `docs/wire.md` is the same contract for strangers.
 
+pub mod catch_up;
 pub mod client;
 pub mod close;
 pub mod codec;
+mod coder;
 pub mod diff;
 pub mod frame;
 mod hash;
 pub mod ids;
+mod learn;
 pub mod limits;
 pub mod message;
+mod models;
+pub mod prior;
+mod range;
+pub mod record;
 pub mod replica;
 pub mod schema;
+pub mod snapshot;
 pub mod tick;
 pub mod varint;
 pub mod world;

@@ -9,10 +9,10 @@ use crate::limits::{CLIENT_FRAME_BYTES_MAX, INPUT_FIELDS_MAX, NAME_BYTES_MAX};
 use crate::tick::{Tick, TickRate};
 
 /// Version of this contract. Both ends say it first; a server refuses another with close code 4503.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// The WebSocket subprotocol a client may offer.
-pub const SUBPROTOCOL: &str = "tickcast.v1";
+pub const SUBPROTOCOL: &str = "tickcast.v2";
 
 /// What a client wants to be put into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

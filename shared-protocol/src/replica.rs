@@ -1,16 +1,20 @@
 //! A copy of a match's state that follows its frames. Clients, bots, nodes and the inspector all use this
-//! one. A gap has one cure: a snapshot.
+//! one. A gap has one cure: a snapshot. A replica that was caught up knows the values of its tick only; two
+//! catch-ups of one tick each teach it the steps before, and then it reads diffs again.
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::catch_up::{self, Leap, STEPS_KNOWN_MAX};
 use crate::diff;
 use crate::frame::{self, StateFrame};
+use crate::prior::Prior;
 use crate::schema::Schema;
+use crate::snapshot;
 use crate::tick::{Position, Tick};
 use crate::varint::DecodeError;
-use crate::world::World;
+use crate::world::{Difference, World};
 
 /// What a frame did to a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,18 @@ pub enum Gap {
         /// What is wrong with it.
         error: DecodeError,
     },
+    /// A diff came to a replica that was caught up and does not know the steps before yet.
+    #[error("a diff after a catch-up at tick {have}, which leaves too little known for it")]
+    Cold {
+        /// The replica's last tick.
+        have: Tick,
+    },
+    /// A diff is coded with another prior than the replica has.
+    #[error("a diff coded with another prior than number {have}")]
+    Prior {
+        /// Number of the replica's prior.
+        have: u8,
+    },
     /// An earlier gap is still open.
     #[error("waiting for a snapshot")]
     Waiting,
@@ -65,19 +81,28 @@ pub enum Gap {
 #[derive(Debug, Clone)]
 pub struct Replica {
     world: World,
+    prior: Arc<Prior>,
     position: Position,
+    /// Steps before the last tick that are known.
+    known: u8,
     broken: bool,
+    /// The world is that of a tick whose hash was another.
+    desynced: bool,
+    difference: Option<Difference>,
 }
 
 impl Replica {
     /// An empty replica that waits for a snapshot.
     pub fn empty(schema: Arc<Schema>) -> Replica {
-        Replica { world: World::new(schema), position: Position::default(), broken: true }
+        let prior = Prior::first(&schema);
+        let replica = Replica::loaded(World::new(schema), prior, Position::default());
+        Replica { broken: true, ..replica }
     }
 
-    /// A replica of a state that was loaded, for example from a store.
-    pub fn loaded(world: World, position: Position) -> Replica {
-        Replica { world, position, broken: false }
+    /// A replica of a state that was loaded, for example from a store, with what its next diffs are coded with.
+    pub fn loaded(world: World, prior: Arc<Prior>, position: Position) -> Replica {
+        let known = STEPS_KNOWN_MAX;
+        Replica { world, prior, position, known, broken: false, desynced: false, difference: None }
     }
 
     /// The state; of no meaning while [`Replica::is_broken`].
@@ -88,6 +113,22 @@ impl Replica {
     /// Where the replica stands.
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// What the next diff is coded with.
+    pub fn prior(&self) -> &Arc<Prior> {
+        &self.prior
+    }
+
+    /// Steps before the last tick that it knows; a diff needs all of [`STEPS_KNOWN_MAX`].
+    pub fn steps_known(&self) -> u8 {
+        self.known
+    }
+
+    /// Where the state was wrong that a snapshot has just repaired; known if that was of the very tick at
+    /// which the hashes differed.
+    pub fn take_difference(&mut self) -> Option<Difference> {
+        self.difference.take()
     }
 
     /// Whether it needs a snapshot.
@@ -113,13 +154,17 @@ impl Replica {
     /// Takes a state frame in.
     pub fn apply(&mut self, bytes: &[u8]) -> Progress {
         let progress = match frame::parse(bytes) {
-            Ok(StateFrame::Diff { tag, tick_low, hash, payload }) => {
-                self.apply_diff(tag, tick_low, hash, payload)
+            Ok(StateFrame::Diff { tag, tick_low, prior_low, hash, payload }) => {
+                self.apply_diff(tag, tick_low, prior_low, hash, payload)
             }
-            Ok(StateFrame::Snapshot { position, hash, payload }) => {
-                self.apply_snapshot(position, hash, payload)
+            Ok(StateFrame::Snapshot { position, hash, prior, payload }) => {
+                self.apply_snapshot(position, hash, prior, payload)
             }
             Ok(StateFrame::Owner { position }) => self.apply_owner(position),
+            Ok(StateFrame::Prior { tag, tick_low, payload }) => self.apply_prior(tag, tick_low, payload),
+            Ok(StateFrame::CatchUp { tag, tick_low, span, hash, payload }) => {
+                self.apply_catch_up(tag, tick_low, span, hash, payload)
+            }
             Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
         };
         if let Progress::Gap(_) = progress {
@@ -128,35 +173,94 @@ impl Replica {
         progress
     }
 
-    fn apply_diff(&mut self, tag: u8, tick_low: u16, hash: Option<u32>, payload: &[u8]) -> Progress {
+    /// Whether a frame that leads over `span` ticks follows on the replica's tick.
+    fn check_order(&self, tag: u8, tick_low: u16, span: u16) -> Option<Progress> {
         let have = self.position.tick;
         if self.broken {
-            return Progress::Gap(Gap::Waiting);
+            return Some(Progress::Gap(Gap::Waiting));
         }
         if tag != self.position.fence.tag() {
-            return Progress::Gap(Gap::Owner { have });
+            return Some(Progress::Gap(Gap::Owner { have }));
         }
         match tick_low.wrapping_sub(have.low()) {
-            1 => {}
-            0 | 0x8000.. => return Progress::Stale,
-            _ => return Progress::Gap(Gap::Missing { have }),
+            ahead if ahead == span => None,
+            0 | 0x8000.. => Some(Progress::Stale),
+            _ => Some(Progress::Gap(Gap::Missing { have })),
         }
-        if let Err(error) = diff::apply(&mut self.world, payload) {
+    }
+
+    fn apply_diff(
+        &mut self,
+        tag: u8,
+        tick_low: u16,
+        prior_low: u8,
+        hash: Option<u32>,
+        payload: &[u8],
+    ) -> Progress {
+        if let Some(progress) = self.check_order(tag, tick_low, 1) {
+            return progress;
+        }
+        let have = self.position.tick;
+        if self.known < STEPS_KNOWN_MAX {
+            return Progress::Gap(Gap::Cold { have });
+        }
+        if prior_low != self.prior.number() & 3 {
+            return Progress::Gap(Gap::Prior { have: self.prior.number() });
+        }
+        if let Err(error) = diff::apply(&mut self.world, &self.prior, payload) {
             return Progress::Gap(Gap::Broken { have, error });
         }
         self.position.tick = have.next();
         self.check_hash(hash)
     }
 
-    fn apply_snapshot(&mut self, position: Position, hash: u32, payload: &[u8]) -> Progress {
-        let known =
-            !self.broken && position.fence == self.position.fence && position.tick <= self.position.tick;
-        if known {
+    fn apply_catch_up(
+        &mut self,
+        tag: u8,
+        tick_low: u16,
+        span: u8,
+        hash: Option<u32>,
+        payload: &[u8],
+    ) -> Progress {
+        if let Some(progress) = self.check_order(tag, tick_low, u16::from(span)) {
+            return progress;
+        }
+        let have = self.position.tick;
+        let leap = Leap { span: u32::from(span), known: self.known };
+        if let Err(error) = catch_up::apply(&mut self.world, leap, payload) {
+            return Progress::Gap(Gap::Broken { have, error });
+        }
+        self.position.tick = Tick(have.0.saturating_add(u64::from(span)));
+        self.known = leap.known_after();
+        self.check_hash(hash)
+    }
+
+    fn apply_prior(&mut self, tag: u8, tick_low: u16, payload: &[u8]) -> Progress {
+        if let Some(progress) = self.check_order(tag, tick_low, 0) {
+            return progress;
+        }
+        match self.prior.decode(payload) {
+            Ok(prior) => {
+                self.prior = prior;
+                Progress::Stale
+            }
+            Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
+        }
+    }
+
+    fn apply_snapshot(&mut self, position: Position, hash: u32, prior: &[u8], payload: &[u8]) -> Progress {
+        let same_owner = position.fence == self.position.fence;
+        if !self.broken && same_owner && position.tick <= self.position.tick {
             return Progress::Stale;
         }
-        match diff::decode_snapshot(Arc::clone(self.world.schema()), payload) {
-            Ok(world) => {
-                *self = Replica::loaded(world, position);
+        let decoded = self.prior.decode(prior).and_then(|prior| {
+            snapshot::decode(Arc::clone(self.world.schema()), payload).map(|world| (world, prior))
+        });
+        match decoded {
+            Ok((world, prior)) => {
+                let comparable = self.desynced && same_owner && position.tick == self.position.tick;
+                let difference = comparable.then(|| self.world.first_difference(&world)).flatten();
+                *self = Replica { difference, ..Replica::loaded(world, prior, position) };
                 self.check_hash(Some(hash))
             }
             Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
@@ -174,10 +278,11 @@ impl Replica {
         Progress::Stale
     }
 
-    fn check_hash(&self, expected: Option<u32>) -> Progress {
+    fn check_hash(&mut self, expected: Option<u32>) -> Progress {
         let actual = self.world.hash();
         match expected {
             Some(expected) if expected != actual => {
+                self.desynced = true;
                 Progress::Gap(Gap::Desync { tick: self.position.tick, expected, actual })
             }
             _ => Progress::Advanced,

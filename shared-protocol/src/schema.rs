@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::limits::{
     FIELDS_MAX, IDENT_BYTES_MAX, INPUT_FIELDS_MAX, KINDS_MAX, SCHEMA_JSON_BYTES_MAX, TEXT_BYTES_MAX,
-    VALUE_BYTES_MAX,
+    VALUE_BYTES_MAX, VARINT_BYTES_MAX,
 };
 
 /// Who may see a kind's entities.
@@ -149,14 +149,14 @@ impl Kind {
         self.fields.iter().position(|field| field.name == name)
     }
 
-    /// Longest self-contained encoding of one entity, bytes, its gap-coded index included.
+    /// Longest record of one entity, bytes.
     pub fn record_bytes_max(&self) -> usize {
         let of_field = |field: &Field| match (field.holds, field.predictor) {
             (FieldType::Text { bytes_max }, _) => 2 + usize::from(bytes_max),
-            (_, Predictor::Hold) => VALUE_BYTES_MAX,
-            (_, Predictor::Linear) => 2 * VALUE_BYTES_MAX,
+            (_, Predictor::Hold) => 2 * VALUE_BYTES_MAX,
+            (_, Predictor::Linear) => 3 * VALUE_BYTES_MAX,
         };
-        3 + self.fields.iter().map(of_field).sum::<usize>()
+        1 + VARINT_BYTES_MAX + self.fields.iter().map(of_field).sum::<usize>()
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A world always stands between two ticks of committed state and the changes made since: the game (or a
 //! decoder) changes *current* values, [`World::advance`] makes them the committed state of the next tick.
-//! Committed are the last two ticks' values, which is all that prediction needs. Costs follow what changed:
-//! an entity that neither changes nor moves is not visited.
+//! Kept are the values of the last three ticks, which is all that prediction and its models need. Costs
+//! follow what changed: an entity that neither changes nor moves is not visited.
 
+mod column;
+mod comparison;
 mod table;
 
 use std::fmt;
@@ -14,7 +16,9 @@ use thiserror::Error;
 
 use crate::limits::{ENTITIES_MAX, SNAPSHOT_PAYLOAD_BYTES_MAX};
 use crate::schema::{Kind, Schema};
-pub(crate) use table::{Column, Table};
+pub(crate) use column::{Column, Past};
+pub use comparison::Difference;
+pub(crate) use table::Table;
 
 /// One entity: its kind's number in the schema and its index within the kind. The index of a despawned
 /// entity is used again, from the next tick on.
@@ -195,12 +199,28 @@ impl World {
         }
     }
 
+    /// Takes every change since the last tick back.
+    pub fn roll_back(&mut self) {
+        self.tables.iter_mut().for_each(Table::roll_back);
+        self.entities = self.tables.iter().map(Table::alive).sum();
+        self.record_bytes = self
+            .tables
+            .iter()
+            .zip(self.schema.kinds())
+            .map(|(t, kind)| t.alive() * kind.record_bytes_max())
+            .sum();
+    }
+
+    /// Forgets the values of all ticks but the last, as if nothing had moved: what a catch-up leaves.
+    pub fn forget_past(&mut self) {
+        self.tables.iter_mut().for_each(Table::forget_past);
+    }
+
     /// Every entity whose committed state changed (or that was removed) since the last call, ascending.
     pub fn take_touched(&mut self) -> Vec<EntityId> {
         let mut touched = Vec::new();
-        for table in &mut self.tables {
-            let kind = table.kind();
-            touched.extend(table.take_touched().map(|index| EntityId { kind, index }));
+        for (kind, table) in (0..).zip(&mut self.tables) {
+            table.take_touched(|index| touched.push(EntityId { kind, index }));
         }
         touched
     }
@@ -210,9 +230,15 @@ impl World {
         self.tables.iter().fold(0, |sum, table| sum.wrapping_add(table.recomputed_hash()))
     }
 
-    /// Whether two worlds hold the same committed state and would predict the same next tick.
+    /// Whether two worlds hold the same committed state and would code the next tick alike.
     pub fn same_state(&self, other: &World) -> bool {
-        self.schema == other.schema && self.tables.iter().zip(&other.tables).all(|(a, b)| a.same_state(b))
+        self.schema == other.schema && comparison::first_difference(self, other, true).is_none()
+    }
+
+    /// The first entity, by kind and index, whose committed values differ between two worlds of one schema,
+    /// and the first such field of it.
+    pub fn first_difference(&self, other: &World) -> Option<Difference> {
+        comparison::first_difference(self, other, false)
     }
 
     pub(crate) fn kind(&self, kind: u8) -> &Kind {

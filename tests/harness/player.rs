@@ -7,13 +7,15 @@ use futures_util::{SinkExt, StreamExt};
 use tickcast_protocol::client::{Client, Event};
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION};
 use tickcast_protocol::{Position, Replica};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// Within this a client is connected, and a player is part of the state.
 pub const JOINED_WITHIN: Duration = Duration::from_secs(10);
+/// Receive buffer of a narrow socket.
+const NARROW_BYTES: u32 = 4096;
 /// Ticks for which an input holds one direction before it turns.
 const TURN_TICKS: u64 = 20;
 
@@ -35,9 +37,17 @@ impl Socket {
     /// # Panics
     /// When that fails.
     pub async fn open(url: &str) -> Socket {
+        Socket::open_with(url, None).await
+    }
+
+    /// Connects with a receive buffer of this many bytes, unless the system is to choose.
+    async fn open_with(url: &str, buffer_bytes: Option<u32>) -> Socket {
         let authority = url.split('/').nth(2).unwrap_or_else(|| panic!("{url}: write ws://HOST:PORT/PATH"));
+        let address = authority.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
         let opened = timeout(JOINED_WITHIN, async {
-            let stream = TcpStream::connect(authority).await?;
+            let socket = TcpSocket::new_v4()?;
+            buffer_bytes.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))?;
+            let stream = socket.connect(address).await?;
             stream.set_nodelay(true)?;
             client_async(url, stream).await
         });
@@ -112,7 +122,18 @@ impl Player {
     /// # Panics
     /// When that does not happen within [`JOINED_WITHIN`].
     pub async fn join(url: &str, name: &str, join: Join) -> Player {
-        let socket = Socket::open(url).await;
+        Player::join_at(Socket::open(url).await, name, join).await
+    }
+
+    /// Joins over a socket that holds little: while this player does not read, it soon is behind.
+    ///
+    /// # Panics
+    /// As [`Player::join`].
+    pub async fn join_narrow(url: &str, name: &str, join: Join) -> Player {
+        Player::join_at(Socket::open_with(url, Some(NARROW_BYTES)).await, name, join).await
+    }
+
+    async fn join_at(socket: Socket, name: &str, join: Join) -> Player {
         let mut player = Player { socket, client: Client::new(name, join), ticks: 0, breaks: Vec::new() };
         let what = format!("{name} is in the match");
         player
@@ -197,7 +218,9 @@ impl Player {
                 self.play();
             }
             Event::Snapshot if first => {}
-            Event::Snapshot | Event::Gap(_) | Event::Reset { .. } => self.breaks.push(format!("{event:?}")),
+            Event::Snapshot | Event::CaughtUp | Event::Gap(_) | Event::Reset { .. } => {
+                self.breaks.push(format!("{event:?}"));
+            }
             Event::Welcome | Event::Stale | Event::Pong { .. } | Event::Ended => {}
         }
         self.transmit().await;
@@ -211,6 +234,13 @@ impl Player {
         let values: Vec<i32> = input.map(|field| if forth { field.max } else { field.min }).collect();
         // `None` for a spectator.
         let _ = self.client.input(&values);
+    }
+
+    /// Asks for so many snapshots, and reads none of them.
+    pub async fn ask_for_snapshots(&mut self, count: usize) {
+        for _ in 0..count {
+            self.socket.say(&ClientMessage::NeedSnapshot).await;
+        }
     }
 
     /// Says goodbye and closes.

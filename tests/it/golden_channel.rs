@@ -44,16 +44,19 @@ fn understand(message: &Bytes) -> (Value, Bytes) {
     }
     match channel::parse_from_owner(message).expect("a message of one of the two channels") {
         FromOwner::Note(note) => (json!({ "Note": note }), channel::encode_note(&note)),
-        FromOwner::Tick(TickMessage { position, hash, sent_ms, frame }) => {
-            let hex: Vec<String> = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior }) => {
             let told = json!({ "Diff": {
                 "epoch": position.fence.epoch.0, "nonce": format!("{:016x}", position.fence.nonce.0),
                 "tick": position.tick.0, "tag": position.fence.tag(), "hash": format!("{hash:08x}"),
-                "sent_ms": sent_ms, "frame": hex.join(" "),
+                "sent_ms": sent_ms, "frame": hex(&frame), "prior": prior.as_deref().map(hex),
             }});
-            (told, channel::encode_tick(position, hash, sent_ms, &frame))
+            (told, channel::encode_tick(position, hash, sent_ms, &frame, prior.as_deref()))
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -67,14 +70,17 @@ fn golden_channel_messages_are_those_of_the_server() {
 
 #[test]
 fn golden_channel_messages_have_every_variant() {
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut priors) = (BTreeSet::new(), 0);
     for entry in entries() {
         if let Ok(batch) = channel::parse_upstream(&entry.bytes) {
             seen.extend(batch.iter().map(upstream_name));
         } else if let Ok(FromOwner::Note(note)) = channel::parse_from_owner(&entry.bytes) {
             seen.insert(note_name(&note));
+        } else if let Ok(FromOwner::Tick(tick)) = channel::parse_from_owner(&entry.bytes) {
+            priors += usize::from(tick.prior.is_some());
         }
     }
+    assert_eq!(priors, 1, "golden/channel.hex has one tick with a prior");
     let all = ["Ended", "Input", "Join", "Leave", "Present", "Refused", "Released"];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "golden/channel.hex lacks an example");
 }

@@ -7,5 +7,6 @@ mod example_game;
 mod golden_channel;
 mod refusals;
 mod simulation;
+mod slow_clients;
 mod stranger;
 mod tidy;

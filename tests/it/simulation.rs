@@ -28,12 +28,19 @@ fn every_client_stays_in_step_whatever_the_network_does() {
         total.unanswered += faults.unanswered;
         total.killed += faults.killed;
         total.fenced += faults.fenced;
+        total.killed_at_priors += faults.killed_at_priors;
+        total.stalled += faults.stalled;
+        total.caught_up += faults.caught_up;
+        total.given_snapshots += faults.given_snapshots;
         comparisons += cluster.oracle.comparisons;
         owners += cluster.oracle.owners();
     }
     println!("{count} seeds, {comparisons} states compared, {owners} ownerships, {total:?}");
     if count > 1 {
-        let all = [total.lost, total.repeated, total.reordered, total.unanswered, total.killed, total.fenced];
-        assert!(all.iter().all(|times| *times > 0), "a fault that never happened tests nothing: {total:?}");
+        let network = [total.lost, total.repeated, total.reordered, total.unanswered];
+        let owners = [total.killed, total.fenced, total.killed_at_priors];
+        let clients = [total.stalled, total.caught_up, total.given_snapshots];
+        let mut all = network.iter().chain(&owners).chain(&clients);
+        assert!(all.all(|times| *times > 0), "a fault that never happened tests nothing: {total:?}");
     }
 }

@@ -35,7 +35,8 @@ fn assert_followed(ended: &Ended) -> Value {
 #[tokio::test]
 async fn a_client_written_from_the_document_plays() {
     let node = memory_node().await;
-    let report = assert_followed(&stranger(&[&node.players, "--seconds", "3"]).await);
+    let report = assert_followed(&stranger(&[&node.players, "--seconds", "5"]).await);
+    assert!(report["priors"].as_u64() > Some(0), "{report}");
     assert!(report["acknowledged"].as_u64() > Some(0), "{report}");
     assert!(report["entities"].as_u64() > Some(1), "{report}");
 }

@@ -20,8 +20,10 @@ import time
 from pathlib import Path
 
 import golden
+from replica import Replica
+from state import Schema
 from websocket import Closed, WebSocket
-from wire import SERVER_MESSAGE, Broken, Replica, Schema, client_frame, decode_whole
+from wire import SERVER_MESSAGE, Broken, client_frame, decode_whole
 
 SEQ_AHEAD_MAX = 64
 WELCOME_SECONDS_MAX = 10
@@ -31,13 +33,13 @@ class Client:
     """One connection, from the hello to the end (section 2.2)."""
 
     def __init__(self, url, name, join):
-        self.socket = WebSocket(url, "tickcast.v1", WELCOME_SECONDS_MAX)
+        self.socket = WebSocket(url, "tickcast.v2", WELCOME_SECONDS_MAX)
         self.random = random.Random()
         self.player = self.replica = self.entity = None
         self.seq = self.acknowledged = 0
-        self.ticks = self.gaps = self.snapshots = self.resets = self.pongs = 0
+        self.ticks = self.gaps = self.snapshots = self.catch_ups = self.priors = self.resets = self.pongs = 0
         self.trouble = []
-        self.say({"Hello": {"protocol": 1, "name": name, "join": join}})
+        self.say({"Hello": {"protocol": 2, "name": name, "join": join}})
 
     def say(self, message):
         self.socket.send(client_frame(message))
@@ -74,7 +76,7 @@ class Client:
         if name == "Welcome":
             if self.replica is not None:
                 raise Broken("a second welcome")
-            if told["protocol"] != 1:
+            if told["protocol"] != 2:
                 raise Broken(f"protocol {told['protocol']}")
             role = told["role"]
             self.player = role["Player"] if isinstance(role, dict) else None
@@ -97,13 +99,14 @@ class Client:
             self.gaps += 1
             self.trouble.append(f"gap: {self.replica.why}")
             self.say("NeedSnapshot")
+        self.priors += frame[:1] == b"\x22" and outcome == "nothing"
         if outcome != "advanced":
             return
         if is_snapshot:
             self.snapshots += 1
         else:
-            assert self.replica.tick == before + 1
-            self.ticks += 1
+            self.catch_ups += frame[0] & 0xFE == 0x30
+            self.ticks += self.replica.tick - before
         self.read_acknowledgement()
         if self.player is not None and self.seq - self.acknowledged < SEQ_AHEAD_MAX:
             self.send_input()
@@ -134,6 +137,8 @@ class Client:
             "entities": len(replica.world.entities()) if replica else 0,
             "sent": self.seq,
             "snapshots": self.snapshots,
+            "catch_ups": self.catch_ups,
+            "priors": self.priors,
             "gaps": self.gaps,
             "resets": self.resets,
             "pongs": self.pongs,

@@ -1,10 +1,14 @@
-"""Decodes the golden files with wire.py and compares with the meaning that stands beside the bytes."""
+"""Decodes the golden files and compares with the meaning that stands beside the bytes."""
 
 import json
 import re
 
-from wire import (CLIENT_MESSAGE, SERVER_MESSAGE, Broken, Reader, Replica, Schema, World, decode_value, decode_whole,
-                  encode_value, parse_frame, put_varint, read_snapshot, tag, zigzag)
+from coder import HALF, NUMBER, Adaptive, Coder, RangeDecoder, RangeEncoder, adapted
+from payloads import CatchUp, Diff, Prior, Snapshot
+from replica import Replica, parse_frame, tag
+from state import Schema, World, read_entity
+from wire import (CLIENT_MESSAGE, SERVER_MESSAGE, Broken, Reader, decode_value, decode_whole, encode_value, put_varint,
+                  zigzag)
 
 # Section 11, which a client does not need.
 NOTE = ("enum", [("Refused", [("player", "u32"), ("code", "u16")]), ("Ended", None), ("Released", None)])
@@ -25,7 +29,22 @@ class Golden:
         self.schemas = {schema.game: schema for schema in schemas}
 
     def entry(self, file, name):
-        return next(data for each, _, data in self.files[file] if each == name)
+        return next((told, data) for each, told, data in self.files[file] if each == name)
+
+    def first_state(self, game):
+        """The replica after the first frame of a run, a snapshot."""
+        replica = Replica(self.schemas[game])
+        replica.apply(self.files[f"{game}.hex"][0][2])
+        return replica
+
+    def replica_before(self, file, name):
+        """The replica of a run before this frame."""
+        replica = Replica(self.schemas["duel"])
+        for each, _, data in self.files[file]:
+            if each == name:
+                return replica
+            replica.apply(data)
+        raise KeyError(name)
 
 
 def load(path):
@@ -76,14 +95,51 @@ def shown(parsed):
         shown["nonce"] = f"{shown['nonce']:016x}"
     if shown.get("hash") is not None:
         shown["hash"] = f"{shown['hash']:08x}"
-    if "payload" in shown:
-        shown["payload"] = shown["payload"].hex(" ")
+    for part in ("prior", "payload"):
+        if part in shown:
+            shown[part] = shown[part].hex(" ")
     return shown
+
+
+def stream(golden, told, data):
+    """Section 7: streams of the range coder, in both directions where a client's half is not the same."""
+    if "prior" in told:
+        prior = Prior(golden.schemas["duel"], data)
+        return {"levels": [[model, level] for model, level in enumerate(prior.levels) if level], "prior": prior.number}
+    if "steps" in told:
+        encoder, decoder = RangeEncoder(), RangeDecoder(data)
+        steps = []
+        for step in told["steps"]:
+            if step[0] == "raw":
+                encoder.raw(*step[1:])
+                steps.append(["raw", step[1], decoder.raw(step[1])])
+            else:
+                encoder.bit(*step)
+                steps.append([step[0], decoder.bit(step[0])])
+        assert encoder.finish() == data, f"encoded: {encoder.finish().hex(' ')}"
+        decoder.finish()
+        return {"steps": steps}
+    if "adaptive" in told:
+        coder, encoder, models = Adaptive(data, 4), RangeEncoder(), {}
+        for model, bit in told["adaptive"]:
+            zero, had = models.get(model, (HALF, 0))
+            encoder.bit(zero, bit)
+            models[model] = adapted(zero, had, bit)
+        assert encoder.finish() == data, f"encoded: {encoder.finish().hex(' ')}"
+        return {"adaptive": [[model, coder.bit(model)] for model, _ in told["adaptive"]]}
+    coder = Coder(data, [HALF] * (NUMBER + 1))
+    read = {"numbers": lambda: coder.number(0), "differences": lambda: coder.difference(NUMBER, 0),
+            "texts": lambda: coder.text(255)}
+    (name, values), = told.items()
+    result = {name: [read[name]() for _ in values]}
+    coder.finish()
+    return result
 
 
 def state(replica):
     entities = {f"{entity.kind.name}:{entity.index}": entity.values() for entity in replica.world.entities()}
-    return {"tick": replica.tick, "hash": f"{replica.world.hash():08x}", "entities": entities}
+    return {"tick": replica.tick, "hash": f"{replica.world.hash():08x}", "prior": replica.prior.number,
+            "steps_known": replica.steps_known, "entities": entities}
 
 
 def follow(replica, data):
@@ -95,11 +151,7 @@ def put_entity(world, key, data):
     """Section 10: an entity field goes into a world."""
     name, index = key.split(":")
     kind = next(kind for kind in world.schema.kinds if kind.name == name)
-    reader = Reader(data)
-    if reader.fixed(1) != 1:
-        raise Broken("an unknown version")
-    world.add_record(kind, int(index), reader)
-    reader.finish()
+    world.tables[kind.number][int(index)] = read_entity(kind, int(index), Reader(data))
 
 
 def entity(golden, told, data):
@@ -107,7 +159,7 @@ def entity(golden, told, data):
     put_entity(world, told["key"], data)
     result = {"game": told["game"], "key": told["key"], "values": world.entities()[0].values()}
     result["hash"] = f"{world.hash():08x}"
-    world.apply_diff(bytes(3 * len(world.schema.kinds)))
+    world = Diff(world, Prior(world.schema), b"").world
     return {**result, "next": world.entities()[0].values()}
 
 
@@ -115,11 +167,14 @@ def channel_diff(data):
     """Section 11.1"""
     reader = Reader(data[1:])
     parsed = {"epoch": reader.fixed(8), "nonce": reader.fixed(8), "tick": reader.fixed(8), "hash": reader.fixed(4)}
-    return {**shown(parsed), "sent_ms": reader.fixed(8), "frame": data[1 + reader.at :].hex(" ")}
+    told = {**shown(parsed), "sent_ms": reader.fixed(8)}
+    frame = reader.take(reader.fixed(4)) if data[0] == 0x84 else data[1 + reader.at :]
+    prior = data[1 + reader.at :].hex(" ") if data[0] == 0x84 else None
+    return {**told, "frame": frame.hex(" "), "prior": prior}
 
 
 def channel(told, data):
-    if data[0] == 0x81:
+    if data[0] in (0x81, 0x84):
         return {"Diff": channel_diff(data)}
     name, of = {0x82: ("Note", NOTE), 0x83: ("Upstream", UPSTREAM)}[data[0]]
     encoded = data[:1] + encode_value(of, told[name])
@@ -136,12 +191,15 @@ def refused(golden, told, data):
             Reader(data).varint()
         elif of == "frame":
             parse_frame(data)
-        elif of == "diff":
-            replica = Replica(duel)
-            replica.apply(golden.entry("duel.hex", "duel_snapshot"))
-            replica.world.apply_diff(data)
+        elif of in ("diff", "wide_diff"):
+            replica = golden.first_state("duel" if of == "diff" else "wide")
+            Diff(replica.world, replica.prior, data)
+        elif of == "catch_up":
+            CatchUp(golden.first_state("duel").world, 1, 2, data)
         elif of == "snapshot":
-            read_snapshot(duel, data)
+            Snapshot(duel, data)
+        elif of == "prior":
+            Prior(duel, data)
         elif of == "entity":
             put_entity(World(duel), "player:0", data)
         elif data[:1] != {"client": b"\x01", "server": b"\x02"}[of]:
@@ -153,29 +211,55 @@ def refused(golden, told, data):
     return "accepted"
 
 
-def restored(golden):
-    """Section 10: entities as of tick 7 and the ring's diffs after it are the state at tick 10."""
+def restored(golden, start, late, end):
+    """Section 10: entities as of a tick, the stored prior, and the ring's diffs after it are the state of a later one."""
     replica = Replica(golden.schemas["duel"])
-    for _, told, data in golden.files["entities.hex"]:
-        if told["game"] == "duel":
+    for name, told, data in golden.files["entities.hex"]:
+        if told["game"] == "duel" and name.startswith("entity_late") == late:
             put_entity(replica.world, told["key"], data)
-    replica.tick, replica.waiting = 7, False
+    replica.tick, replica.waiting = start, False
+    if late:
+        stored = parse_frame(golden.entry("duel.hex", "duel_prior_1")[1])["payload"]
+        replica.prior = Prior(replica.world.schema, stored)
+    outcome = None
     for name, told, data in golden.files["channel.hex"]:
-        if name.startswith("channel_diff_"):
+        if name.startswith("channel_diff_") and start < told["Diff"]["tick"] <= end:
             message = told["Diff"]
             replica.fence = (message["epoch"], int(message["nonce"], 16))
             outcome = follow(replica, bytes.fromhex(channel_diff(data)["frame"]))
             assert outcome["hash"] == message["hash"], f"{name}: {outcome}"
-    return {"does": "advanced", **state(replica)}
+    return outcome
+
+
+def decisions(golden, document):
+    """Where docs/wire.md tells the decisions of a frame, they must be those that this client makes."""
+    wrong, found = [], 0
+    for block in document.split("\ndecisions:")[1:]:
+        name, _, rest = block.partition("\n")
+        lines = rest.split("```")[0].strip().splitlines()
+        told = [[word if word == "raw" else int(word) for word in line.split(";")[0].split()] for line in lines]
+        replica, made = golden.replica_before("duel.hex", name), []
+        frame = parse_frame(golden.entry("duel.hex", name)[1])
+        if frame["frame"] == "DIFF":
+            Diff(replica.world, replica.prior, frame["payload"], made)
+        else:
+            CatchUp(replica.world, frame["span"], replica.steps_known, frame["payload"], made)
+        found += 1
+        if told != [list(each) for each in made]:
+            wrong.append(f"decisions of {name}")
+            print(f"{name}: docs/wire.md tells\n  {told}\n  made are\n  {made}")
+    return wrong if found else ["no decisions are told"]
 
 
 def check(folder):
     """Checks every file; returns the exit code."""
     golden = Golden(folder)
     sequences = {f"{game}.hex": Replica(schema) for game, schema in golden.schemas.items()}
+    sequences["slow.hex"] = Replica(golden.schemas["duel"])
     readings = {
         "numbers.hex": number,
         "control.hex": control,
+        "coder.hex": lambda told, data: stream(golden, told, data),
         "frames.hex": lambda _, data: shown(parse_frame(data)),
         "entities.hex": lambda told, data: entity(golden, told, data),
         "channel.hex": channel,
@@ -196,8 +280,12 @@ def check(folder):
             if actual != told:
                 wrong.append(name)
                 print(f"{file}: {name}\n  expected {json.dumps(told)}\n  actual   {json.dumps(actual)}")
-    if not wrong and restored(golden) != golden.files["duel.hex"][-1][1]:
-        wrong.append("restored")
-        print(f"restored: {json.dumps(restored(golden))}")
+    for start, late, end in [] if wrong else [(7, False, 16), (16, True, 17)]:
+        actual = restored(golden, start, late, end)
+        if actual != golden.entry("duel.hex", f"duel_tick_{end}")[0]:
+            wrong.append(f"restored at {end}")
+            print(f"restored at {end}: {json.dumps(actual)}")
+    document = folder.parent.parent / "docs" / "wire.md"
+    wrong += decisions(golden, document.read_text(encoding="utf-8")) if not wrong else []
     print(json.dumps({"files": len(golden.files), "checked": checked, "wrong": wrong}))
     return 1 if wrong or checked == 0 else 0

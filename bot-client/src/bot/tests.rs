@@ -124,12 +124,17 @@ fn missing_ticks_are_lost() {
 }
 
 #[test]
-fn an_unasked_snapshot_ahead_is_lost_ticks() {
-    let jump = checks(|stage| {
-        let frames = [stage.diff(), stage.diff(), stage.diff(), stage.snapshot()];
-        vec![frames[0].clone(), frames[3].clone(), stage.diff()]
-    });
-    assert_eq!(jump, Checks { lost_ticks: 1, ..Checks::default() });
+fn an_unasked_snapshot_ahead_is_a_catch_up() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, None);
+    let frames = [stage.diff(), stage.diff(), stage.diff(), stage.snapshot(), stage.diff()];
+    for at in [0, 3, 4] {
+        bot.handle_frame(ms(1), &frames[at], true).unwrap();
+    }
+    let marks = std::mem::take(bot.marks());
+    assert_eq!(marks.checks, Checks::default());
+    let traffic = marks.traffic;
+    assert_eq!((traffic.updates, traffic.snapshots, traffic.catch_ups, traffic.merged_ticks), (3, 1, 1, 1));
 }
 
 #[test]
@@ -153,6 +158,83 @@ fn another_owner_is_counted_and_no_loss() {
         vec![first, stage.diff(), stage.snapshot(), stage.diff()]
     });
     assert_eq!(unannounced, Checks { owner_gaps: 1, ..Checks::default() });
+}
+
+#[test]
+fn a_desync_is_named_by_the_snapshot_that_repairs_it() {
+    let mut stage = Stage::new();
+    let own = stage.spawn(5);
+    let mut bot = joined(&mut stage, None);
+    let mut lie = stage.diff();
+    // The state is another than the diffs say: x of player:0 was never 40.
+    stage.world.set(own, 2, 40);
+    stage.world.advance();
+    lie[4] ^= 1;
+    bot.handle_frame(ms(1), &lie, true).unwrap();
+    bot.handle_frame(ms(2), &stage.snapshot(), true).unwrap();
+    let marks = std::mem::take(bot.marks());
+    assert_eq!(marks.checks, Checks { desyncs: 1, ..Checks::default() });
+    let told = "match m1, tick 101: player:0 field `x` is 0, should be 40";
+    assert_eq!(marks.differences, [told]);
+}
+
+#[test]
+fn a_catch_up_merges_ticks_and_loses_none() {
+    let mut stage = Stage::new();
+    let own = stage.spawn(5);
+    stage.diff();
+    let mut bot = joined(&mut stage, Some(5));
+    bot.handle_frame(ms(0), &stage.diff(), true).unwrap();
+    stage.acknowledge(own, 1);
+    let step = bot.handle_frame(ms(50), &stage.catch_up(5, 2), true).unwrap();
+    assert_eq!(step.state, Some((stage.position, stage.world.hash())));
+    for (known, at) in [(0, 60), (1, 70)] {
+        bot.handle_frame(ms(at), &stage.catch_up(1, known), true).unwrap();
+    }
+    bot.handle_frame(ms(80), &stage.diff(), true).unwrap();
+    let marks = std::mem::take(bot.marks());
+    assert_eq!(marks.checks, Checks::default());
+    let traffic = marks.traffic;
+    assert_eq!(
+        (traffic.updates, traffic.catch_ups, traffic.merged_ticks),
+        (5, 1, 4),
+        "one tick each is none"
+    );
+    assert_eq!((traffic.inputs, traffic.inputs_applied), (5, 1), "it acts on what it sees");
+    assert!(marks.samples.contains(&Sample::Gap(ms(50), PERIOD)), "the wait is not forgiven");
+}
+
+#[test]
+fn a_prior_is_read_and_is_no_update() {
+    let mut stage = Stage::new();
+    let own = stage.spawn(5);
+    let mut bot = joined(&mut stage, None);
+    for x in [3, 1, 4, 1, 5] {
+        stage.world.set(own, 2, x);
+        bot.handle_frame(ms(1), &stage.diff(), true).unwrap();
+    }
+    let prior = stage.prior();
+    assert_eq!(bot.handle_frame(ms(2), &prior, true).unwrap(), Step::default());
+    bot.handle_frame(ms(3), &stage.diff(), true).unwrap();
+    let traffic = &bot.marks().traffic;
+    assert_eq!((traffic.updates, traffic.priors, traffic.prior_bytes), (6, 1, prior.len() as u64));
+    assert_eq!(bot.marks().checks, Checks::default());
+}
+
+#[test]
+fn frames_that_need_what_was_not_sent_are_broken() {
+    let unread_prior = checks(|stage| {
+        stage.prior();
+        vec![stage.diff(), stage.snapshot(), stage.diff()]
+    });
+    assert_eq!(unread_prior, Checks { broken_frames: 1, ..Checks::default() });
+    let cold = checks(|stage| vec![stage.catch_up(3, 2), stage.diff(), stage.snapshot(), stage.diff()]);
+    assert_eq!(cold, Checks { broken_frames: 1, ..Checks::default() });
+    let astray = checks(|stage| {
+        stage.diff();
+        vec![stage.catch_up(3, 2), stage.snapshot()]
+    });
+    assert_eq!(astray, Checks { lost_ticks: 3, ..Checks::default() });
 }
 
 #[test]

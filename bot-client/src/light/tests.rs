@@ -45,6 +45,27 @@ fn lost_ticks_show_in_the_heads() {
 }
 
 #[test]
+fn catch_ups_merge_ticks_and_priors_are_no_updates() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, Some(3));
+    let frames = [stage.catch_up(4, 2), stage.catch_up(1, 0), stage.prior(), stage.diff()];
+    let bytes: usize = frames.iter().map(Vec::len).sum();
+    for frame in &frames {
+        bot.handle_frame(Duration::ZERO, frame, true).unwrap();
+    }
+    let traffic = bot.marks().traffic.clone();
+    assert_eq!((traffic.updates, traffic.catch_ups, traffic.merged_ticks, traffic.priors), (3, 1, 3, 1));
+    assert_eq!((traffic.update_bytes, traffic.inputs), (bytes as u64, 3));
+    assert_eq!(bot.marks().checks, Checks::default());
+    let _unseen = stage.diff();
+    bot.handle_frame(Duration::ZERO, &stage.catch_up(3, 2), true).unwrap();
+    assert_eq!(bot.marks().checks, Checks { lost_ticks: 1, ..Checks::default() }, "it began a tick later");
+    stage.position.tick.0 -= 2;
+    bot.handle_frame(Duration::ZERO, &stage.catch_up(5, 2), true).unwrap();
+    assert_eq!(bot.marks().checks, Checks { lost_ticks: 1, broken_frames: 1, ..Checks::default() });
+}
+
+#[test]
 fn another_owner_is_counted_and_no_loss() {
     let mut stage = Stage::new();
     let mut bot = joined(&mut stage, None);

@@ -27,6 +27,8 @@ pub const PLAYERS_MAX: &str = "~players_max";
 pub const HASH: &str = "~hash";
 /// Tick as of which the entity fields stand, decimal.
 pub const SNAPSHOT_TICK: &str = "~snapshot_tick";
+/// What the diffs after `~snapshot_tick` are coded with, binary; absent in a match that has no prior but the first.
+pub const PRIOR: &str = "~prior";
 /// When the last tick was committed, milliseconds since 1970 by the store's clock, decimal.
 pub const COMMITTED_MS: &str = "~committed_ms";
 /// When the match was created, milliseconds since 1970, decimal.

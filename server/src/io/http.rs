@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use crate::backplane::{Backplane, MatchFields, fields};
 use crate::game::Options;
+use crate::io::backlog;
 use crate::io::node::{NewMatch, Node, Refusal};
 use crate::io::websocket;
 use crate::logic::stored::StoredMatch;
@@ -53,6 +54,7 @@ pub async fn accept<B: Backplane>(node: Arc<Node<B>>, listener: TcpListener, por
         match accepted {
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
+                backlog::limit(&stream);
                 let serving = Arc::clone(&node);
                 node.tasks.spawn(serve(serving, stream, peer, port));
             }

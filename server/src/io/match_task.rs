@@ -133,6 +133,7 @@ impl<B: Backplane> Owned<B> {
         let counts = self.simulation.counts();
         metrics.inputs_applied.add(counts.inputs_applied - counted.inputs_applied);
         metrics.inputs_dropped.add(counts.inputs_dropped - counted.inputs_dropped);
+        metrics.priors.add(counts.priors - counted.priors);
         *counted = counts;
     }
 }

@@ -252,7 +252,8 @@ impl<B: Backplane> Node<B> {
             tracing::error!(%id, text, "match claimed but not usable");
             Refusal::new(CloseCode::Internal, &text)
         };
-        let (stored, world) = stored::restore(&stored).map_err(|error| unusable(error.to_string()))?;
+        let restored = stored::restore(&stored).map_err(|error| unusable(error.to_string()))?;
+        let stored = &restored.stored;
         let game = self.games.find(&stored.game).ok_or_else(|| unusable("unknown game".to_owned()))?.1;
         let info = game.info(&stored.options).map_err(|bad| unusable(bad.0))?;
         if info.schema.hash() != stored.schema.hash() {
@@ -263,8 +264,9 @@ impl<B: Backplane> Node<B> {
             hash_every: self.settings.hash_every,
             lease: self.settings.lease,
         };
-        let simulation = Simulation::new(game.create(&stored.options), &stored, world, writing);
-        let owned = Owned::new(Arc::clone(self), id.clone(), simulation, stored.tick_rate, inputs);
+        let tick_rate = stored.tick_rate;
+        let simulation = Simulation::new(game.create(&stored.options), restored, writing);
+        let owned = Owned::new(Arc::clone(self), id.clone(), simulation, tick_rate, inputs);
         self.tasks.spawn(owned.run());
         Ok(true)
     }

@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tickcast_protocol::message::{Role, ServerMessage};
-use tickcast_protocol::{CloseCode, MatchId, PlayerId, Schema, SessionId, Tick, TickRate};
+use tickcast_protocol::replica::Gap;
+use tickcast_protocol::{CloseCode, MatchId, PlayerId, Replica, Schema, SessionId, TickRate};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::backplane::{Backplane, Channel, Delivery, Subscription};
+use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription};
 use crate::io::clock;
 use crate::io::node::{Node, Refusal};
-use crate::io::sink::{Sink, ws_frame};
+use crate::io::sink::{Sink, ws_frames};
 use crate::logic::channel::{self, UPSTREAM_BATCH_MAX, Upstream};
-use crate::logic::outbox::Standing;
+use crate::logic::laggards::{Laggards, Next, Standing};
 use crate::logic::relay::{Relay, Resync, Verdict};
-use crate::logic::stored::{self, StoredMatch};
+use crate::logic::stored::{self, Restored, StoredMatch};
 
 /// Commands that wait for a relay; more are refused.
 pub const COMMANDS_QUEUED_MAX: usize = 4096;
@@ -82,6 +83,7 @@ pub struct Joined {
 struct Listener {
     sink: Arc<Sink>,
     player: Option<PlayerId>,
+    standing: Standing,
 }
 
 /// A join that is not yet part of the state.
@@ -101,7 +103,7 @@ pub struct Followed<B: Backplane> {
     joining: BTreeMap<PlayerId, Joining>,
     upstream: mpsc::Sender<Upstream>,
     commands: mpsc::WeakSender<RelayCommand>,
-    snapshot: Option<(Tick, Bytes)>,
+    laggards: Laggards,
     heard: Instant,
     idle_since: Instant,
     beats: u64,
@@ -117,11 +119,12 @@ pub async fn run<B: Backplane>(
     // Subscribe first, load second, apply after.
     let begun = async {
         let deliveries = node.backplane.subscribe(&id, Channel::Diff).await.map_err(Refusal::unavailable)?;
-        let loaded = load(&node, &id).await?;
-        Ok::<_, Refusal>((deliveries, loaded))
+        let restored = restore(&id, &load(&node, &id).await?)?;
+        Ok::<_, Refusal>((deliveries, restored))
     };
     match begun.await {
-        Ok((deliveries, (stored, relay))) => {
+        Ok((deliveries, Restored { stored, world, prior })) => {
+            let relay = Relay::new(world, prior, stored.position());
             let (upstream, pending) = mpsc::channel(UPSTREAM_QUEUED_MAX);
             node.tasks.spawn(pump(Arc::clone(&node), id.clone(), pending));
             let now = clock::now();
@@ -134,7 +137,7 @@ pub async fn run<B: Backplane>(
                 joining: BTreeMap::new(),
                 upstream,
                 commands: sender,
-                snapshot: None,
+                laggards: Laggards::new(ws_frames),
                 heard: now,
                 idle_since: now,
                 beats: 0,
@@ -153,15 +156,16 @@ pub async fn run<B: Backplane>(
     }
 }
 
-async fn load<B: Backplane>(node: &Arc<Node<B>>, id: &MatchId) -> Result<(StoredMatch, Relay), Refusal> {
+async fn load<B: Backplane>(node: &Arc<Node<B>>, id: &MatchId) -> Result<MatchFields, Refusal> {
     let fields = node.backplane.load(id).await.map_err(Refusal::unavailable)?;
-    let fields = fields.ok_or_else(Refusal::no_such_match)?;
-    let (stored, world) = stored::restore(&fields).map_err(|error| {
+    fields.ok_or_else(Refusal::no_such_match)
+}
+
+fn restore(id: &MatchId, fields: &MatchFields) -> Result<Restored, Refusal> {
+    stored::restore(fields).map_err(|error| {
         tracing::error!(%id, %error, "match in the store is not readable");
         Refusal::new(CloseCode::Internal, "the match in the store is not readable")
-    })?;
-    let relay = Relay::new(world, stored.position());
-    Ok((stored, relay))
+    })
 }
 
 /// Sends what players say, as much as has gathered while the last message was under way.
@@ -217,8 +221,9 @@ impl<B: Backplane> Followed<B> {
                 }
             }
             RelayCommand::Snapshot { session } => {
-                if let Some(sink) = self.listeners.get(&session).map(|listener| Arc::clone(&listener.sink)) {
-                    self.send_snapshot(&sink);
+                if let Some(listener) = self.listeners.get_mut(&session) {
+                    listener.standing.lose();
+                    serve(&mut self.laggards, self.relay.replica(), listener, clock::now());
                 }
             }
         }
@@ -256,8 +261,9 @@ impl<B: Backplane> Followed<B> {
             return;
         }
         sink.send_control(&welcome.to_frame());
-        self.send_snapshot(&sink);
-        self.listeners.insert(session, Listener { sink, player });
+        let mut listener = Listener { sink, player, standing: Standing::default() };
+        serve(&mut self.laggards, self.relay.replica(), &mut listener, clock::now());
+        self.listeners.insert(session, listener);
         if let (Some(player), Some(name)) = (player, name) {
             let deadline = clock::now() + JOIN_DEADLINE;
             self.send_upstream(Upstream::Join { player, name: name.clone() });
@@ -299,7 +305,8 @@ impl<B: Backplane> Followed<B> {
         match self.relay.handle_message(message) {
             Verdict::FanOut(frames) => {
                 self.heard = clock::now();
-                frames.iter().for_each(|frame| self.fan_out(frame));
+                self.laggards.handle_tick(&frames);
+                self.serve_all();
                 self.notice_joined();
                 true
             }
@@ -310,6 +317,7 @@ impl<B: Backplane> Followed<B> {
             }
             Verdict::Reload(gap) => {
                 tracing::warn!(id = %self.id, %gap, "gap, loading the match");
+                self.node.metrics.desyncs.add(u64::from(matches!(gap, Gap::Desync { .. })));
                 self.reload().await
             }
             Verdict::Refuse(player, code) => {
@@ -330,32 +338,12 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
-    fn fan_out(&mut self, frame: &Bytes) {
-        let framed = ws_frame(frame);
+    fn serve_all(&mut self) {
         let now = clock::now();
-        let mut behind = Vec::new();
-        for listener in self.listeners.values() {
-            match listener.sink.send_state(now, &framed) {
-                Standing::InStep | Standing::Behind => {}
-                Standing::NeedsSnapshot => behind.push(Arc::clone(&listener.sink)),
-                Standing::TooSlow => listener.sink.close(CloseCode::Slow, CloseCode::Slow.text()),
-            }
+        for listener in self.listeners.values_mut() {
+            serve(&mut self.laggards, self.relay.replica(), listener, now);
         }
-        self.node.metrics.frames_sent(self.listeners.len(), framed.len());
-        for sink in behind {
-            self.node.metrics.snapshots_for_slow.add(1);
-            self.send_snapshot(&sink);
-        }
-    }
-
-    fn send_snapshot(&mut self, sink: &Sink) {
-        let tick = self.relay.replica().position().tick;
-        let framed = match &self.snapshot {
-            Some((at, framed)) if *at == tick => framed.clone(),
-            _ => ws_frame(&self.relay.snapshot()),
-        };
-        self.snapshot = Some((tick, framed.clone()));
-        sink.send_snapshot(framed);
+        self.node.metrics.add_sent(self.laggards.take_counts());
     }
 
     fn notice_joined(&mut self) {
@@ -371,25 +359,32 @@ impl<B: Backplane> Followed<B> {
 
     async fn reload(&mut self) -> bool {
         self.node.metrics.reloads.add(1);
-        self.snapshot = None;
-        match load(&self.node, &self.id).await {
-            Ok((stored, relay)) => {
-                self.stored = stored;
-                let position = relay.replica().position();
-                let resync = self.relay.handle_load(relay.into_world(), position);
-                if let Resync::Reset { from, to } = resync {
-                    let message = ServerMessage::Reset { from, to }.to_frame();
-                    self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
+        let loaded = load(&self.node, &self.id).await;
+        match loaded.and_then(|fields| Ok((restore(&self.id, &fields)?, fields))) {
+            Ok((restored, fields)) => {
+                if let Some(difference) = self.relay.find_difference(&fields) {
+                    tracing::warn!(id = %self.id, %difference, "the state that differed is named by the store");
                 }
-                let sinks: Vec<_> =
-                    self.listeners.values().map(|listener| Arc::clone(&listener.sink)).collect();
-                sinks.iter().for_each(|sink| self.send_snapshot(sink));
+                self.handle_load(restored);
                 true
             }
             Err(refusal) if refusal.code == CloseCode::NoSuchMatch => self.close_all(CloseCode::MatchOver),
             // The store is away: the next message or beat tries again.
             Err(_) => true,
         }
+    }
+
+    fn handle_load(&mut self, restored: Restored) {
+        let Restored { stored, world, prior } = restored;
+        let resync = self.relay.handle_load(world, prior, stored.position());
+        self.stored = stored;
+        if let Resync::Reset { from, to } = resync {
+            let message = ServerMessage::Reset { from, to }.to_frame();
+            self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
+        }
+        self.laggards.handle_load();
+        self.listeners.values_mut().for_each(|listener| listener.standing.lose());
+        self.serve_all();
     }
 
     async fn handle_beat(&mut self) -> bool {
@@ -454,5 +449,18 @@ impl<B: Backplane> Followed<B> {
     fn close_all(&mut self, code: CloseCode) -> bool {
         self.listeners.values().for_each(|listener| listener.sink.close(code, code.text()));
         false
+    }
+}
+
+/// Sends a listener what comes next for it.
+fn serve(laggards: &mut Laggards, replica: &Replica, listener: &mut Listener, now: Instant) {
+    let Listener { sink, standing, .. } = listener;
+    match laggards.next(now, replica, standing, || sink.is_clear()) {
+        Next::Wait => {}
+        Next::TooSlow => sink.close(CloseCode::Slow, CloseCode::Slow.text()),
+        Next::Send(frame) => {
+            let whole = sink.send_state(frame.bytes.clone());
+            laggards.handle_sent(replica, standing, &frame, whole);
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! The writing half of a connection, shared by the relay that fills it and the connection that drains it.
-//! A diff goes straight to the socket when nothing waits: one write per client per tick, no task woken.
+//! Whatever is sent goes straight to the socket when nothing waits: one write per client per tick, no task woken.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use bytes::Bytes;
 use tickcast_protocol::CloseCode;
@@ -13,19 +12,30 @@ use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use crate::logic::outbox::{Outbox, Standing};
+use crate::io::backlog;
+use crate::logic::outbox::Outbox;
 
-/// A server's WebSocket frame of a payload: unmasked, so the bytes are the same for every client.
-pub fn ws_frame(payload: &[u8]) -> Bytes {
-    raw_frame(OpCode::Data(Data::Binary), payload)
+/// Bytes of a WebSocket frame before an unmasked payload.
+const HEADER_BYTES_MAX: usize = 10;
+
+/// Server's WebSocket frames of these payloads, one behind the other: unmasked, so the bytes are the same for
+/// every client.
+pub fn ws_frames(payloads: &[&[u8]]) -> Bytes {
+    let mut out = Vec::with_capacity(payloads.iter().map(|payload| payload.len() + HEADER_BYTES_MAX).sum());
+    payloads.iter().for_each(|payload| put_frame(&mut out, OpCode::Data(Data::Binary), payload));
+    out.into()
 }
 
 fn raw_frame(opcode: OpCode, payload: &[u8]) -> Bytes {
-    let header = FrameHeader { is_final: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask: None };
-    let mut out = Vec::with_capacity(payload.len() + 10);
-    header.format(payload.len() as u64, &mut out).expect("a vector takes any header");
-    out.extend_from_slice(payload);
+    let mut out = Vec::with_capacity(payload.len() + HEADER_BYTES_MAX);
+    put_frame(&mut out, opcode, payload);
     out.into()
+}
+
+fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
+    let header = FrameHeader { is_final: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask: None };
+    header.format(payload.len() as u64, out).expect("a vector takes any header");
+    out.extend_from_slice(payload);
 }
 
 #[derive(Default)]
@@ -44,8 +54,8 @@ pub struct Sink {
 /// What draining came to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// Something was written; there may be more.
-    Wrote,
+    /// Something was written, or there is something new to know of the sink: drain again.
+    GoesOn,
     /// The close frame is out: nothing more will be written.
     Closed,
 }
@@ -56,42 +66,25 @@ impl Sink {
         Sink { socket, state: Mutex::default(), wake: Notify::new() }
     }
 
-    /// Sends a diff that [`ws_frame`] has framed.
-    pub fn send_state(&self, now: Instant, frame: &Bytes) -> Standing {
-        let mut state = self.lock();
-        if state.closing.is_some() {
-            return Standing::Behind;
-        }
-        if !state.outbox.may_write_through() {
-            return state.outbox.push_state(now, frame);
-        }
-        match self.socket.try_write(frame) {
-            Ok(count) if count == frame.len() => {}
-            Ok(count) => {
-                state.outbox.push_rest(frame.slice(count..));
-                self.wake.notify_one();
-            }
-            // A broken socket shows in the reading half; until then its frames wait, bounded.
-            Err(_) => {
-                state.outbox.push_state(now, frame);
-                self.wake.notify_one();
-            }
-        }
-        Standing::InStep
+    /// Whether no state frame waits, wholly or in part.
+    pub fn is_clear(&self) -> bool {
+        self.lock().outbox.is_clear()
     }
 
-    /// Sends a snapshot that [`ws_frame`] has framed, in place of whatever diffs wait.
-    pub fn send_snapshot(&self, frame: Bytes) {
+    /// Sends state that [`ws_frames`] has framed; only when [`Sink::is_clear`]. Whether all of it went out, which
+    /// a closing connection says of anything.
+    pub fn send_state(&self, bytes: Bytes) -> bool {
         let mut state = self.lock();
         if state.closing.is_none() {
-            state.outbox.push_snapshot(frame);
-            self.wake.notify_one();
+            state.outbox.push_state(bytes);
+            self.flush(&mut state);
         }
+        state.closing.is_some() || state.outbox.is_clear()
     }
 
     /// Sends a control message.
     pub fn send_control(&self, payload: &[u8]) {
-        self.send_raw(ws_frame(payload));
+        self.send_raw(raw_frame(OpCode::Data(Data::Binary), payload));
     }
 
     /// Sends a WebSocket ping.
@@ -103,9 +96,7 @@ impl Sink {
     pub fn send_raw(&self, bytes: Bytes) -> bool {
         let mut state = self.lock();
         let taken = state.closing.is_some() || state.outbox.push_control(bytes);
-        if taken {
-            self.wake.notify_one();
-        }
+        self.flush(&mut state);
         taken
     }
 
@@ -126,34 +117,45 @@ impl Sink {
         self.lock().closing
     }
 
-    /// Writes what waits as far as the socket takes it; waits while there is nothing. Nothing is lost when
-    /// the future is dropped.
+    /// Writes what waits as far as the socket takes it; waits while it takes nothing or there is nothing. Nothing
+    /// is lost when the future is dropped.
     pub async fn drain(&self) -> io::Result<Drained> {
-        loop {
-            let front = {
-                let state = self.lock();
-                match state.outbox.front() {
-                    None if state.closing.is_some() => return Ok(Drained::Closed),
-                    front => front,
-                }
-            };
-            if front.is_none() {
-                self.wake.notified().await;
-                continue;
+        let waits = {
+            let state = self.lock();
+            let waits = state.outbox.front().is_some();
+            if !waits && state.closing.is_some() {
+                return Ok(Drained::Closed);
             }
-            self.socket.writable().await?;
-            let mut state = self.lock();
-            let Some(front) = state.outbox.front() else { continue };
-            match self.socket.try_write(&front) {
+            waits
+        };
+        tokio::select! {
+            writable = self.socket.writable(), if waits => {
+                writable?;
+                self.write(&mut self.lock())?;
+            }
+            () = self.wake.notified() => {}
+        }
+        Ok(Drained::GoesOn)
+    }
+
+    /// Writes at once what the socket takes; the connection's task is woken for what it does not. A broken socket
+    /// shows there: until then its bytes wait, bounded.
+    fn flush(&self, state: &mut State) {
+        if self.write(state).is_err() || state.outbox.front().is_some() {
+            self.wake.notify_one();
+        }
+    }
+
+    fn write(&self, state: &mut State) -> io::Result<()> {
+        while let Some(front) = state.outbox.front() {
+            match backlog::try_write(self.socket.as_ref(), &front) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    state.outbox.handle_written(count);
-                    return Ok(Drained::Wrote);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(count) => state.outbox.handle_written(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -109,7 +109,7 @@ impl<B: Backplane> Connection<B> {
     async fn run(&mut self, mut ws: WebSocketStream<ReadSide>) {
         let mut deadline = pin!(tokio::time::sleep_until(self.session.timeout().into()));
         let sink = Arc::clone(&self.sink);
-        let (mut readable, mut broken) = (true, false);
+        let (mut readable, mut broken, mut closing) = (true, false, false);
         loop {
             tokio::select! {
                 message = ws.next(), if readable => match message {
@@ -124,23 +124,23 @@ impl<B: Backplane> Connection<B> {
                     None => return,
                 },
                 drained = sink.drain() => match drained {
-                    Ok(Drained::Wrote) => {}
+                    Ok(Drained::GoesOn) => {}
                     Ok(Drained::Closed) => break,
                     Err(_) => return,
                 },
                 () = &mut deadline => {
                     // A client that does not even take its close frame is not waited for.
-                    if sink.closing().is_some() {
+                    if closing {
                         return;
                     }
                     let output = self.session.handle_timeout(clock::now());
                     self.handle_output(output).await;
-                    let next = match sink.closing() {
-                        Some(_) => clock::now() + CLOSE_LINGER,
-                        None => self.session.timeout(),
-                    };
-                    deadline.as_mut().reset(next.into());
+                    deadline.as_mut().reset(self.session.timeout().into());
                 }
+            }
+            if !closing && sink.closing().is_some() {
+                closing = true;
+                deadline.as_mut().reset((clock::now() + CLOSE_LINGER).into());
             }
         }
         // The close frame is out. Read on until the client has answered, or for a moment.

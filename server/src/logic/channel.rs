@@ -4,6 +4,7 @@
 //! tick      u8 0x81   u64 epoch   u64 nonce   u64 tick   u32 hash   u64 sent_ms   client frame (DIFF)
 //! note      u8 0x82   bincode Note
 //! upstream  u8 0x83   bincode Vec<Upstream>
+//! tick      u8 0x84   as 0x81 up to sent_ms   u32 length   client frame (DIFF)   client frame (PRIOR)
 //! ```
 
 use bytes::Bytes;
@@ -17,8 +18,11 @@ use tickcast_protocol::{InputSeq, PlayerId, Position, Tick};
 const TICK: u8 = 0x81;
 const NOTE: u8 = 0x82;
 const UPSTREAM: u8 = 0x83;
-/// Bytes of a tick message before the client frame.
+const TICK_WITH_PRIOR: u8 = 0x84;
+/// Bytes of a tick message before the client frame, or before its length.
 const TICK_HEADER_BYTES: usize = 1 + 24 + 4 + 8;
+/// Bytes of the length of a DIFF that has a PRIOR behind it.
+const LENGTH_BYTES: usize = 4;
 
 /// Entries an upstream message holds at most: keeps it well under the decoder's limit.
 pub const UPSTREAM_BATCH_MAX: usize = 256;
@@ -90,8 +94,10 @@ pub struct TickMessage {
     pub hash: u32,
     /// When the owner sent it, milliseconds since 1970 by the owner's clock.
     pub sent_ms: u64,
-    /// What clients get: a slice of the message, not a copy.
+    /// What clients get, a DIFF: a slice of the message, not a copy.
     pub frame: Bytes,
+    /// What they get behind it where later diffs are coded with a new prior, a PRIOR: a slice as well.
+    pub prior: Option<Bytes>,
 }
 
 /// Why a message of a channel was refused. It came from outside: another version, or somebody else's.
@@ -108,14 +114,25 @@ pub enum ChannelError {
     Message(#[from] MessageError),
 }
 
-/// Builds a tick message around a client frame.
-pub fn encode_tick(position: Position, hash: u32, sent_ms: u64, client_frame: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(TICK_HEADER_BYTES + client_frame.len());
-    out.push(TICK);
+/// Builds a tick message around its DIFF and, if later diffs are coded with a new prior, the PRIOR.
+pub fn encode_tick(
+    position: Position,
+    hash: u32,
+    sent_ms: u64,
+    client_frame: &[u8],
+    prior: Option<&[u8]>,
+) -> Bytes {
+    let further = prior.map_or(0, |prior| LENGTH_BYTES + prior.len());
+    let mut out = Vec::with_capacity(TICK_HEADER_BYTES + client_frame.len() + further);
+    out.push(if prior.is_some() { TICK_WITH_PRIOR } else { TICK });
     frame::put_position(&mut out, position);
     out.extend_from_slice(&hash.to_le_bytes());
     out.extend_from_slice(&sent_ms.to_le_bytes());
+    if prior.is_some() {
+        out.extend_from_slice(&(client_frame.len() as u32).to_le_bytes());
+    }
     out.extend_from_slice(client_frame);
+    out.extend_from_slice(prior.unwrap_or_default());
     out.into()
 }
 
@@ -137,16 +154,19 @@ pub fn encode_upstream(batch: &[Upstream]) -> Bytes {
 pub fn parse_from_owner(message: &Bytes) -> Result<FromOwner, ChannelError> {
     let mut reader = Reader::new(message);
     match reader.byte()? {
-        TICK => {
+        first @ (TICK | TICK_WITH_PRIOR) => {
             let position = frame::read_position(&mut reader)?;
             let hash = u32::from_le_bytes(reader.array()?);
             let sent_ms = u64::from_le_bytes(reader.array()?);
-            Ok(FromOwner::Tick(TickMessage {
-                position,
-                hash,
-                sent_ms,
-                frame: message.slice(TICK_HEADER_BYTES..),
-            }))
+            let (frame, prior) = match first {
+                TICK => (message.slice(TICK_HEADER_BYTES..), None),
+                _ => {
+                    let length = u32::from_le_bytes(reader.array()?);
+                    let frame = reader.take(usize::try_from(length).map_err(|_| DecodeError::End)?)?;
+                    (message.slice_ref(frame), Some(message.slice_ref(reader.rest())))
+                }
+            };
+            Ok(FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior }))
         }
         NOTE => Ok(FromOwner::Note(codec::decode(reader.rest())?)),
         _ => Err(ChannelError::Foreign),
@@ -165,12 +185,25 @@ pub fn parse_upstream(message: &[u8]) -> Result<Vec<Upstream>, ChannelError> {
 mod tests {
     use super::*;
 
+    fn tick(message: &Bytes) -> TickMessage {
+        match parse_from_owner(message) {
+            Ok(FromOwner::Tick(tick)) => tick,
+            other => panic!("not a tick: {other:?}"),
+        }
+    }
+
     #[test]
-    fn messages_come_back_and_the_frame_is_a_slice() {
-        let message = encode_tick(Position::default(), 7, 8, b"frame");
-        let Ok(FromOwner::Tick(tick)) = parse_from_owner(&message) else { panic!("a tick") };
-        assert_eq!((tick.hash, tick.sent_ms, &tick.frame[..]), (7, 8, &b"frame"[..]));
-        assert_eq!(tick.frame.as_ptr(), message[TICK_HEADER_BYTES..].as_ptr());
+    fn messages_come_back_and_their_frames_are_slices() {
+        let message = encode_tick(Position::default(), 7, 8, b"frame", None);
+        let read = tick(&message);
+        assert_eq!((read.hash, read.sent_ms, &read.frame[..], read.prior), (7, 8, &b"frame"[..], None));
+        assert_eq!(read.frame.as_ptr(), message[TICK_HEADER_BYTES..].as_ptr());
+        let message = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"));
+        let read = tick(&message);
+        let prior = read.prior.expect("there is one");
+        assert_eq!((&read.frame[..], &prior[..]), (&b"frame"[..], &b"prior"[..]));
+        assert!(message.as_ptr_range().contains(&read.frame.as_ptr()), "a slice, not a copy");
+        assert!(message.as_ptr_range().contains(&prior.as_ptr()), "a slice, not a copy");
         let note = Note::Refused { player: PlayerId(5), code: 4505 };
         assert_eq!(parse_from_owner(&encode_note(&note)), Ok(FromOwner::Note(note)));
         let batch = vec![Upstream::Leave { player: PlayerId(1) }];
@@ -178,8 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn a_length_that_leads_behind_the_end_is_refused() {
+        let whole = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"));
+        let mut longer = whole.to_vec();
+        longer[TICK_HEADER_BYTES] = 11;
+        assert!(parse_from_owner(&longer.into()).is_err());
+        let mut huge = whole.to_vec();
+        huge[TICK_HEADER_BYTES..][..LENGTH_BYTES].fill(0xff);
+        assert!(parse_from_owner(&huge.into()).is_err());
+        assert!(parse_from_owner(&whole.slice(..TICK_HEADER_BYTES + LENGTH_BYTES + 4)).is_err());
+    }
+
+    #[test]
     fn foreign_messages_are_refused() {
-        for bytes in [&b""[..], b"\x81short", b"\x82\xff", b"hello"] {
+        for bytes in [&b""[..], b"\x81short", b"\x84short", b"\x82\xff", b"hello"] {
             assert!(parse_from_owner(&Bytes::copy_from_slice(bytes)).is_err(), "{bytes:?}");
             assert!(parse_upstream(bytes).is_err(), "{bytes:?}");
         }

@@ -1,10 +1,16 @@
 //! How a node follows a match: what to pass on to its sockets, and when to load the match anew.
 
-use bytes::Bytes;
-use tickcast_protocol::replica::{Gap, Progress, Replica};
-use tickcast_protocol::{CloseCode, PlayerId, Position, Tick, World, diff, frame};
+use std::sync::Arc;
 
+use bytes::Bytes;
+use tickcast_protocol::prior::Prior;
+use tickcast_protocol::replica::{Gap, Progress, Replica};
+use tickcast_protocol::world::Difference;
+use tickcast_protocol::{CloseCode, PlayerId, Position, Tick, World, frame};
+
+use crate::backplane::MatchFields;
 use crate::logic::channel::{self, FromOwner, Note, TickMessage};
+use crate::logic::stored;
 
 /// What to do with a message of the diff channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,22 +49,19 @@ pub enum Resync {
 #[derive(Debug)]
 pub struct Relay {
     replica: Replica,
+    /// The tick at which the copy was found to differ from the owner's state; until it is loaded anew.
+    desync: Option<Tick>,
 }
 
 impl Relay {
     /// Begins at a loaded state.
-    pub fn new(world: World, position: Position) -> Relay {
-        Relay { replica: Replica::loaded(world, position) }
+    pub fn new(world: World, prior: Arc<Prior>, position: Position) -> Relay {
+        Relay { replica: Replica::loaded(world, prior, position), desync: None }
     }
 
     /// The copy.
     pub fn replica(&self) -> &Replica {
         &self.replica
-    }
-
-    /// The state, for a use of its own.
-    pub fn into_world(self) -> World {
-        self.replica.into_world()
     }
 
     /// Takes a message in.
@@ -76,7 +79,7 @@ impl Relay {
 
     fn handle_tick(&mut self, message: TickMessage) -> Verdict {
         let have = self.replica.position();
-        let TickMessage { position, hash, frame: client_frame, .. } = message;
+        let TickMessage { position, hash, frame: client_frame, prior, .. } = message;
         let same_owner = position.fence == have.fence;
         if self.replica.is_broken() {
             return Verdict::Reload(Gap::Waiting);
@@ -87,7 +90,7 @@ impl Relay {
         if position.tick != have.tick.next() {
             return self.lose(Gap::Missing { have: have.tick });
         }
-        let mut frames = Vec::with_capacity(2);
+        let mut frames = Vec::with_capacity(3);
         if !same_owner {
             // The full hash below proves that the new owner went on from the very state we have.
             let announced = Position { fence: position.fence, tick: have.tick };
@@ -104,30 +107,39 @@ impl Relay {
             return self.lose(Gap::Desync { tick: position.tick, expected: hash, actual });
         }
         frames.push(client_frame);
+        if let Some(prior) = prior {
+            if let Progress::Gap(gap) = self.replica.apply(&prior) {
+                return self.lose(gap);
+            }
+            frames.push(prior);
+        }
         Verdict::FanOut(frames)
     }
 
     fn lose(&mut self, gap: Gap) -> Verdict {
         self.replica.invalidate();
+        if let Gap::Desync { tick, .. } = gap {
+            self.desync = Some(tick);
+        }
         Verdict::Reload(gap)
     }
 
+    /// Where the copy is wrong that was found to differ, told from the match's fields; `None` when they do not
+    /// tell that tick's state any more.
+    pub fn find_difference(&self, fields: &MatchFields) -> Option<Difference> {
+        let exact = stored::restore_at(fields, self.desync?).ok()??;
+        self.replica.world().first_difference(&exact)
+    }
+
     /// Takes in a newly loaded state; tells what the sockets have to learn.
-    pub fn handle_load(&mut self, world: World, position: Position) -> Resync {
+    pub fn handle_load(&mut self, world: World, prior: Arc<Prior>, position: Position) -> Resync {
         let before = self.replica.position();
-        self.replica = Replica::loaded(world, position);
+        *self = Relay::new(world, prior, position);
         if position.tick < before.tick {
             Resync::Reset { from: before.tick, to: position.tick }
         } else {
             Resync::Forward
         }
-    }
-
-    /// A snapshot frame of the state as it is.
-    pub fn snapshot(&self) -> Bytes {
-        let mut payload = Vec::new();
-        diff::encode_snapshot(self.replica.world(), &mut payload);
-        frame::snapshot(self.replica.position(), self.replica.world().hash(), &payload).into()
     }
 }
 

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand::SeedableRng;
+use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
-use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick, World, diff, frame};
+use tickcast_protocol::prior::Prior;
+use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick, World, frame, record};
 
 use crate::backplane::{Commit, fields};
 use crate::game::{Game, PlayerInput, Step, TickRng};
 use crate::logic::channel::{self, Note, Upstream};
 use crate::logic::seats::{Admission, Seats, Waiting};
-use crate::logic::stored::{StoredMatch, entity_name};
+use crate::logic::stored::{Restored, entity_name};
 
 /// Joins that wait for a tick; more are passed over and come again.
 const JOINS_QUEUED_MAX: usize = 256;
@@ -23,6 +25,8 @@ pub struct Counts {
     pub inputs_applied: u64,
     /// Inputs that were not: repeated, too far ahead, displaced, of nobody, or against the schema.
     pub inputs_dropped: u64,
+    /// Priors that were published.
+    pub priors: u64,
 }
 
 /// One tick's result.
@@ -60,12 +64,14 @@ pub struct Simulation {
     players_written: Option<usize>,
     writing: Writing,
     counts: Counts,
+    encoder: Encoder,
     payload: Vec<u8>,
 }
 
 impl Simulation {
     /// Goes on from a restored match, whose fence is the claim's.
-    pub fn new(mut game: Box<dyn Game>, stored: &StoredMatch, world: World, writing: Writing) -> Simulation {
+    pub fn new(mut game: Box<dyn Game>, restored: Restored, writing: Writing) -> Simulation {
+        let Restored { stored, world, prior } = restored;
         if stored.tick > Tick(0) {
             game.restore(&world);
         }
@@ -85,6 +91,7 @@ impl Simulation {
             players_written: None,
             writing: Writing { snapshot_every, hash_every, ..writing },
             counts: Counts::default(),
+            encoder: Encoder::new(prior),
             payload: Vec::new(),
         }
     }
@@ -158,10 +165,13 @@ impl Simulation {
         self.step(tick, &mut rng);
 
         self.payload.clear();
-        diff::encode(&self.world, &mut self.payload);
+        let number = self.encoder.prior().number();
+        self.encoder.encode(&self.world, &mut self.payload);
         self.world.advance();
         self.position.tick = tick;
-        Produced { commit: self.commit(sent_ms), notes }
+        let next = self.encoder.poll_prior();
+        self.counts.priors += u64::from(next.is_some());
+        Produced { commit: self.commit(sent_ms, number, next.as_deref()), notes }
     }
 
     fn remove_players(&mut self, tick: Tick) {
@@ -209,18 +219,26 @@ impl Simulation {
         self.game.step(Step { tick, inputs: &inputs, rng, world: &mut self.world });
     }
 
-    fn commit(&mut self, sent_ms: u64) -> Commit {
-        let tick = self.position.tick;
-        let hash = self.world.hash();
+    /// The tick's commit; its diff is coded with the prior of this number, later ones with `next`.
+    fn commit(&mut self, sent_ms: u64, number: u8, next: Option<&Prior>) -> Commit {
+        let (tick, hash) = (self.position.tick, self.world.hash());
         let carried = tick.0.is_multiple_of(self.writing.hash_every).then_some(hash);
-        let client_frame = frame::diff(self.position, carried, &self.payload);
+        let diff_frame = frame::diff(self.position, number, carried, &self.payload);
         let mut set = vec![(fields::HASH.into(), Bytes::from(format!("{hash:08x}")))];
         if self.players_written != Some(self.seats.len()) {
             self.players_written = Some(self.seats.len());
             set.push((fields::PLAYERS.into(), Bytes::from(self.seats.len().to_string())));
         }
+        let prior_frame = next.map(|next| {
+            let mut bytes = Vec::new();
+            next.encode(&mut bytes);
+            let prior_frame = frame::prior(self.position, &bytes);
+            set.push((fields::PRIOR.into(), bytes.into()));
+            prior_frame
+        });
         let mut delete = Vec::new();
-        if tick.0 - self.snapshot_tick.0 >= self.writing.snapshot_every {
+        // With a new prior the entities are written too: whatever the ring holds after them is coded with it.
+        if next.is_some() || tick.0 - self.snapshot_tick.0 >= self.writing.snapshot_every {
             self.snapshot_tick = tick;
             set.push((fields::SNAPSHOT_TICK.into(), Bytes::from(tick.0.to_string())));
             self.write_entities(&mut set, &mut delete);
@@ -230,7 +248,7 @@ impl Simulation {
             tick,
             lease: self.writing.lease,
             ring_field: fields::ring(tick.0, self.ring),
-            message: channel::encode_tick(self.position, hash, sent_ms, &client_frame),
+            message: channel::encode_tick(self.position, hash, sent_ms, &diff_frame, prior_frame.as_deref()),
             set,
             delete,
         }
@@ -239,7 +257,7 @@ impl Simulation {
     fn write_entities(&mut self, set: &mut Vec<(Vec<u8>, Bytes)>, delete: &mut Vec<Vec<u8>>) {
         for id in self.world.take_touched() {
             let name = entity_name(self.world.schema(), id).into_bytes();
-            match diff::encode_entity(&self.world, id) {
+            match record::encode_entity(&self.world, id) {
                 Some(bytes) => set.push((name, bytes.into())),
                 None => delete.push(name),
             }

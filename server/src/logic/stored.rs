@@ -1,11 +1,13 @@
-//! A match as its hash tells it: parsed, checked, and restored exactly as of its last tick. The fields come
-//! from outside: whatever they hold, the answer is a match or an error that names the field.
+//! A match as its hash tells it: parsed, checked, and restored exactly as of its last tick, with what the next
+//! diff is coded with. The fields come from outside: whatever they hold, the answer is a match or an error that
+//! names the field.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tickcast_protocol::diff;
+use tickcast_protocol::prior::Prior;
+use tickcast_protocol::record;
 use tickcast_protocol::replica::{Progress, Replica};
 use tickcast_protocol::schema::SchemaError;
 use tickcast_protocol::{EntityId, Fence, Position, Schema, Tick, TickRate, World};
@@ -131,37 +133,70 @@ impl StoredMatch {
     }
 }
 
-/// A whole match: what its fields say, and its state as of `~tick`.
-pub fn restore(stored: &MatchFields) -> Result<(StoredMatch, World), StoredError> {
-    let meta = StoredMatch::parse(stored)?;
-    let entities = stored.iter().filter(|(name, _)| !name.starts_with(b"~"));
-    let entities = entities
-        .map(|(name, value)| Ok((entity_of(&meta.schema, name).ok_or_else(|| bad_field(name))?, &value[..])))
-        .collect::<Result<Vec<(EntityId, &[u8])>, StoredError>>()?;
-    let mut world = diff::decode_entities(Arc::clone(&meta.schema), entities)
-        .map_err(|(id, error)| StoredError::Field(format!("{}: {error}", entity_name(&meta.schema, id))))?;
-    // What the ring changes is not in the entity fields yet: it stays touched for the next snapshot.
-    world.take_touched();
-    let world = replay_ring(stored, &meta, world)?;
-    if world.hash() != meta.hash {
-        return Err(StoredError::Hash { expected: meta.hash, actual: world.hash() });
-    }
-    Ok((meta, world))
+/// A whole match.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// What its fields say.
+    pub stored: StoredMatch,
+    /// Its state as of `~tick`.
+    pub world: World,
+    /// What the next diff is coded with.
+    pub prior: Arc<Prior>,
 }
 
-fn replay_ring(stored: &MatchFields, meta: &StoredMatch, world: World) -> Result<World, StoredError> {
-    let from = meta.snapshot_tick;
-    if from > meta.tick || meta.tick.0 - from.0 > meta.ring {
+/// A whole match as of its last tick.
+pub fn restore(fields: &MatchFields) -> Result<Restored, StoredError> {
+    let stored = StoredMatch::parse(fields)?;
+    let prior = read_prior(fields, &stored)?;
+    let world = replay(fields, &stored, &prior, stored.tick)?;
+    if world.hash() != stored.hash {
+        return Err(StoredError::Hash { expected: stored.hash, actual: world.hash() });
+    }
+    Ok(Restored { stored, world, prior })
+}
+
+/// The state as of an earlier tick; `None` if the fields do not tell it, because it is before the snapshot or
+/// not committed yet.
+pub fn restore_at(fields: &MatchFields, tick: Tick) -> Result<Option<World>, StoredError> {
+    let stored = StoredMatch::parse(fields)?;
+    if !(stored.snapshot_tick..=stored.tick).contains(&tick) {
+        return Ok(None);
+    }
+    let prior = read_prior(fields, &stored)?;
+    replay(fields, &stored, &prior, tick).map(Some)
+}
+
+fn read_prior(fields: &MatchFields, stored: &StoredMatch) -> Result<Arc<Prior>, StoredError> {
+    let first = Prior::first(&stored.schema);
+    match fields.get(fields::PRIOR.as_bytes()) {
+        Some(bytes) => first.decode(bytes).map_err(|_| StoredError::Field(fields::PRIOR.to_owned())),
+        None => Ok(first),
+    }
+}
+
+/// The entity fields' state and what the ring changed after them up to a tick.
+fn replay(
+    fields: &MatchFields,
+    stored: &StoredMatch,
+    prior: &Arc<Prior>,
+    until: Tick,
+) -> Result<World, StoredError> {
+    let from = stored.snapshot_tick;
+    if from > stored.tick || stored.tick.0 - from.0 > stored.ring {
         return Err(StoredError::Field(fields::SNAPSHOT_TICK.to_owned()));
     }
-    let mut replica = Replica::loaded(world, Position { fence: meta.fence, tick: from });
-    for tick in from.0 + 1..=meta.tick.0 {
-        let name = fields::ring(tick, meta.ring);
-        let message = stored.get(&name).ok_or_else(|| bad_field(&name))?;
+    let mut world = read_entities(fields, stored)?;
+    // What the ring changes is not in the entity fields yet: it stays touched for the next snapshot.
+    world.take_touched();
+    let mut replica = Replica::loaded(world, Arc::clone(prior), Position { fence: stored.fence, tick: from });
+    for tick in from.0 + 1..=until.0 {
+        let name = fields::ring(tick, stored.ring);
+        let message = fields.get(&name).ok_or_else(|| bad_field(&name))?;
         let Ok(FromOwner::Tick(message)) = channel::parse_from_owner(message) else {
             return Err(bad_field(&name));
         };
-        if message.position.tick != Tick(tick) {
+        // With a new prior the entity fields are written: behind them there is none.
+        if message.position.tick != Tick(tick) || message.prior.is_some() {
             return Err(bad_field(&name));
         }
         // An earlier owner's ticks are part of the same history.
@@ -171,6 +206,16 @@ fn replay_ring(stored: &MatchFields, meta: &StoredMatch, world: World) -> Result
         }
     }
     Ok(replica.into_world())
+}
+
+fn read_entities(fields: &MatchFields, stored: &StoredMatch) -> Result<World, StoredError> {
+    let schema = &stored.schema;
+    let entities = fields.iter().filter(|(name, _)| !name.starts_with(b"~"));
+    let entities = entities
+        .map(|(name, value)| Ok((entity_of(schema, name).ok_or_else(|| bad_field(name))?, &value[..])))
+        .collect::<Result<Vec<(EntityId, &[u8])>, StoredError>>()?;
+    record::decode_entities(Arc::clone(schema), entities)
+        .map_err(|(id, error)| StoredError::Field(format!("{}: {error}", entity_name(schema, id))))
 }
 
 fn bad_field(name: &[u8]) -> StoredError {

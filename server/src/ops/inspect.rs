@@ -10,7 +10,7 @@ use tickcast_protocol::schema::FieldType;
 use tickcast_protocol::{EntityId, MatchId, World};
 
 use crate::backplane::{Backplane, MatchFields, fields};
-use crate::logic::stored::{self, StoredMatch};
+use crate::logic::stored::{self, Restored};
 
 /// Rows of one kind that the text form shows; `--json` has all.
 const ROWS_MAX: usize = 100;
@@ -114,15 +114,12 @@ async fn show_match<B: Backplane>(backplane: &B, id: &MatchId, as_json: bool) ->
     let loaded =
         loaded.ok_or_else(|| format!("no match `{id}`; `tickcast inspect` without a match lists them"))?;
     let now_ms = backplane.now_ms().await.map_err(|error| error.to_string())?;
-    let (stored, world) = stored::restore(&loaded).map_err(|error| format!("match `{id}`: {error}"))?;
-    Ok(if as_json {
-        pretty(&match_json(id, &stored, &world, now_ms))
-    } else {
-        match_text(id, &stored, &world, now_ms)
-    })
+    let restored = stored::restore(&loaded).map_err(|error| format!("match `{id}`: {error}"))?;
+    Ok(if as_json { pretty(&match_json(id, &restored, now_ms)) } else { match_text(id, &restored, now_ms) })
 }
 
-fn match_json(id: &MatchId, stored: &StoredMatch, world: &World, now_ms: u64) -> Value {
+fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
+    let Restored { stored, world, prior } = restored;
     let kinds = world.schema().kinds().iter().enumerate().map(|(kind, declared)| {
         let entities: Vec<Value> = world.ids(kind as u8).map(|entity| entity_json(world, entity)).collect();
         (declared.name.clone(), Value::Array(entities))
@@ -136,6 +133,7 @@ fn match_json(id: &MatchId, stored: &StoredMatch, world: &World, now_ms: u64) ->
         "tick": stored.tick.0,
         "tick_rate": stored.tick_rate.hz(),
         "snapshot_tick": stored.snapshot_tick.0,
+        "prior": prior.number(),
         "hash": format!("{:08x}", stored.hash),
         "recomputed_hash": format!("{:08x}", world.recomputed_hash()),
         "players": stored.players,
@@ -162,13 +160,14 @@ fn entity_json(world: &World, entity: EntityId) -> Value {
     Value::Object(row)
 }
 
-fn match_text(id: &MatchId, stored: &StoredMatch, world: &World, now_ms: u64) -> String {
+fn match_text(id: &MatchId, restored: &Restored, now_ms: u64) -> String {
+    let Restored { stored, world, prior } = restored;
     let verdict =
         if world.recomputed_hash() == stored.hash { "verified" } else { "DOES NOT MATCH THE STATE" };
     let owner = if stored.owner.is_empty() { "nobody" } else { &stored.owner };
     let mut out = format!(
         "match {id}: {} at tick {} ({} Hz), {} of {} players\nowner {owner}, epoch {}, lease {}, last tick {}\n\
-         hash {:08x} {verdict}, snapshot of tick {}\n",
+         hash {:08x} {verdict}, snapshot of tick {}, prior {}\n",
         stored.game,
         stored.tick,
         stored.tick_rate.hz(),
@@ -179,6 +178,7 @@ fn match_text(id: &MatchId, stored: &StoredMatch, world: &World, now_ms: u64) ->
         age(Some(stored.committed_ms).filter(|at| *at > 0), now_ms),
         stored.hash,
         stored.snapshot_tick,
+        prior.number(),
     );
     for (kind, declared) in world.schema().kinds().iter().enumerate() {
         let count = world.count(kind as u8);

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickcast_protocol::CloseCode;
 
+use crate::logic::laggards::Counts;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -54,10 +56,13 @@ counters! {
     foreign_messages: "Messages on a match's channels that nobody of ours could have sent.",
     frames_in: "Client frames received.",
     bytes_in: "Bytes of client frames received.",
-    frames_out: "State frames sent to clients.",
-    bytes_out: "Bytes of state frames sent to clients.",
-    reloads: "Times a relay lost its place and loaded the match anew.",
+    frames_out: "Ticks, catch-ups and snapshots sent to clients.",
+    bytes_out: "Bytes of state frames sent to clients, with their WebSocket headers.",
+    catch_ups: "Catch-ups sent to slow clients.",
     snapshots_for_slow: "Snapshots that brought a slow client up again.",
+    priors: "Priors that owned matches published.",
+    reloads: "Times a relay lost its place and loaded the match anew.",
+    desyncs: "Times a relay's state did not have its owner's hash.",
 }
 
 impl Metrics {
@@ -67,10 +72,12 @@ impl Metrics {
         self.bytes_in.add(bytes as u64);
     }
 
-    /// A state frame went to so many clients.
-    pub fn frames_sent(&self, clients: usize, bytes: usize) {
-        self.frames_out.add(clients as u64);
-        self.bytes_out.add((clients * bytes) as u64);
+    /// A relay sent so much.
+    pub fn add_sent(&self, sent: Counts) {
+        self.frames_out.add(sent.frames);
+        self.bytes_out.add(sent.bytes);
+        self.catch_ups.add(sent.catch_ups);
+        self.snapshots_for_slow.add(sent.snapshots_for_slow);
     }
 
     /// A connection was closed by this side.

@@ -1,26 +1,21 @@
-//! The entities of one kind, as columns. Knows which of them changed in this tick (*dirty*), which go on by
-//! themselves (*moving*: a linear field's last two values differ) and which changed since the last snapshot
-//! (*touched*).
-
-use std::collections::BTreeSet;
+//! The entities of one kind. Each has a row of cells: its values now, and those of the last three committed
+//! ticks. Knows which entities changed in this tick (*dirty*), which go on by themselves (*moving*: their
+//! last three values are not all the same) and which changed since the last snapshot (*touched*). Memory
+//! follows the entities that there are, not their indexes.
 
 use crate::hash::WordHasher;
 use crate::limits::ENTITIES_MAX;
-use crate::schema::{FieldType, Kind, Predictor};
+use crate::schema::{FieldType, Kind};
+use crate::world::column::{Column, Past};
 
-/// Where a field's values are and how they behave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Column {
-    /// Integer column `at` with bounds; `linear` says how it is predicted.
-    Int { at: usize, min: i32, max: i32, linear: bool },
-    /// Integer column `at` that wraps at 2^bits.
-    Angle { at: usize, bits: u8, linear: bool },
-    /// Text column `at` of at most `bytes_max` bytes.
-    Text { at: usize, bytes_max: usize },
-}
+/// No row: the index is free.
+const NONE: u16 = u16::MAX;
+/// Blocks of cells in a row: now, last, prior, older.
+const BLOCKS: usize = 4;
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    index: u16,
     /// Alive with the changes made since the last tick.
     alive: bool,
     /// Alive in the committed state.
@@ -37,20 +32,25 @@ pub(crate) struct Table {
     columns: Vec<Column>,
     defaults: Vec<i32>,
     texts_each: usize,
-    slots: Vec<Slot>,
-    /// Current values, `defaults.len()` a slot.
-    now: Vec<i32>,
-    /// Values of the committed tick.
-    last: Vec<i32>,
-    /// Values of the tick before the committed one.
-    prior: Vec<i32>,
+    rows: Vec<Row>,
+    /// Row of each index up to the highest used so far.
+    row_of: Vec<u16>,
+    vacant: Vec<u16>,
+    /// `BLOCKS` times the defaults' length for each row.
+    cells: Vec<i32>,
     text_now: Vec<String>,
     text_last: Vec<String>,
+    /// Indexes of the committed state, ascending.
+    members: Vec<u16>,
+    /// The members' former list, kept for its memory.
+    spare: Vec<u16>,
     dirty: Vec<u16>,
+    /// Ascending; committed.
     moving: Vec<u16>,
+    /// Indexes whose record changed or went since [`Table::take_touched`].
     touched: Vec<u16>,
-    /// Slots below `slots.len()` that may be used again.
-    free: BTreeSet<u16>,
+    /// No index below this one is free.
+    free_from: u16,
     alive: usize,
 }
 
@@ -60,17 +60,12 @@ impl Table {
         let mut defaults = Vec::new();
         let mut texts_each = 0;
         for field in &declared.fields {
-            let linear = field.predictor == Predictor::Linear;
-            let at = defaults.len();
-            columns.push(match field.holds {
-                FieldType::Int { min, max } => Column::Int { at, min, max, linear },
-                FieldType::Angle { bits } => Column::Angle { at, bits, linear },
-                FieldType::Text { bytes_max } => {
-                    texts_each += 1;
-                    Column::Text { at: texts_each - 1, bytes_max: usize::from(bytes_max) }
-                }
-            });
-            if !matches!(field.holds, FieldType::Text { .. }) {
+            let is_text = matches!(field.holds, FieldType::Text { .. });
+            let at = if is_text { texts_each } else { defaults.len() };
+            columns.push(Column::new(field.holds, field.predictor, at));
+            if is_text {
+                texts_each += 1;
+            } else {
                 let (min, max) = field.bounds();
                 defaults.push(0.clamp(min, max));
             }
@@ -80,26 +75,28 @@ impl Table {
             columns,
             defaults,
             texts_each,
-            slots: Vec::new(),
-            now: Vec::new(),
-            last: Vec::new(),
-            prior: Vec::new(),
+            rows: Vec::new(),
+            row_of: Vec::new(),
+            vacant: Vec::new(),
+            cells: Vec::new(),
             text_now: Vec::new(),
             text_last: Vec::new(),
+            members: Vec::new(),
+            spare: Vec::new(),
             dirty: Vec::new(),
             moving: Vec::new(),
             touched: Vec::new(),
-            free: BTreeSet::new(),
+            free_from: 0,
             alive: 0,
         }
     }
 
-    pub(crate) fn kind(&self) -> u8 {
-        self.kind
-    }
-
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    pub(crate) fn default_of(&self, at: usize) -> i32 {
+        self.defaults[at]
     }
 
     pub(crate) fn alive(&self) -> usize {
@@ -107,78 +104,112 @@ impl Table {
     }
 
     pub(crate) fn is_alive(&self, index: u16) -> bool {
-        self.slots.get(usize::from(index)).is_some_and(|slot| slot.alive)
+        self.find(index).is_some_and(|row| self.rows[row].alive)
     }
 
     pub(crate) fn was_alive(&self, index: u16) -> bool {
-        self.slots.get(usize::from(index)).is_some_and(|slot| slot.committed)
+        self.find(index).is_some_and(|row| self.rows[row].committed)
     }
 
+    pub(crate) fn is_moving(&self, index: u16) -> bool {
+        self.find(index).is_some_and(|row| self.rows[row].moving)
+    }
+
+    /// Indexes that are alive now, ascending.
     pub(crate) fn alive_indexes(&self) -> impl Iterator<Item = u16> + '_ {
-        self.slots.iter().enumerate().filter(|(_, slot)| slot.alive).map(|(index, _)| index as u16)
+        let all = self.row_of.iter().enumerate().filter(|(_, row)| **row != NONE);
+        all.filter(|(_, row)| self.rows[usize::from(**row)].alive).map(|(index, _)| index as u16)
     }
 
-    pub(crate) fn committed_indexes(&self) -> impl Iterator<Item = u16> + '_ {
-        self.slots.iter().enumerate().filter(|(_, slot)| slot.committed).map(|(index, _)| index as u16)
+    /// Indexes of the committed state, ascending.
+    pub(crate) fn members(&self) -> &[u16] {
+        &self.members
+    }
+
+    /// Indexes of the committed state whose last three values are not all the same, ascending.
+    pub(crate) fn moving(&self) -> &[u16] {
+        &self.moving
+    }
+
+    /// Indexes that were changed, born or ended since the last tick, in the order of their first change.
+    pub(crate) fn dirty(&self) -> &[u16] {
+        &self.dirty
     }
 
     pub(crate) fn free_index(&self) -> Option<u16> {
-        let grown = u16::try_from(self.slots.len()).ok().filter(|next| usize::from(*next) < ENTITIES_MAX);
-        self.free.first().copied().or(grown)
+        let mut indexes = usize::from(self.free_from)..ENTITIES_MAX;
+        indexes.find(|index| self.row_of.get(*index).is_none_or(|row| *row == NONE)).map(|index| index as u16)
     }
 
     pub(crate) fn spawn(&mut self, index: u16) {
-        let at = usize::from(index);
-        while self.slots.len() <= at {
-            self.free.insert(self.slots.len() as u16);
-            self.slots.push(Slot::default());
-        }
+        let row = self.find(index).unwrap_or_else(|| self.take_row(index));
         let (ints, texts) = (self.defaults.len(), self.texts_each);
-        for column in [&mut self.now, &mut self.last, &mut self.prior] {
-            column.resize(self.slots.len() * ints, 0);
-        }
-        for column in [&mut self.text_now, &mut self.text_last] {
-            column.resize(self.slots.len() * texts, String::new());
-        }
-        self.free.remove(&index);
-        self.now[at * ints..(at + 1) * ints].copy_from_slice(&self.defaults);
-        self.text_now[at * texts..(at + 1) * texts].iter_mut().for_each(String::clear);
-        self.slots[at].alive = true;
+        self.cells[row * BLOCKS * ints..][..ints].copy_from_slice(&self.defaults);
+        self.text_now[row * texts..(row + 1) * texts].iter_mut().for_each(String::clear);
+        self.rows[row].alive = true;
         self.alive += 1;
-        self.mark_dirty(index);
+        self.mark_dirty(row);
+    }
+
+    fn take_row(&mut self, index: u16) -> usize {
+        let blank = Row {
+            index,
+            alive: false,
+            committed: false,
+            dirty: false,
+            moving: false,
+            touched: false,
+            hash: 0,
+        };
+        let row = match self.vacant.pop() {
+            Some(row) => usize::from(row),
+            None => {
+                self.rows.push(blank);
+                self.cells.resize(self.rows.len() * BLOCKS * self.defaults.len(), 0);
+                self.text_now.resize(self.rows.len() * self.texts_each, String::new());
+                self.text_last.resize(self.rows.len() * self.texts_each, String::new());
+                self.rows.len() - 1
+            }
+        };
+        self.rows[row] = blank;
+        let needed = usize::from(index) + 1;
+        self.row_of.resize(self.row_of.len().max(needed), NONE);
+        self.row_of[usize::from(index)] = row as u16;
+        if index == self.free_from {
+            self.free_from += 1;
+        }
+        row
     }
 
     pub(crate) fn despawn(&mut self, index: u16) {
-        self.slots[usize::from(index)].alive = false;
+        let row = self.row(index);
+        self.rows[row].alive = false;
         self.alive -= 1;
-        self.mark_dirty(index);
+        self.mark_dirty(row);
     }
 
+    /// Current value of an integer; the default of an entity that does not exist.
     pub(crate) fn get(&self, index: u16, field: usize) -> i32 {
-        match self.columns[field] {
-            Column::Int { at, .. } | Column::Angle { at, .. } => self.now[self.int_at(index, at)],
-            Column::Text { .. } => panic!("field {field} is a text"),
-        }
+        let at = self.columns[field].int_at().unwrap_or_else(|| panic!("field {field} is a text"));
+        self.find(index).map_or(self.defaults[at], |row| self.cells[row * BLOCKS * self.defaults.len() + at])
     }
 
     pub(crate) fn set(&mut self, index: u16, field: usize, value: i32) {
-        let (at, value) = match self.columns[field] {
-            Column::Int { at, min, max, .. } => (at, value.clamp(min, max)),
-            Column::Angle { at, bits, .. } => (at, wrap(i64::from(value), bits)),
-            Column::Text { .. } => panic!("field {field} is a text"),
-        };
-        let at = self.int_at(index, at);
-        if self.now[at] != value {
-            self.now[at] = value;
-            self.mark_dirty(index);
+        let column = self.columns[field];
+        let at = column.int_at().unwrap_or_else(|| panic!("field {field} is a text"));
+        let value = column.fit(i64::from(value));
+        let row = self.row(index);
+        let cell = &mut self.cells[row * BLOCKS * self.defaults.len() + at];
+        if *cell != value {
+            *cell = value;
+            self.mark_dirty(row);
         }
     }
 
+    /// Current text; empty for an entity that does not exist.
     pub(crate) fn text(&self, index: u16, field: usize) -> &str {
-        match self.columns[field] {
-            Column::Text { at, .. } => &self.text_now[usize::from(index) * self.texts_each + at],
-            _ => panic!("field {field} is not a text"),
-        }
+        let at = self.text_at(field);
+        self.find(index).map_or("", |row| &self.text_now[row * self.texts_each + at])
     }
 
     pub(crate) fn set_text(&mut self, index: u16, field: usize, text: &str) {
@@ -189,230 +220,240 @@ impl Table {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let at = usize::from(index) * self.texts_each + at;
-        if self.text_now[at] != text[..end] {
-            self.text_now[at] = text[..end].to_owned();
-            self.mark_dirty(index);
+        let row = self.row(index);
+        let now = &mut self.text_now[row * self.texts_each + at];
+        if *now != text[..end] {
+            now.clear();
+            now.push_str(&text[..end]);
+            self.mark_dirty(row);
         }
     }
 
-    /// Entities that changed or go on by themselves, ascending: all that a diff has to look at.
-    pub(crate) fn visits(&self) -> Vec<u16> {
-        let mut visits: Vec<u16> = self.dirty.clone();
-        visits.extend(self.moving.iter().filter(|index| !self.slots[usize::from(**index)].dirty));
-        visits.sort_unstable();
-        visits
+    /// An entity's current integers, to be set to values within their bounds; and the kind's columns.
+    #[inline]
+    pub(crate) fn now_mut(&mut self, index: u16) -> (&mut [i32], &[Column]) {
+        let (row, ints) = (self.row(index), self.defaults.len());
+        self.mark_dirty(row);
+        (&mut self.cells[row * BLOCKS * ints..][..ints], &self.columns)
     }
 
-    /// Sets every moving entity's linear fields to what is predicted for the next tick.
-    pub(crate) fn predict_moving(&mut self) {
-        for position in 0..self.moving.len() {
-            let index = self.moving[position];
-            for field in 0..self.columns.len() {
-                if let Some((at, _)) = int_column(self.columns[field]) {
-                    let at = self.int_at(index, at);
-                    self.now[at] = self.predicted(index, field);
-                }
-            }
-            self.mark_dirty(index);
-        }
+    /// The last three committed values of integer column `at`.
+    #[inline]
+    pub(crate) fn past(&self, index: u16, at: usize) -> Past {
+        let ints = self.defaults.len();
+        let cells = &self.cells[self.row(index) * BLOCKS * ints + at..];
+        Past { last: cells[ints], prior: cells[2 * ints], older: cells[3 * ints] }
     }
 
-    /// The guess for an integer field in the next tick.
-    pub(crate) fn predicted(&self, index: u16, field: usize) -> i32 {
-        match self.columns[field] {
-            Column::Int { at, min, max, linear } => {
-                let at = self.int_at(index, at);
-                let last = i64::from(self.last[at]);
-                let step = if linear { last - i64::from(self.prior[at]) } else { 0 };
-                (last + step).clamp(i64::from(min), i64::from(max)) as i32
-            }
-            Column::Angle { at, bits, linear } => {
-                let at = self.int_at(index, at);
-                let last = i64::from(self.last[at]);
-                let step = if linear { last - i64::from(self.prior[at]) } else { 0 };
-                wrap(last + step, bits)
-            }
-            Column::Text { .. } => 0,
-        }
-    }
-
-    /// What the next tick's value differs from its guess by; for an angle the short way round.
-    pub(crate) fn residual(&self, index: u16, field: usize) -> i64 {
-        let (now, guess) = (i64::from(self.get(index, field)), i64::from(self.predicted(index, field)));
-        match self.columns[field] {
-            Column::Angle { bits, .. } => shortest(now - guess, bits),
-            _ => now - guess,
-        }
+    /// An entity's integers now, then of the last three ticks: four blocks of the kind's integers.
+    #[inline]
+    pub(crate) fn cells(&self, index: u16) -> &[i32] {
+        let width = BLOCKS * self.defaults.len();
+        &self.cells[self.row(index) * width..][..width]
     }
 
     pub(crate) fn text_changed(&self, index: u16, field: usize) -> bool {
-        let Column::Text { at, .. } = self.columns[field] else { return false };
-        let at = usize::from(index) * self.texts_each + at;
+        let at = self.row(index) * self.texts_each + self.text_at(field);
         self.text_now[at] != self.text_last[at]
     }
 
-    /// The committed value of an integer field and its step from the tick before (the short way for angles).
-    pub(crate) fn committed(&self, index: u16, field: usize) -> (i32, i64) {
-        let Some((at, _)) = int_column(self.columns[field]) else { return (0, 0) };
-        let at = self.int_at(index, at);
-        let step = i64::from(self.last[at]) - i64::from(self.prior[at]);
-        match self.columns[field] {
-            Column::Angle { bits, .. } => (self.last[at], shortest(step, bits)),
-            _ => (self.last[at], step),
-        }
-    }
-
     pub(crate) fn committed_text(&self, index: u16, field: usize) -> &str {
-        match self.columns[field] {
-            Column::Text { at, .. } => &self.text_last[usize::from(index) * self.texts_each + at],
-            _ => "",
+        &self.text_last[self.row(index) * self.texts_each + self.text_at(field)]
+    }
+
+    /// Makes an entity of the committed state one with another past.
+    pub(crate) fn restore_past(&mut self, index: u16, at: usize, prior: i32, older: i32) {
+        let (row, ints) = (self.row(index), self.defaults.len());
+        self.cells[(row * BLOCKS + 2) * ints + at] = prior;
+        self.cells[(row * BLOCKS + 3) * ints + at] = older;
+    }
+
+    /// Makes the entities of the committed state that move known as such, after pasts were restored.
+    pub(crate) fn find_moving(&mut self) {
+        self.moving.clear();
+        for position in 0..self.members.len() {
+            let index = self.members[position];
+            let row = self.row(index);
+            self.rows[row].moving = self.moves(row);
+            if self.rows[row].moving {
+                self.moving.push(index);
+            }
         }
     }
 
-    /// Makes a just spawned and advanced entity one that has moved by `step` in the committed tick.
-    pub(crate) fn restore_step(&mut self, index: u16, field: usize, step: i64) -> bool {
-        let Some((at, true)) = int_column(self.columns[field]) else { return step == 0 };
-        let at = self.int_at(index, at);
-        let before = i64::from(self.last[at]) - step;
-        let prior = match self.columns[field] {
-            Column::Int { min, max, .. } if (i64::from(min)..=i64::from(max)).contains(&before) => {
-                before as i32
-            }
-            Column::Angle { bits, .. } if shortest(step, bits) == step => wrap(before, bits),
-            _ => return false,
-        };
-        self.prior[at] = prior;
-        if step != 0 && !self.slots[usize::from(index)].moving {
-            self.slots[usize::from(index)].moving = true;
-            self.moving.push(index);
+    /// Forgets every tick but the last: nothing moves.
+    pub(crate) fn forget_past(&mut self) {
+        let ints = self.defaults.len();
+        for cells in self.cells.chunks_exact_mut((BLOCKS * ints).max(1)) {
+            let (recent, past) = cells.split_at_mut(2 * ints);
+            past[..ints].copy_from_slice(&recent[ints..]);
+            past[ints..].copy_from_slice(&recent[ints..]);
         }
-        true
+        self.find_moving();
     }
 
     /// Commits every change; returns by how much the sum of entity hashes grew.
     pub(crate) fn advance(&mut self) -> u32 {
-        let visits = self.visits();
-        self.dirty.clear();
-        self.moving.clear();
-        let mut grown = 0u32;
-        for index in visits {
-            let before = self.slots[usize::from(index)].hash;
-            self.commit_slot(index);
-            grown = grown.wrapping_add(self.slots[usize::from(index)].hash).wrapping_sub(before);
+        let mut visits = std::mem::take(&mut self.moving);
+        visits.retain(|index| !self.rows[self.row(*index)].dirty);
+        let unchanged = visits.len();
+        visits.append(&mut self.dirty);
+        if unchanged > 0 || !visits.is_sorted() {
+            visits.sort_unstable();
         }
+        let mut grown = 0u32;
+        let mut membership_changed = false;
+        for index in &visits {
+            let row = self.row(*index);
+            let Row { committed, alive, hash, .. } = self.rows[row];
+            self.commit_row(row);
+            membership_changed |= !(committed && alive);
+            grown = grown.wrapping_add(self.rows[row].hash).wrapping_sub(hash);
+        }
+        if membership_changed {
+            self.renew_members(&visits);
+        }
+        visits.retain(|index| self.find(*index).is_some_and(|row| self.rows[row].moving));
+        self.moving = visits;
         grown
     }
 
-    fn commit_slot(&mut self, index: u16) {
-        let slot = usize::from(index);
+    fn commit_row(&mut self, row: usize) {
         let (ints, texts) = (self.defaults.len(), self.texts_each);
-        let range = slot * ints..(slot + 1) * ints;
-        let was = self.slots[slot].committed;
-        let alive = self.slots[slot].alive;
-        if alive {
-            if was {
-                self.prior[range.clone()].copy_from_slice(&self.last[range.clone()]);
-            } else {
-                self.prior[range.clone()].copy_from_slice(&self.now[range.clone()]);
-            }
-            self.last[range.clone()].copy_from_slice(&self.now[range]);
-            for at in slot * texts..(slot + 1) * texts {
-                if self.text_now[at] != self.text_last[at] {
-                    self.text_last[at].clone_from(&self.text_now[at]);
-                }
-            }
+        let Row { alive, committed, .. } = self.rows[row];
+        let cells = &mut self.cells[row * BLOCKS * ints..][..BLOCKS * ints];
+        if committed {
+            cells.copy_within(..3 * ints, ints);
         } else {
-            self.free.insert(index);
-            self.text_last[slot * texts..(slot + 1) * texts].iter_mut().for_each(String::clear);
+            (1..BLOCKS).for_each(|block| cells.copy_within(..ints, block * ints));
         }
-        let moving = alive && self.moves(index);
-        let hash = if alive { self.entity_hash(index) } else { 0 };
-        let touched = self.slots[slot].touched || was || alive;
-        if touched && !self.slots[slot].touched {
-            self.touched.push(index);
+        for at in row * texts..(row + 1) * texts {
+            if self.text_now[at] != self.text_last[at] {
+                self.text_last[at].clone_from(&self.text_now[at]);
+            }
         }
-        self.slots[slot] = Slot { alive, committed: alive, dirty: false, moving, touched, hash };
-        if moving {
-            self.moving.push(index);
+        let moving = alive && self.moves(row);
+        let hash = if alive { self.entity_hash(row) } else { 0 };
+        let touched = self.rows[row].touched || committed || alive;
+        if touched && !self.rows[row].touched {
+            self.touched.push(self.rows[row].index);
+        }
+        self.rows[row] = Row { committed: alive, dirty: false, moving, touched, hash, ..self.rows[row] };
+    }
+
+    /// Brings the members up to date after these entities, ascending, were committed: a merge of two lists.
+    fn renew_members(&mut self, visits: &[u16]) {
+        let mut merged = std::mem::take(&mut self.spare);
+        merged.clear();
+        let mut kept = self.members.iter().copied().filter(|index| self.was_alive(*index)).peekable();
+        for index in visits.iter().copied().filter(|index| self.was_alive(*index)) {
+            while let Some(member) = kept.next_if(|member| *member <= index) {
+                merged.push(member);
+            }
+            if merged.last() != Some(&index) {
+                merged.push(index);
+            }
+        }
+        merged.extend(kept);
+        self.spare = std::mem::replace(&mut self.members, merged);
+        for index in visits {
+            self.free_if_gone(*index);
         }
     }
 
-    fn moves(&self, index: u16) -> bool {
-        self.columns.iter().any(|column| match int_column(*column) {
-            Some((at, true)) => {
-                let at = self.int_at(index, at);
-                self.last[at] != self.prior[at]
+    /// Gives a row back that is neither alive nor committed.
+    fn free_if_gone(&mut self, index: u16) {
+        let row = self.row(index);
+        if !self.rows[row].alive && !self.rows[row].committed {
+            self.row_of[usize::from(index)] = NONE;
+            self.vacant.push(row as u16);
+            self.free_from = self.free_from.min(index);
+        }
+    }
+
+    /// Takes every change since the last tick back.
+    pub(crate) fn roll_back(&mut self) {
+        let (ints, texts) = (self.defaults.len(), self.texts_each);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for index in dirty.drain(..) {
+            let row = self.row(index);
+            let committed = self.rows[row].committed;
+            self.alive = self.alive + usize::from(committed) - usize::from(self.rows[row].alive);
+            self.rows[row].alive = committed;
+            self.rows[row].dirty = false;
+            self.cells[row * BLOCKS * ints..][..2 * ints].copy_within(ints.., 0);
+            for at in row * texts..(row + 1) * texts {
+                self.text_now[at].clone_from(&self.text_last[at]);
             }
-            _ => false,
+            self.free_if_gone(index);
+        }
+        self.dirty = dirty;
+    }
+
+    fn moves(&self, row: usize) -> bool {
+        let ints = self.defaults.len();
+        let cells = &self.cells[row * BLOCKS * ints..][..BLOCKS * ints];
+        self.columns.iter().any(|column| {
+            column.int_at().is_some_and(|at| {
+                let past =
+                    Past { last: cells[ints + at], prior: cells[2 * ints + at], older: cells[3 * ints + at] };
+                column.moves(past)
+            })
         })
     }
 
-    fn entity_hash(&self, index: u16) -> u32 {
-        let (slot, ints, texts) = (usize::from(index), self.defaults.len(), self.texts_each);
+    fn entity_hash(&self, row: usize) -> u32 {
+        let (ints, texts) = (self.defaults.len(), self.texts_each);
         let mut hasher = WordHasher::new();
-        hasher.word(u32::from(self.kind) << 16 | u32::from(index));
-        for value in &self.last[slot * ints..(slot + 1) * ints] {
+        hasher.word(u32::from(self.kind) << 16 | u32::from(self.rows[row].index));
+        for value in &self.cells[(row * BLOCKS + 1) * ints..][..ints] {
             hasher.word(*value as u32);
         }
-        for text in &self.text_last[slot * texts..(slot + 1) * texts] {
+        for text in &self.text_last[row * texts..(row + 1) * texts] {
             hasher.text(text);
         }
         hasher.finish()
     }
 
     pub(crate) fn recomputed_hash(&self) -> u32 {
-        self.committed_indexes().fold(0, |sum, index| sum.wrapping_add(self.entity_hash(index)))
+        self.members.iter().fold(0, |sum, index| sum.wrapping_add(self.entity_hash(self.row(*index))))
     }
 
-    pub(crate) fn take_touched(&mut self) -> impl Iterator<Item = u16> + use<> {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        for index in &touched {
-            self.slots[usize::from(*index)].touched = false;
+    /// Takes what was touched, ascending; the list keeps its memory.
+    pub(crate) fn take_touched(&mut self, mut take: impl FnMut(u16)) {
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        for position in 0..self.touched.len() {
+            let index = self.touched[position];
+            if let Some(row) = self.find(index) {
+                self.rows[row].touched = false;
+            }
+            take(index);
         }
-        touched.into_iter()
+        self.touched.clear();
     }
 
-    pub(crate) fn same_state(&self, other: &Table) -> bool {
-        let same_fields = |index: u16| {
-            (0..self.columns.len()).all(|field| {
-                self.committed(index, field).0 == other.committed(index, field).0
-                    && self.predicted(index, field) == other.predicted(index, field)
-                    && self.committed_text(index, field) == other.committed_text(index, field)
-            })
-        };
-        self.committed_indexes().eq(other.committed_indexes()) && self.committed_indexes().all(same_fields)
+    #[inline]
+    fn find(&self, index: u16) -> Option<usize> {
+        self.row_of.get(usize::from(index)).filter(|row| **row != NONE).map(|row| usize::from(*row))
     }
 
-    fn int_at(&self, index: u16, at: usize) -> usize {
-        usize::from(index) * self.defaults.len() + at
+    #[inline]
+    fn row(&self, index: u16) -> usize {
+        usize::from(self.row_of[usize::from(index)])
     }
 
-    fn mark_dirty(&mut self, index: u16) {
-        let slot = &mut self.slots[usize::from(index)];
-        if !slot.dirty {
-            slot.dirty = true;
-            self.dirty.push(index);
+    fn text_at(&self, field: usize) -> usize {
+        match self.columns[field] {
+            Column::Text { at, .. } => at,
+            _ => panic!("field {field} is not a text"),
         }
     }
-}
 
-/// Where an integer or angle column is, and whether it is predicted linearly.
-fn int_column(column: Column) -> Option<(usize, bool)> {
-    match column {
-        Column::Int { at, linear, .. } | Column::Angle { at, linear, .. } => Some((at, linear)),
-        Column::Text { .. } => None,
+    fn mark_dirty(&mut self, row: usize) {
+        if !self.rows[row].dirty {
+            self.rows[row].dirty = true;
+            self.dirty.push(self.rows[row].index);
+        }
     }
-}
-
-/// A number on the circle of 2^bits.
-pub(crate) fn wrap(value: i64, bits: u8) -> i32 {
-    (value & ((1 << bits) - 1)) as i32
-}
-
-/// The short way round for a difference on the circle of 2^bits: from -2^(bits-1) to 2^(bits-1) - 1.
-pub(crate) fn shortest(difference: i64, bits: u8) -> i64 {
-    let half = 1i64 << (bits - 1);
-    ((difference + half) & ((1 << bits) - 1)) - half
 }

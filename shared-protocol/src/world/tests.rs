@@ -83,6 +83,10 @@ fn touched_lists_what_changed_what_stopped_and_what_went() {
     assert_eq!(world.take_touched(), [a]);
     world.advance();
     assert_eq!(world.take_touched(), [a], "it stopped: its step changed");
+    world.advance();
+    assert_eq!(world.take_touched(), [a], "and now the step before");
+    world.advance();
+    assert_eq!(world.take_touched(), []);
     world.despawn(b);
     world.advance();
     assert_eq!(world.take_touched(), [b]);
@@ -99,4 +103,47 @@ fn a_world_takes_65535_entities_and_no_more() {
     world.despawn(EntityId { kind: THING, index: 9 });
     world.advance();
     assert_eq!(world.spawn(THING).unwrap().index, 9);
+}
+
+#[test]
+fn memory_follows_the_entities_and_not_their_indexes() {
+    let mut world = World::new(schema());
+    world.spawn_at(EntityId { kind: THING, index: 65_534 }).unwrap();
+    world.advance();
+    assert_eq!(world.spawn(THING).unwrap().index, 0);
+    world.despawn(EntityId { kind: THING, index: 65_534 });
+    world.advance();
+    assert_eq!(
+        world.get(EntityId { kind: THING, index: 65_534 }, N),
+        3,
+        "what does not exist has its default"
+    );
+    let ids: Vec<u16> = world.ids(THING).map(|id| id.index).collect();
+    assert_eq!(ids, [0]);
+    for _ in 0..3 {
+        let id = world.spawn(THING).unwrap();
+        world.despawn(id);
+        world.advance();
+    }
+    assert_eq!(world.spawn(THING).unwrap().index, 1, "what came and went in one tick left nothing");
+}
+
+#[test]
+fn a_roll_back_takes_every_change_back() {
+    let mut world = World::new(schema());
+    let (a, b) = (world.spawn(THING).unwrap(), world.spawn(THING).unwrap());
+    world.set_text(a, LABEL, "old");
+    world.advance();
+    let before = world.clone();
+    world.set(a, X, 9);
+    world.set_text(a, LABEL, "new");
+    world.despawn(b);
+    let c = world.spawn(THING).unwrap();
+    world.roll_back();
+    assert!(world.same_state(&before));
+    assert_eq!((world.len(), world.contains(b), world.contains(c)), (2, true, false));
+    assert_eq!((world.get(a, X), world.text(a, LABEL)), (0, "old"));
+    world.advance();
+    assert_eq!(world.hash(), before.hash());
+    assert_eq!(world.spawn(THING).unwrap(), c, "its index is free again");
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tickcast_protocol::frame::{self, StateFrame};
 use tickcast_protocol::{CloseCode, limits};
 
-use crate::file;
+use crate::prior::{LEVEL_MAX, zero_at};
+use crate::{file, streams};
 
 fn document() -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/wire.md");
@@ -49,6 +51,52 @@ fn quoted(document: &str) -> Vec<(String, Vec<u8>)> {
         }
     }
     quoted
+}
+
+/// In a fenced block, `decisions:NAME` begins what is coded in the payload of that example, which ends the frame:
+/// a line for each bit (its model, the probability of a zero, the bit) or number without a model (`raw`, bits,
+/// value). Coded again, they are the payload.
+pub(crate) fn check_decisions(folder: &Path) {
+    let run = file::load(folder, "duel.hex");
+    let document = document();
+    let mut found = 0;
+    for block in document.split("\ndecisions:").skip(1) {
+        let (name, lines) = block.split_once('\n').expect("lines follow the name");
+        let lines = lines.lines().take_while(|line| !line.starts_with("```") && !line.is_empty());
+        let step = |line: &str| {
+            let words: Vec<&str> = line.split(';').next().unwrap_or_default().split_whitespace().collect();
+            let number = |word: &str| word.parse::<u32>().unwrap_or_else(|_| panic!("no number: {line}"));
+            match words[..] {
+                ["raw", bits, value] => serde_json::json!(["raw", number(bits), number(value)]),
+                [_, zero, bit] => serde_json::json!([number(zero), number(bit)]),
+                _ => panic!("no decision: {line}"),
+            }
+        };
+        let steps: Vec<serde_json::Value> = lines.map(step).collect();
+        let coded = streams::encode_steps(&steps);
+        let entry = run.iter().find(|entry| entry.name == name).unwrap_or_else(|| panic!("no {name}"));
+        let payload = match frame::parse(&entry.bytes).unwrap() {
+            StateFrame::Diff { payload, .. } | StateFrame::CatchUp { payload, .. } => payload,
+            _ => panic!("{name} is no diff"),
+        };
+        assert_eq!(file::hex(&coded), file::hex(payload), "docs/wire.md tells other decisions of {name}");
+        found += 1;
+    }
+    assert!(found > 0, "docs/wire.md tells no decisions");
+}
+
+/// The table of levels: after a marker, rows of `| level | probability | ...`.
+pub(crate) fn check_levels() {
+    let document = document();
+    let (_, rest) = document.split_once("<!-- levels -->").expect("docs/wire.md marks its table of levels");
+    let rows = rest.lines().filter(|line| !line.is_empty()).take_while(|line| line.starts_with('|')).skip(2);
+    let mut listed = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        listed.extend(cells[1..].iter().map(|cell| cell.parse::<u16>().expect("a probability")));
+    }
+    let expected: Vec<u16> = (0..=LEVEL_MAX).map(zero_at).collect();
+    assert_eq!(listed, expected, "docs/wire.md has other probabilities of levels");
 }
 
 /// The block after `<!-- golden:FILE -->` is the JSON of that file.

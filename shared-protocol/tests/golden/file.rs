@@ -76,6 +76,12 @@ pub(crate) fn load(folder: &Path, name: &str) -> Vec<Entry> {
     parse(&text)
 }
 
+/// An example of a golden file, if the file is there and has it.
+pub(crate) fn find(folder: &Path, name: &str, entry: &str) -> Option<Entry> {
+    let text = std::fs::read_to_string(folder.join(name)).ok()?;
+    parse(&text).into_iter().find(|found| found.name == entry)
+}
+
 fn parse(text: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {

@@ -11,11 +11,39 @@ pub(crate) fn position(epoch: u64, nonce: u64, tick: u64) -> Position {
 
 pub(crate) fn file() -> File {
     let at = position(3, 0xabcd, 70_000);
+    let hash = Some(0x1234_5678);
     let mut entries = vec![
-        ("diff_without_hash", "a DIFF without a hash", frame::diff(at, None, &[0, 0, 0])),
-        ("diff_with_hash", "a DIFF with a hash", frame::diff(at, Some(0x1234_5678), &[0, 0, 0])),
-        ("snapshot_header", "a SNAPSHOT (three empty kinds)", frame::snapshot(at, 0, &[0, 0, 0])),
+        (
+            "diff_without_hash",
+            "a DIFF without a hash, in which nothing is surprising",
+            frame::diff(at, 0, None, &[]),
+        ),
+        ("diff_with_hash", "a DIFF with a hash", frame::diff(at, 0, hash, &[0xc0, 0x01])),
+        ("diff_prior_1", "a DIFF that is coded with prior 1", frame::diff(at, 1, None, &[0xc0, 0x01])),
+        (
+            "diff_prior_254",
+            "a DIFF with a hash, coded with prior 254",
+            frame::diff(at, 254, hash, &[0xc0, 0x01]),
+        ),
+        ("diff_prior_7", "a DIFF with a hash, coded with prior 7", frame::diff(at, 7, hash, &[])),
+        (
+            "snapshot_header",
+            "a SNAPSHOT of an empty state, with the first prior",
+            frame::snapshot(at, 0, &[0], &[]),
+        ),
+        (
+            "snapshot_prior",
+            "a SNAPSHOT with a prior",
+            frame::snapshot(at, 0, &[9, 0xa5, 0x5a], &[0xc0, 0x01]),
+        ),
         ("owner", "an OWNER: the state is that of tick 70000", frame::owner(at)),
+        ("prior", "a PRIOR, number 9, for the diffs after tick 70000", frame::prior(at, &[9, 0xa5, 0x5a])),
+        ("catch_up_without_hash", "a CATCHUP over one tick", frame::catch_up(at, 1, None, &[0xc0, 0x01])),
+        (
+            "catch_up_with_hash",
+            "a CATCHUP over 200 ticks, with a hash",
+            frame::catch_up(at, 200, hash, &[0xc0]),
+        ),
     ];
     let tags = [
         ("owner_tag_a", position(1, 1, 0)),
@@ -27,27 +55,37 @@ pub(crate) fn file() -> File {
         let meaning = describe(&bytes);
         Entry::new(name, comment, meaning, bytes)
     };
-    let about = "State frames taken apart. Hashes and nonces are hex, numbers decimal.";
+    let about = "State frames taken apart; payloads and priors are not decoded, some are none. Hashes and\n\
+                 nonces are hex, numbers decimal. `prior_low` are the low two bits of the prior's number.";
     File { name: "frames.hex", about, entries: entries.into_iter().map(entry).collect() }
 }
 
 fn describe(bytes: &[u8]) -> String {
+    let hash_json = |hash: Option<u32>| hash.map_or("null".to_owned(), |hash| format!(r#""{hash:08x}""#));
     match frame::parse(bytes).expect("a frame that was just built") {
-        StateFrame::Diff { tag, tick_low, hash, payload } => {
-            let hash = hash.map_or("null".to_owned(), |hash| format!(r#""{hash:08x}""#));
-            let payload = hex(payload);
+        StateFrame::Diff { tag, tick_low, prior_low, hash, payload } => {
+            let (hash, payload) = (hash_json(hash), hex(payload));
             format!(
-                r#"{{"frame":"DIFF","tag":{tag},"tick_low":{tick_low},"hash":{hash},"payload":"{payload}"}}"#
+                r#"{{"frame":"DIFF","tag":{tag},"tick_low":{tick_low},"prior_low":{prior_low},"hash":{hash},"payload":"{payload}"}}"#
             )
         }
-        StateFrame::Snapshot { position, hash, payload } => {
-            let payload = hex(payload);
+        StateFrame::Snapshot { position, hash, prior, payload } => {
+            let (position, prior, payload) = (position_json(position), hex(prior), hex(payload));
             format!(
-                r#"{{"frame":"SNAPSHOT",{},"hash":"{hash:08x}","payload":"{payload}"}}"#,
-                position_json(position)
+                r#"{{"frame":"SNAPSHOT",{position},"hash":"{hash:08x}","prior":"{prior}","payload":"{payload}"}}"#
             )
         }
         StateFrame::Owner { position } => format!(r#"{{"frame":"OWNER",{}}}"#, position_json(position)),
+        StateFrame::Prior { tag, tick_low, payload } => {
+            let payload = hex(payload);
+            format!(r#"{{"frame":"PRIOR","tag":{tag},"tick_low":{tick_low},"payload":"{payload}"}}"#)
+        }
+        StateFrame::CatchUp { tag, tick_low, span, hash, payload } => {
+            let (hash, payload) = (hash_json(hash), hex(payload));
+            format!(
+                r#"{{"frame":"CATCHUP","tag":{tag},"tick_low":{tick_low},"span":{span},"hash":{hash},"payload":"{payload}"}}"#
+            )
+        }
     }
 }
 

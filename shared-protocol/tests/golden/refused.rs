@@ -1,11 +1,13 @@
 //! Bytes that every decoder must refuse.
 
+use tickcast_protocol::catch_up::{self, Leap};
 use tickcast_protocol::message::{ClientMessage, ServerMessage};
-use tickcast_protocol::varint::Reader;
-use tickcast_protocol::{EntityId, Replica, diff, frame};
+use tickcast_protocol::prior::Prior;
+use tickcast_protocol::varint::{DecodeError, Reader};
+use tickcast_protocol::{Replica, diff, frame, record, snapshot};
 
 use crate::file::{Entry, File, unhex};
-use crate::{sequence, worlds};
+use crate::{crafted, runs, worlds};
 
 /// What it is read as, a label, the bytes, why they are refused.
 const CASES: &[(&str, &str, &str, &str)] = &[
@@ -13,37 +15,61 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("varint", "long", "ff ff ff ff ff ff ff ff ff 02", "more than 64 bits"),
     ("varint", "cut", "80", "the bytes end"),
     ("frame", "empty", "", "no kind"),
-    ("frame", "kind", "12 00 00 00", "0x12 is no kind: a DIFF has one flag"),
+    ("frame", "kind", "40 00 00 00", "0x40 is no kind"),
+    ("frame", "segments", "12 00 00 00", "a DIFF in segments, which version 2 does not have"),
     ("frame", "header", "11 47 08 00 01 02", "the hash is cut off"),
+    ("frame", "prior_header", "22 47 08", "the tick is cut off"),
+    ("frame", "span", "30 47 08 00 00", "a CATCHUP over no tick"),
+    ("frame", "catch_up_flag", "32 47 08 00 01", "a CATCHUP has one flag"),
     (
         "frame",
         "owner_long",
         "21 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00",
         "a byte too many",
     ),
-    ("diff", "cut", "00 00 00 00 00", "a section is missing"),
-    ("diff", "trailing", "00 00 00 00 00 00 00", "a byte too many"),
-    ("diff", "empty_mask", "01 00 00 00 00 00 00 00", "a changed entity without a changed field"),
-    ("diff", "mask", "01 00 40 02 00 00 00 00 00", "the kind has no field 6"),
-    ("diff", "stranger", "01 02 10 02 00 00 00 00 00", "a change of player 2, which does not exist"),
-    ("diff", "out_of_bounds", "01 00 10 02 00 00 00 00 00", "hp would be 101"),
-    ("diff", "half_turn", "01 00 08 80 02 00 00 00 00 00", "an angle's residual of +128 of 256"),
     (
-        "diff",
-        "text_long",
-        "01 00 20 0d 61 61 61 61 61 61 61 61 61 61 61 61 61 00 00 00 00 00",
-        "13 bytes of at most 12",
+        "frame",
+        "prior_length",
+        "20 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 02 00 00 00 00",
+        "a prior of 2 bytes, of which 1 is there",
     ),
-    ("diff", "text_utf8", "01 00 20 02 c3 28 00 00 00 00 00", "not UTF-8"),
-    ("diff", "despawn", "00 01 02 00 00 00 00", "a despawn of player 2, which does not exist"),
-    ("diff", "spawn_twice", "00 00 00 00 00 01 00 00 00", "a birth of ball 0, which exists"),
-    ("diff", "spawn_reused", "00 00 00 00 01 00 01 00 00 00", "ball 0 goes and is born in the same tick"),
-    ("diff", "spawn_bounds", "00 00 00 00 00 01 01 d2 0f 00", "a birth with x = 1001"),
-    ("diff", "index", "00 00 00 00 00 01 ff ff 03 00 00", "index 65535"),
-    ("snapshot", "step", "00 01 00 d0 0f 00 01 00", "x = 1000 after a step of -1 would come from 1001"),
-    ("snapshot", "angle_step", "00 01 00 00 00 00 10", "a step of +8 of 16 is written as -8"),
-    ("entity", "version", "02 02 52 f0 01 fa 01 c8 01 04 5a 6f c3 ab 02 0a", "version 2 is not known"),
-    ("entity", "cut", "01 02 52", "the record ends"),
+    (
+        "entity",
+        "version",
+        "01 02 52 f0 01 f4 03 c8 01 04 5a 6f c3 ab 06 02 02 0a 0a",
+        "version 1 is no longer",
+    ),
+    (
+        "entity",
+        "version_3",
+        "03 02 52 f0 01 f4 03 c8 01 04 5a 6f c3 ab 06 02 02 0a 0a",
+        "version 3 is not known",
+    ),
+    ("entity", "cut", "02 02 52", "the record ends"),
+    ("entity", "bounds", "02 02 52 f0 01 f4 03 ca 01 04 5a 6f c3 ab 00", "hp = 101"),
+    ("entity", "angle", "02 02 52 f0 01 80 04 c8 01 04 5a 6f c3 ab 00", "aim = 256"),
+    ("entity", "mask", "02 02 52 f0 01 f4 03 c8 01 04 5a 6f c3 ab 40 02", "the kind has no field 6"),
+    (
+        "entity",
+        "mask_text",
+        "02 02 52 f0 01 f4 03 c8 01 04 5a 6f c3 ab 20 02",
+        "field 5 is a text, which has no steps",
+    ),
+    (
+        "entity",
+        "still",
+        "02 02 52 f0 01 f4 03 c8 01 04 5a 6f c3 ab 02 00 00",
+        "field 1 is in the mask and did not move",
+    ),
+    ("entity", "step", "02 02 52 d0 0f f4 03 c8 01 04 5a 6f c3 ab 04 01 00", "x = 1000 after a step of -1"),
+    (
+        "entity",
+        "step_before",
+        "02 02 52 ce 0f f4 03 c8 01 04 5a 6f c3 ab 04 01 03",
+        "the step before would come from 1002",
+    ),
+    ("entity", "angle_step", "02 02 52 f0 01 f4 03 c8 01 04 5a 6f c3 ab 08 80 02", "a step of +128 of 256"),
+    ("entity", "trailing", "02 02 52 f0 01 f4 03 c8 01 04 5a 6f c3 ab 00 00", "a byte too many"),
     ("client", "trailing", "01 04 00", "a byte too many"),
     ("client", "variant", "01 05", "no message 5"),
     ("client", "kind", "02 04", "0x02 is the server's kind"),
@@ -54,39 +80,66 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "a name of 25 bytes",
     ),
     ("client", "wide_u16", "01 00 fc 01 00 00 00 00 00 00", "a u16 in the 32-bit form"),
-    ("client", "match_id", "01 00 01 00 01 03 61 20 62", "a blank in a match id"),
+    ("client", "match_id", "01 00 02 00 01 03 61 20 62", "a blank in a match id"),
     ("client", "length", "01 01 01 01 fd 00 00 00 00 00 00 00 80", "a list that claims 2^63 values"),
     ("server", "variant", "02 04", "no message 4"),
     ("server", "cut", "02 01 fb e8", "the bytes end"),
 ];
 
 pub(crate) fn file() -> File {
-    let entry = |(of, label, bytes, why): &(&str, &str, &str, &str)| {
-        let why = serde_json::to_string(why).expect("a text is JSON");
-        let meaning = format!(r#"{{"as":"{of}","why":{why}}}"#);
-        Entry::new(&format!("refused_{of}_{label}"), &format!("as {of}"), meaning, unhex(bytes))
-    };
-    let about = "Bytes that must be refused. `as` says what they are read as: diff and snapshot are\n\
-                 payloads of the game duel, a diff for its state at tick 7 (duel_snapshot in duel.hex),\n\
-                 entity is its player:0.";
-    File { name: "refused.hex", about, entries: CASES.iter().map(entry).collect() }
+    let plain = CASES.iter().map(|(of, label, bytes, why)| entry(of, label, unhex(bytes), why));
+    let crafted = [
+        ("diff", crafted::diffs()),
+        ("wide_diff", crafted::wide_diffs()),
+        ("snapshot", crafted::snapshots()),
+        ("catch_up", crafted::catch_ups()),
+        ("prior", crafted::priors()),
+    ];
+    let crafted = crafted.into_iter().flat_map(|(of, cases)| {
+        cases.into_iter().map(move |(label, bytes, why)| entry(of, label, bytes, why))
+    });
+    let about = "Bytes that must be refused. `as` says what they are read as: snapshot, diff, catch_up and\n\
+                 prior are payloads of the game duel; a diff is for its state at tick 7 (duel_snapshot in\n\
+                 duel.hex) and the first prior, a catch_up for the same state and a span of 1 with two steps\n\
+                 known; wide_diff is a diff for the state of wide_snapshot in wide.hex; entity is player:0\n\
+                 of the duel.";
+    File { name: "refused.hex", about, entries: plain.chain(crafted).collect() }
+}
+
+fn entry(of: &str, label: &str, bytes: Vec<u8>, why: &str) -> Entry {
+    let length = ["trailing", "owner_long", "client"].iter().any(|part| label.contains(part));
+    let for_its_length = matches!(refusal(of, &bytes), Some(DecodeError::Trailing(_)));
+    assert!(length || !for_its_length, "{of} {label} is refused for its length alone");
+    let why = serde_json::to_string(why).expect("a text is JSON");
+    let meaning = format!(r#"{{"as":"{of}","why":{why}}}"#);
+    Entry::new(&format!("refused_{of}_{label}"), &format!("as {of}"), meaning, bytes)
+}
+
+fn refusal(of: &str, bytes: &[u8]) -> Option<DecodeError> {
+    let schema = worlds::duel();
+    let first = Prior::first(&schema);
+    match of {
+        "varint" => Reader::new(bytes).varint().err(),
+        "frame" => frame::parse(bytes).err(),
+        "diff" => diff::apply(&mut crafted::at_7(&schema), &first, bytes).err(),
+        "wide_diff" => {
+            let mut replica = Replica::empty(worlds::wide());
+            replica.apply(&runs::wide().file.entries[0].bytes);
+            diff::apply(&mut replica.world().clone(), replica.prior(), bytes).err()
+        }
+        "catch_up" => catch_up::apply(&mut crafted::at_7(&schema), Leap { span: 1, known: 2 }, bytes).err(),
+        "snapshot" => snapshot::decode(schema, bytes).err(),
+        "prior" => first.decode(bytes).err(),
+        "entity" => record::decode_entities(schema, [(crafted::ZOE, bytes)]).err().map(|(_, error)| error),
+        _ => None,
+    }
 }
 
 fn is_refused(of: &str, bytes: &[u8]) -> bool {
-    let schema = worlds::duel();
     match of {
-        "varint" => Reader::new(bytes).varint().is_err(),
-        "frame" => frame::parse(bytes).is_err(),
-        "diff" => {
-            let mut replica = Replica::empty(schema);
-            replica.apply(&sequence::duel().file.entries[0].bytes);
-            diff::apply(&mut replica.world().clone(), bytes).is_err()
-        }
-        "snapshot" => diff::decode_snapshot(schema, bytes).is_err(),
-        "entity" => diff::decode_entities(schema, [(EntityId { kind: 0, index: 0 }, bytes)]).is_err(),
         "client" => ClientMessage::from_frame(bytes).is_err(),
         "server" => ServerMessage::from_frame(bytes).is_err(),
-        other => panic!("unknown reading {other}"),
+        _ => refusal(of, bytes).is_some(),
     }
 }
 

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use tickcast_protocol::schema::Predictor;
 use tickcast_protocol::{Field, InputField, Kind, Schema};
 
-/// Each schema with the file that holds its JSON.
-pub(crate) fn schemas() -> [(&'static str, Arc<Schema>); 3] {
-    [("duel.schema.json", duel()), ("extremes.schema.json", extremes()), ("wide.schema.json", wide())]
+use crate::traces;
+
+/// Every schema; `GAME.schema.json` holds its JSON.
+pub(crate) fn schemas() -> Vec<Arc<Schema>> {
+    [duel(), extremes(), wide(), storm()].into_iter().chain(traces::schemas()).collect()
 }
 
 /// The schema of this game.
 pub(crate) fn schema(game: &str) -> Arc<Schema> {
-    let found = schemas().into_iter().find(|(_, schema)| schema.game() == game);
-    found.unwrap_or_else(|| panic!("no schema {game}")).1
+    let found = schemas().into_iter().find(|schema| schema.game() == game);
+    found.unwrap_or_else(|| panic!("no schema {game}"))
 }
 
 fn player_fields() -> [Field; 2] {
@@ -26,14 +28,20 @@ fn linear_angle(name: &str, bits: u8) -> Field {
 
 /// The small game of the worked example in docs/wire.md.
 pub(crate) fn duel() -> Arc<Schema> {
-    let own = [
-        Field::linear("x", -1000, 1000).scale(10),
-        Field::angle("aim", 8),
-        Field::int("hp", 0, 100),
-        Field::text("name", 12),
-    ];
+    duel_within(1000, 100, 12, [8, 4])
+}
+
+/// The same with bounds so wide that its states are none of the worked example's game.
+pub(crate) fn loose_duel() -> Arc<Schema> {
+    duel_within(30_000, 200, 20, [9, 5])
+}
+
+fn duel_within(far: i32, hp_max: i32, name_bytes_max: u8, [aim, spin]: [u8; 2]) -> Arc<Schema> {
+    let x = || Field::linear("x", -far, far).scale(10);
+    let own =
+        [x(), Field::angle("aim", aim), Field::int("hp", 0, hp_max), Field::text("name", name_bytes_max)];
     let player = Kind::new("player", player_fields().into_iter().chain(own));
-    let ball = Kind::new("ball", [Field::linear("x", -1000, 1000).scale(10), linear_angle("spin", 4)]);
+    let ball = Kind::new("ball", [x(), linear_angle("spin", spin)]);
     let input = [InputField::new("move", -1, 1), InputField::new("aim", 0, 255)];
     Schema::new("duel", "player", [player, ball], input).expect("a good schema")
 }
@@ -54,9 +62,27 @@ pub(crate) fn extremes() -> Arc<Schema> {
     Schema::new("extremes", "player", kinds, []).expect("a good schema")
 }
 
-/// A kind with as many fields as a mask has bits.
+/// A kind with as many fields as there may be, and one of which there are many.
 pub(crate) fn wide() -> Arc<Schema> {
-    let fields: Vec<Field> = (0..64).map(|number| Field::flag(&format!("f{number}"))).collect();
-    Schema::new("wide", "player", [Kind::new("player", player_fields()), Kind::new("panel", fields)], [])
-        .expect("a good schema")
+    let panel: Vec<Field> = (0..64).map(|number| Field::flag(&format!("f{number}"))).collect();
+    let tile = [Field::linear("x", -5000, 5000), Field::int("state", 2, 9), Field::text("sign", 6)];
+    let kinds = [Kind::new("player", player_fields()), Kind::new("panel", panel), Kind::new("tile", tile)];
+    Schema::new("wide", "player", kinds, []).expect("a good schema")
+}
+
+/// Models of the storm's schema for diffs.
+pub(crate) const STORM_MODELS: usize = 2 * 410 + 7 * 584 + 3;
+
+/// Few fields of every kind: the models of all of them are to be told apart.
+pub(crate) fn storm() -> Arc<Schema> {
+    let thing = [
+        Field::linear("x", i32::MIN, i32::MAX),
+        Field::linear("y", -500, 500),
+        linear_angle("aim", 10),
+        Field::int("hp", 1, 100),
+        Field::text("name", 4),
+        Field::int("last", -20_000, 20_000),
+    ];
+    let kinds = [Kind::new("player", player_fields()), Kind::new("thing", thing)];
+    Schema::new("storm", "player", kinds, []).expect("a good schema")
 }

@@ -6,22 +6,25 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use tickcast_protocol::client::{Client, Event as Told};
-use tickcast_protocol::message::{Join, Role, ServerMessage};
-use tickcast_protocol::{MatchId, NodeId, Nonce, PlayerId, SessionId};
+use tickcast_protocol::catch_up::STEPS_KNOWN_MAX;
+use tickcast_protocol::{MatchId, NodeId, Nonce, PlayerId};
 use tickcast_server::backplane::store::{Publication, Store};
 use tickcast_server::backplane::{Channel, Claim, ClaimReply, Commit, CommitReply, fields};
 use tickcast_server::game::{GameType, Options};
 use tickcast_server::games::Arena;
 use tickcast_server::io::clock;
-use tickcast_server::logic::channel::{self, Upstream};
+use tickcast_server::logic::channel::{self, FromOwner, TickMessage, Upstream};
+use tickcast_server::logic::laggards::Laggards;
 use tickcast_server::logic::pacing::Pacer;
 use tickcast_server::logic::relay::{Relay, Resync, Verdict};
-use tickcast_server::logic::session::{Output, Session};
 use tickcast_server::logic::simulation::{Simulation, Writing};
-use tickcast_server::logic::stored::{self, StoredMatch};
+use tickcast_server::logic::stored::{self, Restored};
 
 use super::Oracle;
+use super::line::seal;
+
+mod clients;
+use clients::Seat;
 
 const LEASE_MS: u64 = 500;
 const CLIENTS_PER_NODE: usize = 3;
@@ -42,6 +45,14 @@ pub struct Faults {
     pub killed: u64,
     /// Owners that stopped for a while, and had lost the match when they went on.
     pub fenced: u64,
+    /// Owners that stopped for good with the tick after which diffs are coded anew.
+    pub killed_at_priors: u64,
+    /// Times a client read nothing for a while.
+    pub stalled: u64,
+    /// Catch-ups that came of it.
+    pub caught_up: u64,
+    /// Snapshots that came of it.
+    pub given_snapshots: u64,
 }
 
 enum Event {
@@ -50,7 +61,7 @@ enum Event {
     Beat { node: usize },
     Diff { node: usize, message: Option<Bytes> },
     Input { message: Bytes, sent: u64 },
-    Down { client: usize, frame: Bytes },
+    Read { client: usize },
     Up { client: usize, frame: Vec<u8> },
 }
 
@@ -64,20 +75,10 @@ struct Owner {
 
 struct Node {
     relay: Relay,
+    laggards: Laggards,
     owner: Option<Owner>,
     heard_ms: u64,
     diff_due_ms: u64,
-}
-
-struct Seat {
-    node: usize,
-    client: Client,
-    session: Session,
-    player: PlayerId,
-    /// The node has let it in: it gets every frame from here on.
-    listening: bool,
-    down_due_ms: u64,
-    up_due_ms: u64,
 }
 
 /// Two nodes, one match, six clients.
@@ -109,9 +110,10 @@ impl Cluster {
         let mut store = Store::default();
         store.create(&id, stored::new_match(&info, &options, seed, 0, 16));
         let loaded = store.load(&id).expect("it was created");
-        let (meta, world) = stored::restore(&loaded).expect("it is readable");
+        let begun = stored::restore(&loaded).expect("it is readable");
         let node = || Node {
-            relay: Relay::new(world.clone(), meta.position()),
+            relay: Relay::new(begun.world.clone(), begun.prior.clone(), begun.stored.position()),
+            laggards: Laggards::new(seal),
             owner: None,
             heard_ms: 0,
             diff_due_ms: 0,
@@ -162,13 +164,14 @@ impl Cluster {
 
     fn check_all_in_step(&self) {
         let loaded = self.store.load(&self.id).expect("the match is there");
-        let (meta, world) = stored::restore(&loaded).expect("the store is readable");
+        let Restored { stored: meta, world, .. } = stored::restore(&loaded).expect("the store is readable");
         assert_eq!(meta.tick, self.oracle.last());
         assert!(meta.tick.0 > 30, "the match went on, tick {}", meta.tick);
         for (number, seat) in self.seats.iter().enumerate() {
             let joined = seat.client.joined().expect("welcomed");
             let behind = meta.tick.0 - joined.replica.position().tick.0;
             assert!(behind <= 4, "client {number} is {behind} ticks behind");
+            assert_eq!(joined.replica.steps_known(), STEPS_KNOWN_MAX, "client {number} reads diffs");
             assert!(joined.entity().is_some(), "client {number} plays");
         }
         assert_eq!(world.count(world.schema().player_kind()), self.seats.len());
@@ -194,96 +197,8 @@ impl Cluster {
             Event::Beat { node } => self.handle_beat(node),
             Event::Diff { node, message } => self.handle_diff(node, message),
             Event::Input { message, sent } => self.handle_input(&message, sent),
-            Event::Down { client, frame } => self.handle_down(client, &frame),
+            Event::Read { client } => self.handle_read(client),
             Event::Up { client, frame } => self.handle_up(client, &frame),
-        }
-    }
-
-    // Clients and their sessions.
-
-    fn connect(&mut self, node: usize) {
-        let player = PlayerId(self.seats.len() as u32 + 1);
-        let mut client = Client::new(&format!("p{player}"), Join::Match(self.id.clone()));
-        let hello = client.poll_transmit().expect("a hello");
-        let session = Session::new(self.now());
-        let seat = Seat { node, client, session, player, listening: false, down_due_ms: 0, up_due_ms: 0 };
-        self.seats.push(seat);
-        let client = self.seats.len() - 1;
-        self.at(self.now_ms, Event::Up { client, frame: hello });
-    }
-
-    /// A socket delivers in order, each frame after some time.
-    fn down(&mut self, client: usize, frame: Bytes) {
-        let due = self.now_ms + self.rng.random_range(0..20);
-        let seat = &mut self.seats[client];
-        seat.down_due_ms = seat.down_due_ms.max(due);
-        let due = seat.down_due_ms;
-        self.at(due, Event::Down { client, frame });
-    }
-
-    fn handle_up(&mut self, client: usize, frame: &[u8]) {
-        let now = self.now();
-        let seat = &mut self.seats[client];
-        match seat.session.handle_frame(now, frame) {
-            Output::Join { name, .. } => self.join(client, name),
-            Output::Input { player, seq, seen, values } => {
-                self.upstream(&[Upstream::Input { player, seq, seen, values }]);
-            }
-            Output::Snapshot => {
-                let snapshot = self.nodes[seat.node].relay.snapshot();
-                self.down(client, snapshot);
-            }
-            Output::Nothing => {}
-            other => panic!("an honest client never causes {other:?}"),
-        }
-    }
-
-    fn join(&mut self, client: usize, name: String) {
-        let loaded = self.store.load(&self.id).expect("the match is there");
-        let meta = StoredMatch::parse(&loaded).expect("readable");
-        let (now, player) = (self.now(), self.seats[client].player);
-        let role = Role::Player(player);
-        self.seats[client].listening = true;
-        self.seats[client].session.handle_joined(now, role, meta.schema.clone(), meta.tick_rate);
-        let welcome = ServerMessage::Welcome {
-            protocol: tickcast_protocol::message::PROTOCOL_VERSION,
-            node: "n".parse().expect("an id"),
-            session: SessionId(client as u64),
-            match_id: self.id.clone(),
-            role,
-            tick_rate: meta.tick_rate,
-            schema: meta.schema.to_json(),
-        };
-        self.down(client, welcome.to_frame().into());
-        let snapshot = self.nodes[self.seats[client].node].relay.snapshot();
-        self.down(client, snapshot);
-        self.upstream(&[Upstream::Join { player, name }]);
-    }
-
-    fn handle_down(&mut self, client: usize, frame: &[u8]) {
-        let told = self.seats[client].client.handle_frame(frame).expect("a server never breaks the contract");
-        let jump = match told {
-            Told::Advanced => false,
-            Told::Snapshot => true,
-            Told::Welcome | Told::Stale => return,
-            other => panic!("on a socket that keeps order there is no {other:?}"),
-        };
-        let seat = &mut self.seats[client];
-        let joined = seat.client.joined().expect("welcomed");
-        let (at, hash) = (joined.replica.position(), joined.replica.world().hash());
-        let acknowledged = joined.acknowledged();
-        let entered = joined.entity().is_some();
-        self.oracle.handle_state(client, at, hash, jump, acknowledged);
-        if entered {
-            let bounds: Vec<(i32, i32)> = schema_bounds(&self.seats[client].client);
-            let values: Vec<i32> =
-                bounds.iter().map(|(min, max)| self.rng.random_range(*min..=*max)).collect();
-            self.seats[client].client.input(&values).expect("values within the schema");
-        }
-        while let Some(frame) = self.seats[client].client.poll_transmit() {
-            let due = self.now_ms + self.rng.random_range(0..20);
-            self.seats[client].up_due_ms = self.seats[client].up_due_ms.max(due);
-            self.at(self.seats[client].up_due_ms, Event::Up { client, frame });
         }
     }
 
@@ -334,11 +249,8 @@ impl Cluster {
         match verdict {
             None | Some(Verdict::Reload(_)) => self.reload(node),
             Some(Verdict::FanOut(frames)) => {
-                for client in 0..self.seats.len() {
-                    if self.seats[client].node == node && self.seats[client].listening {
-                        frames.iter().for_each(|frame| self.down(client, frame.clone()));
-                    }
-                }
+                self.nodes[node].laggards.handle_tick(&frames);
+                self.serve_all(node);
             }
             Some(Verdict::Ignore) => {}
             Some(other) => panic!("nobody says {other:?} here"),
@@ -347,15 +259,12 @@ impl Cluster {
 
     fn reload(&mut self, node: usize) {
         let loaded = self.store.load(&self.id).expect("the match is there");
-        let (meta, world) = stored::restore(&loaded).expect("readable");
-        let resync = self.nodes[node].relay.handle_load(world, meta.position());
+        let Restored { stored, world, prior } = stored::restore(&loaded).expect("readable");
+        let resync = self.nodes[node].relay.handle_load(world, prior, stored.position());
         assert_eq!(resync, Resync::Forward, "a store that keeps its data never sets back");
-        let snapshot = self.nodes[node].relay.snapshot();
-        for client in 0..self.seats.len() {
-            if self.seats[client].node == node && self.seats[client].listening {
-                self.down(client, snapshot.clone());
-            }
-        }
+        self.nodes[node].laggards.handle_load();
+        self.lose_all(node);
+        self.serve_all(node);
     }
 
     // Ownership.
@@ -388,10 +297,10 @@ impl Cluster {
         else {
             return;
         };
-        let (meta, world) = stored::restore(&fields).expect("readable");
+        let restored = stored::restore(&fields).expect("readable");
         let writing = Writing { snapshot_every: 10, hash_every: 1, lease: claim.lease };
-        let simulation = Simulation::new(Arena.create(&meta.options), &meta, world, writing);
-        let pacer = Pacer::new(self.now(), meta.tick_rate, &self.id);
+        let pacer = Pacer::new(self.now(), restored.stored.tick_rate, &self.id);
+        let simulation = Simulation::new(Arena.create(&restored.stored.options), restored, writing);
         self.claims += 1;
         let claim = self.claims;
         self.nodes[node].owner =
@@ -427,6 +336,20 @@ impl Cluster {
         self.commit(node, claim);
     }
 
+    /// Whether a commit changes what later diffs are coded with; then whoever restores the match from it has
+    /// exactly what its owner has.
+    fn check_prior(&self, node: usize, commit: &Commit) -> bool {
+        let tick = channel::parse_from_owner(&commit.message).expect("our own message");
+        if !matches!(tick, FromOwner::Tick(TickMessage { prior: Some(_), .. })) {
+            return false;
+        }
+        let loaded = self.store.load(&self.id).expect("the match is there");
+        let restored = stored::restore(&loaded).expect("readable");
+        let owner = self.nodes[node].owner.as_ref().expect("it has just committed");
+        assert!(restored.world.same_state(owner.simulation.world()), "tick {}", commit.tick);
+        true
+    }
+
     fn handle_retry(&mut self, node: usize, claim: u64) {
         if self.owner(node, claim).is_some() {
             self.commit(node, claim);
@@ -445,6 +368,11 @@ impl Cluster {
             let stored = fields::fence(&loaded).expect("a fence");
             self.oracle.handle_commit(&commit, &answer, stored);
             self.publish(publication);
+            if answer == CommitReply::Ok && self.check_prior(node, &commit) && self.chance(30) {
+                self.faults.killed_at_priors += 1;
+                self.nodes[node].owner = None;
+                return;
+            }
             reply = (!self.chance(3)).then_some(answer);
         }
         match reply {
@@ -465,9 +393,4 @@ impl Cluster {
             }
         }
     }
-}
-
-fn schema_bounds(client: &Client) -> Vec<(i32, i32)> {
-    let joined = client.joined().expect("welcomed");
-    joined.replica.world().schema().input().iter().map(|field| (field.min, field.max)).collect()
 }

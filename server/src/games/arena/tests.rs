@@ -5,8 +5,7 @@ mod random;
 use super::*;
 use rand::SeedableRng;
 use std::collections::BTreeMap;
-use tickcast_protocol::diff::{decode_snapshot, encode_snapshot};
-use tickcast_protocol::{Schema, Tick};
+use tickcast_protocol::{Schema, Tick, snapshot};
 
 /// What a player sends: `move_x`, `move_y`, `aim`, `fire`.
 type Values = [i32; 4];
@@ -72,8 +71,8 @@ impl Match {
     /// The match as another node takes it over: a fresh game over a world that was encoded and decoded.
     fn taken_over(&self) -> Match {
         let mut bytes = Vec::new();
-        encode_snapshot(&self.world, &mut bytes);
-        let world = decode_snapshot(self.world.schema().clone(), &bytes).unwrap();
+        snapshot::encode(&self.world, &mut bytes);
+        let world = snapshot::decode(self.world.schema().clone(), &bytes).unwrap();
         let mut game = Arena.create(&self.options);
         game.restore(&world);
         let (options, seqs) = (self.options.clone(), self.seqs.clone());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::{Epoch, Fence, Field, Kind, Nonce, Schema};
 
 fn fence(epoch: u64) -> Fence {
@@ -14,19 +15,34 @@ fn schema() -> Arc<Schema> {
     Schema::new("demo", "player", [player], []).unwrap()
 }
 
+fn first() -> Arc<Prior> {
+    Prior::first(&schema())
+}
+
 /// An owner's next tick: one more entity.
 fn tick(world: &mut World, fence: Fence, tick: u64) -> Bytes {
+    next_tick(world, &mut Encoder::new(first()), fence, tick)
+}
+
+fn next_tick(world: &mut World, encoder: &mut Encoder, fence: Fence, tick: u64) -> Bytes {
     world.spawn(0).unwrap();
     let mut payload = Vec::new();
-    diff::encode(world, &mut payload);
+    let number = encoder.prior().number();
+    encoder.encode(world, &mut payload);
     world.advance();
     let position = Position { fence, tick: Tick(tick) };
-    channel::encode_tick(position, world.hash(), 0, &frame::diff(position, None, &payload))
+    let prior = encoder.poll_prior().map(|prior| {
+        let mut bytes = Vec::new();
+        prior.encode(&mut bytes);
+        frame::prior(position, &bytes)
+    });
+    let diff_frame = frame::diff(position, number, None, &payload);
+    channel::encode_tick(position, world.hash(), 0, &diff_frame, prior.as_deref())
 }
 
 fn started() -> (World, Relay) {
-    let relay = Relay::new(World::new(schema()), Position { fence: fence(1), tick: Tick(10) });
-    (World::new(schema()), relay)
+    let at = Position { fence: fence(1), tick: Tick(10) };
+    (World::new(schema()), Relay::new(World::new(schema()), first(), at))
 }
 
 #[test]
@@ -40,6 +56,32 @@ fn passes_on_the_very_bytes_once() {
 }
 
 #[test]
+fn a_new_prior_is_passed_on_behind_its_tick() {
+    let ((mut world, mut relay), mut encoder) = (started(), Encoder::new(first()));
+    let mut priors = 0;
+    for number in 11..60 {
+        let message = next_tick(&mut world, &mut encoder, fence(1), number);
+        let Verdict::FanOut(frames) = relay.handle_message(&message) else { panic!("fan out") };
+        if let [_, prior] = &frames[..] {
+            assert!(message.as_ptr_range().contains(&prior.as_ptr()), "a slice, not a copy");
+            assert_eq!(prior[0], frame::PRIOR);
+            priors += 1;
+        }
+        assert_eq!(relay.replica().prior(), encoder.prior());
+    }
+    assert!(priors > 0 && relay.replica().world().same_state(&world));
+}
+
+#[test]
+fn a_prior_that_is_none_is_a_reload() {
+    let (mut world, mut relay) = started();
+    let good = tick(&mut world, fence(1), 11);
+    let Ok(FromOwner::Tick(told)) = channel::parse_from_owner(&good) else { panic!("a tick") };
+    let broken = channel::encode_tick(told.position, told.hash, 0, &told.frame, Some(b"none"));
+    assert!(matches!(relay.handle_message(&broken), Verdict::Reload(Gap::Broken { .. })));
+}
+
+#[test]
 fn a_hole_or_a_false_hash_is_a_reload_and_nothing_is_passed_on_until_then() {
     let (mut world, mut relay) = started();
     tick(&mut world, fence(1), 11);
@@ -48,7 +90,7 @@ fn a_hole_or_a_false_hash_is_a_reload_and_nothing_is_passed_on_until_then() {
     let next = tick(&mut world, fence(1), 13);
     assert!(matches!(relay.handle_message(&next), Verdict::Reload(Gap::Waiting)));
     let at = Position { fence: fence(1), tick: Tick(13) };
-    assert_eq!(relay.handle_load(world.clone(), at), Resync::Forward);
+    assert_eq!(relay.handle_load(world.clone(), first(), at), Resync::Forward);
     let mut lying = tick(&mut world, fence(1), 14).to_vec();
     lying[25] ^= 1;
     assert!(matches!(relay.handle_message(&lying.into()), Verdict::Reload(Gap::Desync { .. })));
@@ -71,7 +113,7 @@ fn a_new_owner_that_goes_on_from_our_state_is_announced() {
 fn a_store_that_went_back_is_a_reset() {
     let (world, mut relay) = started();
     let back = Position { fence: fence(2), tick: Tick(4) };
-    assert_eq!(relay.handle_load(world, back), Resync::Reset { from: Tick(10), to: Tick(4) });
+    assert_eq!(relay.handle_load(world, first(), back), Resync::Reset { from: Tick(10), to: Tick(4) });
 }
 
 #[test]

@@ -7,7 +7,9 @@ use crate::backplane::MatchFields;
 use crate::game::{GameType, Options};
 use crate::games::Arena;
 use crate::logic::channel::FromOwner;
+use crate::logic::relay::{Relay, Verdict};
 use crate::logic::stored;
+use tickcast_protocol::replica::{Gap, Progress, Replica};
 
 const SNAPSHOT_EVERY: u64 = 5;
 
@@ -16,7 +18,8 @@ fn writing() -> Writing {
 }
 
 fn created() -> MatchFields {
-    let options = Options::from([("players_max".to_owned(), 2)]);
+    // Drones move all the time: there is something to learn for priors.
+    let options = Options::from([("players_max".to_owned(), 2), ("drones".to_owned(), 60)]);
     let info = Arena.info(&options).unwrap();
     let mut fields = stored::new_match(&info, &options, 42, 0, 16);
     for (name, value) in [
@@ -33,8 +36,8 @@ fn created() -> MatchFields {
 }
 
 fn resumed(fields: &MatchFields) -> Simulation {
-    let (stored, world) = stored::restore(fields).unwrap();
-    Simulation::new(Arena.create(&stored.options), &stored, world, writing())
+    let restored = stored::restore(fields).unwrap();
+    Simulation::new(Arena.create(&restored.stored.options), restored, writing())
 }
 
 /// Writes a commit the way a store does.
@@ -73,7 +76,7 @@ fn an_applied_input_is_acknowledged_by_the_state_itself() {
     input(&mut simulation, 6, 1);
     simulation.handle_tick(0);
     assert_eq!(acknowledged(&simulation), [1]);
-    assert_eq!(simulation.counts(), Counts { inputs_applied: 1, inputs_dropped: 2 });
+    assert_eq!(simulation.counts(), Counts { inputs_applied: 1, inputs_dropped: 2, priors: 0 });
 }
 
 #[test]
@@ -114,38 +117,133 @@ fn players_whose_relay_fell_silent_are_removed() {
     assert_eq!(simulation.players(), 1);
 }
 
+/// A message of the diff channel, which a tick is.
+fn tick_of(message: &Bytes) -> channel::TickMessage {
+    match channel::parse_from_owner(message) {
+        Ok(FromOwner::Tick(tick)) => tick,
+        other => panic!("not a tick: {other:?}"),
+    }
+}
+
+/// Ticks in which two players come, play, and one goes.
+fn play(simulation: &mut Simulation, round: u32) -> Commit {
+    match round {
+        3 => join(simulation, 1),
+        7 => join(simulation, 2),
+        40 => simulation.handle_upstream(Upstream::Leave { player: PlayerId(2) }),
+        _ => {}
+    }
+    if round > 10 {
+        input(simulation, 1, round - 10);
+    }
+    simulation.handle_tick(0).commit
+}
+
 #[test]
 fn whoever_goes_on_from_the_written_fields_goes_on_exactly_alike() {
     let mut fields = created();
     let mut original = resumed(&fields);
-    let mut seq = 0;
-    for round in 0u32..60 {
-        if round == 3 {
-            join(&mut original, 1);
-        }
-        if round == 7 {
-            join(&mut original, 2);
-        }
-        if round > 10 {
-            seq += 1;
-            input(&mut original, 1, seq);
-        }
-        if round == 40 {
-            original.handle_upstream(Upstream::Leave { player: PlayerId(2) });
-        }
-        let produced = original.handle_tick(0);
-        write(&mut fields, &produced.commit);
+    let mut restored_beside_a_prior = 0;
+    for round in 0u32..130 {
+        let commit = play(&mut original, round);
+        write(&mut fields, &commit);
+        let with_prior = tick_of(&commit.message).prior.is_some();
+        restored_beside_a_prior += u32::from(with_prior);
         // Another node restores at every tick, and its next tick is this one's next tick.
         let mut other = resumed(&fields);
         assert_eq!(other.position(), original.position());
         assert!(other.world().same_state(original.world()), "tick {}", other.position().tick);
+        assert_eq!(other.encoder.prior(), original.encoder.prior());
+        let commit = other.handle_tick(0).commit;
+        assert_eq!(tick_of(&commit.message).position.tick, original.position().tick.next());
         let mut copy = fields.clone();
-        write(&mut copy, &other.handle_tick(0).commit);
-        let next = stored::restore(&copy).unwrap().1;
-        assert_eq!(next.hash(), other.world().hash());
+        write(&mut copy, &commit);
+        let next = stored::restore(&copy).unwrap();
+        assert!(next.world.same_state(other.world()), "tick {}", other.position().tick);
+        assert_eq!(&next.prior, other.encoder.prior());
     }
+    assert!(restored_beside_a_prior > 1, "priors were published: {restored_beside_a_prior}");
+    assert_eq!(u64::from(restored_beside_a_prior), original.counts().priors);
     let entities = fields.keys().filter(|name| !name.starts_with(b"~")).count();
-    assert_eq!(entities, stored::restore(&fields).unwrap().1.len(), "despawned entities' fields are gone");
+    assert_eq!(
+        entities,
+        stored::restore(&fields).unwrap().world.len(),
+        "despawned entities' fields are gone"
+    );
+}
+
+#[test]
+fn every_tick_of_the_ring_is_told_and_none_before() {
+    let (mut fields, mut worlds) = (created(), Vec::new());
+    let mut simulation = resumed(&fields);
+    worlds.push(simulation.world().clone());
+    for round in 0..60 {
+        let commit = play(&mut simulation, round);
+        write(&mut fields, &commit);
+        worlds.push(simulation.world().clone());
+        let first = fields::number(&fields, fields::SNAPSHOT_TICK).unwrap();
+        for (tick, world) in worlds.iter().enumerate().skip((first as usize).saturating_sub(2)) {
+            match stored::restore_at(&fields, Tick(tick as u64)).unwrap() {
+                Some(told) => assert!(told.same_state(world) && tick as u64 >= first, "tick {tick}"),
+                None => assert!((tick as u64) < first, "tick {tick} is in the ring"),
+            }
+        }
+        assert!(stored::restore_at(&fields, Tick(worlds.len() as u64)).unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_copy_that_differs_is_told_where_as_long_as_the_ring_tells_it() {
+    let mut fields = created();
+    let mut simulation = resumed(&fields);
+    // Until the entity fields tell the last tick.
+    let behind = |fields: &MatchFields| {
+        fields::number(fields, fields::SNAPSHOT_TICK) != fields::number(fields, fields::TICK)
+    };
+    let mut round = 0;
+    while round < 10 || behind(&fields) {
+        write(&mut fields, &play(&mut simulation, round));
+        round += 1;
+    }
+    let stored::Restored { stored, prior, .. } = stored::restore(&fields).unwrap();
+    // A copy with one step more in the first field of one entity.
+    let (mut wrong, mut record) = (fields.clone(), fields[&b"pickup:3"[..]].to_vec());
+    record[1] ^= 2;
+    wrong.insert(b"pickup:3".to_vec(), record.into());
+    let world = stored::restore_at(&wrong, stored.tick).unwrap().unwrap();
+    let mut relay = Relay::new(world, prior, stored.position());
+    let commit = play(&mut simulation, round);
+    write(&mut fields, &commit);
+    assert!(matches!(relay.handle_message(&commit.message), Verdict::Reload(Gap::Desync { .. })));
+    let told = |fields: &MatchFields| relay.find_difference(fields).map(|difference| difference.to_string());
+    let first = told(&fields).expect("the ring has the tick");
+    assert!(first.starts_with("pickup:3 field `x` is "), "{first}");
+    let mut left = 2 * SNAPSHOT_EVERY;
+    while told(&fields).as_ref() == Some(&first) {
+        write(&mut fields, &simulation.handle_tick(0).commit);
+        left -= 1;
+    }
+    assert_eq!(told(&fields), None, "a later snapshot tells nothing of an earlier tick");
+    assert!(left > 0);
+}
+
+#[test]
+fn what_is_published_is_all_that_a_replica_needs() {
+    let fields = created();
+    let mut simulation = resumed(&fields);
+    let stored::Restored { stored, world, prior } = stored::restore(&fields).unwrap();
+    let mut replica = Replica::loaded(world, prior, stored.position());
+    let mut numbers = Vec::new();
+    for round in 0..200 {
+        let message = tick_of(&play(&mut simulation, round).message);
+        assert_eq!(replica.apply(&message.frame), Progress::Advanced);
+        if let Some(prior) = &message.prior {
+            assert_eq!(replica.apply(prior), Progress::Stale);
+            numbers.push(replica.prior().number());
+        }
+        assert!(replica.world().same_state(simulation.world()));
+    }
+    assert!(numbers.len() > 1 && numbers.iter().copied().eq(1..=numbers.len() as u8), "{numbers:?}");
 }
 
 #[test]
@@ -162,12 +260,8 @@ fn damaged_fields_are_an_error_that_names_the_field() {
         damaged.insert(name.clone(), Bytes::from_static(b"\xff\xfe"));
         let harmless = [fields::OWNER, fields::COMMITTED_MS].map(str::as_bytes).contains(&&name[..]);
         // Ring fields of ticks before the snapshot are not needed any more.
-        let old = name.starts_with(b"~d") && {
-            let Ok(FromOwner::Tick(tick)) = channel::parse_from_owner(&fields[&name]) else {
-                panic!("a tick")
-            };
-            tick.position.tick <= Tick(SNAPSHOT_EVERY)
-        };
+        let snapshot_tick = fields::number(&fields, fields::SNAPSHOT_TICK).unwrap();
+        let old = name.starts_with(b"~d") && tick_of(&fields[&name]).position.tick <= Tick(snapshot_tick);
         let restored = stored::restore(&damaged);
         assert!(restored.is_err() || harmless || old, "{}", String::from_utf8_lossy(&name));
     }

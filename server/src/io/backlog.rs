@@ -1,0 +1,67 @@
+//! Keeps what a slow client has not been sent out of the system's buffers, where it could only wait and grow old.
+//! Left to itself Linux takes megabytes for a socket; with these two it takes about as much as
+//! [`UNSENT_BYTES_MAX`], and what follows is decided when there is room again.
+
+use std::io;
+
+use tokio::net::TcpStream;
+
+/// Bytes that the system holds for a socket before it has sent them; a frame that was begun may go beyond.
+pub const UNSENT_BYTES_MAX: u32 = 8 * 1024;
+
+/// Bounds the system's backlog of a socket, where the system can do that.
+pub fn limit(socket: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
+/// Writes as much as the socket takes now.
+pub fn try_write(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    return try_write_apart(socket, bytes);
+    #[cfg(not(target_os = "linux"))]
+    return socket.try_write(bytes);
+}
+
+/// The bound is looked at for each buffer of the system's, and these are filled up to 64 KiB; so each frame ends
+/// one (`MSG_EOR`).
+#[cfg(target_os = "linux")]
+fn try_write_apart(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    const END_OF_RECORD: std::ffi::c_int = 0x80;
+    let send = || socket2::SockRef::from(socket).send_with_flags(bytes, END_OF_RECORD);
+    socket.try_io(tokio::io::Interest::WRITABLE, send)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What the system holds unsent for a client that does not read.
+    async fn unsent(frame_bytes: usize) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (client, (socket, _)) = (client.expect("connected"), accepted.expect("accepted"));
+        limit(&socket);
+        socket.writable().await.expect("a new socket takes something");
+        let (frame, mut taken) = (vec![7; frame_bytes], 0);
+        while let Ok(count) = try_write(&socket, &frame) {
+            taken += count;
+        }
+        let mut arrived = vec![0; 1 << 20];
+        taken - client.peek(&mut arrived).await.expect("something arrived")
+    }
+
+    #[tokio::test]
+    async fn the_system_holds_little_for_a_client_that_does_not_read() {
+        for frame_bytes in [100, 1000, 20_000] {
+            let unsent = unsent(frame_bytes).await;
+            let bound = UNSENT_BYTES_MAX as usize + frame_bytes;
+            assert!(unsent <= bound, "{unsent} bytes unsent of frames of {frame_bytes}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Which state frame each client of a match gets next. A client in step gets what everybody gets. For a slow one
+//! nothing is queued: one state frame is under way to it, and when that is out, whatever it missed comes as one,
+//! a catch-up or a snapshot. Memory and work are for the slow alone, and shared by those who are alike.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tickcast_protocol::catch_up::{self, Leap, STEPS_KNOWN_MAX};
+use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
+use tickcast_protocol::{Position, Replica, Tick, World, frame, snapshot};
+
+/// How long one state frame may be under way before the client is closed.
+pub const BEHIND_MAX: Duration = Duration::from_secs(5);
+/// States kept for slow clients, each a whole world; whoever would need one more gets snapshots.
+pub const BASES_MAX: usize = 16;
+
+/// Puts frames into the form in which they go over a socket, one behind the other.
+pub type Seal = fn(&[&[u8]]) -> Bytes;
+
+/// A state that slow clients have, or will have when what is under way to them has arrived. Made exactly as a
+/// client makes its own: what a catch-up leaves unknown is unknown here too.
+#[derive(Debug)]
+struct Base {
+    world: World,
+    position: Position,
+    /// Number of the prior that the next diff is coded with.
+    prior: u8,
+    /// Steps before the last tick that are known.
+    known: u8,
+}
+
+impl Base {
+    /// Whether the frames of this tick are what comes next.
+    fn reads_diff_of(&self, tick: Tick) -> bool {
+        self.known == STEPS_KNOWN_MAX && self.position.tick.next() == tick
+    }
+
+    /// The way to a replica's state, if one catch-up leads there: its owner and its prior have to be the same.
+    fn leap_to(&self, replica: &Replica) -> Option<Leap> {
+        let to = replica.position();
+        let span = to.tick.0.checked_sub(self.position.tick.0)?;
+        let goes_on = to.fence == self.position.fence && replica.prior().number() == self.prior;
+        let within = (1..=u64::from(frame::SPAN_MAX)).contains(&span);
+        (goes_on && within).then_some(Leap { span: span as u32, known: self.known })
+    }
+}
+
+/// How a client stands to the match. A new one has nothing.
+#[derive(Debug, Default)]
+pub struct Standing {
+    has: Has,
+    /// Since which tick its socket has not taken what was under way.
+    busy_since: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+enum Has {
+    /// Nothing that a frame could go on from: it needs a snapshot.
+    #[default]
+    Nothing,
+    /// This state, once what is under way has arrived.
+    Base(Arc<Base>),
+    /// The last tick's state, and it reads diffs.
+    Everything,
+}
+
+impl Standing {
+    /// What the client has is of no use, to it or to us: only a snapshot helps.
+    pub fn lose(&mut self) {
+        self.has = Has::Nothing;
+    }
+}
+
+/// What to do with a client.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing for now.
+    Wait,
+    /// Send this, and tell [`Laggards::handle_sent`] whether all of it went out.
+    Send(Frame),
+    /// Close it: it has been behind for too long.
+    TooSlow,
+}
+
+/// A state frame, or the frames of a tick.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// As it goes over the socket.
+    pub bytes: Bytes,
+    leads: Leads,
+}
+
+/// What a client has that has got a frame.
+#[derive(Debug, Clone)]
+enum Leads {
+    Tick,
+    Snapshot { was_slow: bool },
+    CatchUp { leap: Leap, payload: Bytes },
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Times a client was sent something of the state.
+    pub frames: u64,
+    /// Bytes of that.
+    pub bytes: u64,
+    /// Catch-ups.
+    pub catch_ups: u64,
+    /// Snapshots for clients that had been too slow for ticks.
+    pub snapshots_for_slow: u64,
+}
+
+/// What is kept for the clients of one match, most of it for one tick.
+#[derive(Debug)]
+pub struct Laggards {
+    seal: Seal,
+    tick: Bytes,
+    snapshot: Option<Bytes>,
+    /// By the tick and the steps known of the base, which tell it from every other.
+    catch_ups: BTreeMap<(Tick, u8), Frame>,
+    bases: Vec<Weak<Base>>,
+    counts: Counts,
+}
+
+impl Laggards {
+    /// Keeps nothing yet.
+    pub fn new(seal: Seal) -> Laggards {
+        let (tick, counts) = (Bytes::new(), Counts::default());
+        Laggards { seal, tick, snapshot: None, catch_ups: BTreeMap::new(), bases: Vec::new(), counts }
+    }
+
+    /// There is a new tick, told by these frames. Ask for every client what comes [`Laggards::next`].
+    pub fn handle_tick(&mut self, frames: &[Bytes]) {
+        self.handle_load();
+        self.tick = (self.seal)(&frames.iter().map(|frame| &frame[..]).collect::<Vec<_>>());
+    }
+
+    /// The state was loaded anew. Every client has to [`Standing::lose`] what it has.
+    pub fn handle_load(&mut self) {
+        self.snapshot = None;
+        self.catch_ups.clear();
+    }
+
+    /// What has been sent since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// What a client gets now: after each tick, and at once when it has nothing. `clear` tells whether no state
+    /// frame waits for its socket, wholly or in part; nobody in step is asked.
+    pub fn next(
+        &mut self,
+        now: Instant,
+        replica: &Replica,
+        standing: &mut Standing,
+        clear: impl FnOnce() -> bool,
+    ) -> Next {
+        if replica.is_broken() {
+            return Next::Wait;
+        }
+        if let Has::Everything = standing.has {
+            return Next::Send(self.tick());
+        }
+        if !clear() {
+            if let Has::Base(base) = &standing.has
+                && base.leap_to(replica).is_none()
+            {
+                standing.lose();
+            }
+            let since = *standing.busy_since.get_or_insert(now);
+            return if now >= since + BEHIND_MAX { Next::TooSlow } else { Next::Wait };
+        }
+        let was_busy = standing.busy_since.take().is_some();
+        Next::Send(match &standing.has {
+            Has::Base(base) if base.reads_diff_of(replica.position().tick) => self.tick(),
+            Has::Base(base) => match base.leap_to(replica) {
+                Some(leap) => self.catch_up_or_snapshot(replica, base, leap),
+                None => self.snapshot(replica, true),
+            },
+            Has::Nothing | Has::Everything => self.snapshot(replica, was_busy),
+        })
+    }
+
+    fn tick(&self) -> Frame {
+        Frame { bytes: self.tick.clone(), leads: Leads::Tick }
+    }
+
+    fn snapshot(&mut self, replica: &Replica, was_slow: bool) -> Frame {
+        let seal = self.seal;
+        let bytes = self.snapshot.get_or_insert_with(|| seal(&[&snapshot_of(replica)]));
+        Frame { bytes: bytes.clone(), leads: Leads::Snapshot { was_slow } }
+    }
+
+    /// The smaller one. A single tick is never worth a snapshot.
+    fn catch_up_or_snapshot(&mut self, replica: &Replica, base: &Base, leap: Leap) -> Frame {
+        let seal = self.seal;
+        let key = (base.position.tick, base.known);
+        let catch_up = self.catch_ups.entry(key).or_insert_with(|| {
+            let (payload, whole) = catch_up_of(replica, base, leap);
+            let leads = Leads::CatchUp { leap, payload: payload.into() };
+            Frame { bytes: seal(&[&whole]), leads }
+        });
+        let catch_up = catch_up.clone();
+        if leap.span == 1 {
+            return catch_up;
+        }
+        let snapshot = self.snapshot(replica, true);
+        if snapshot.bytes.len() < catch_up.bytes.len() { snapshot } else { catch_up }
+    }
+
+    /// A frame was sent; `whole` if nothing of it waits.
+    pub fn handle_sent(&mut self, replica: &Replica, standing: &mut Standing, sent: &Frame, whole: bool) {
+        self.count(sent);
+        let before = std::mem::take(&mut standing.has);
+        let known = match &sent.leads {
+            Leads::Tick | Leads::Snapshot { .. } => STEPS_KNOWN_MAX,
+            Leads::CatchUp { leap, .. } => leap.known_after(),
+        };
+        standing.has = if known == STEPS_KNOWN_MAX && whole {
+            Has::Everything
+        } else {
+            let world = || match (&sent.leads, before) {
+                (Leads::CatchUp { leap, payload }, Has::Base(base)) if known < STEPS_KNOWN_MAX => {
+                    let mut world = base.world.clone();
+                    catch_up::apply(&mut world, *leap, payload).is_ok().then_some(world)
+                }
+                _ => Some(replica.world().clone()),
+            };
+            self.base(replica, known, world).map_or(Has::Nothing, Has::Base)
+        };
+    }
+
+    /// The base of the last tick with so many steps known: one for all.
+    fn base(
+        &mut self,
+        replica: &Replica,
+        known: u8,
+        world: impl FnOnce() -> Option<World>,
+    ) -> Option<Arc<Base>> {
+        self.bases.retain(|base| base.strong_count() > 0);
+        let position = replica.position();
+        let mut kept = self.bases.iter().filter_map(Weak::upgrade);
+        let found = kept.find(|base| base.position == position && base.known == known);
+        if found.is_some() || self.bases.len() >= BASES_MAX {
+            return found;
+        }
+        let base = Arc::new(Base { world: world()?, position, prior: replica.prior().number(), known });
+        self.bases.push(Arc::downgrade(&base));
+        Some(base)
+    }
+
+    fn count(&mut self, sent: &Frame) {
+        self.counts.frames += 1;
+        self.counts.bytes += sent.bytes.len() as u64;
+        match sent.leads {
+            Leads::Tick | Leads::Snapshot { was_slow: false } => {}
+            Leads::Snapshot { was_slow: true } => self.counts.snapshots_for_slow += 1,
+            Leads::CatchUp { .. } => self.counts.catch_ups += 1,
+        }
+    }
+}
+
+/// A snapshot frame of a replica's state, with what its next diff is coded with.
+fn snapshot_of(replica: &Replica) -> Vec<u8> {
+    let (mut prior, mut payload) = (Vec::new(), Vec::new());
+    replica.prior().encode(&mut prior);
+    snapshot::encode(replica.world(), &mut payload);
+    frame::snapshot(replica.position(), replica.world().hash(), &prior, &payload)
+}
+
+/// The payload of a catch-up from a base to a replica's state, and the whole frame. It carries the hash where it
+/// leads over a tick whose diff has to carry one, so that nobody goes on for longer without a check.
+fn catch_up_of(replica: &Replica, base: &Base, leap: Leap) -> (Vec<u8>, Vec<u8>) {
+    let (from, to) = (base.position.tick.0, replica.position());
+    let due = from / HASH_EVERY_TICKS_MAX != to.tick.0 / HASH_EVERY_TICKS_MAX;
+    let mut payload = Vec::new();
+    catch_up::encode(&base.world, replica.world(), leap, &mut payload);
+    let whole = frame::catch_up(to, leap.span as u8, due.then_some(replica.world().hash()), &payload);
+    (payload, whole)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! When a match's owner publishes a new prior, and what is in it. Nothing of this is part of the wire: a
+//! reader takes whatever prior it is given.
+//!
+//! The owner counts which bits each model had. At ticks 4, 8, 16, ... it asks what the last window would have
+//! cost with levels made from all that was counted so far, and publishes them if that pays for their own size
+//! over the ticks to come, which are taken to be as many as have been.
+
+use crate::prior::{LEVEL_MAX, Prior, zero_at};
+
+/// First tick at which a prior is considered, and the longest wait between two, ticks.
+const WINDOW_TICKS: std::ops::RangeInclusive<u64> = 4..=1024;
+/// Ticks to come that a prior has to pay for itself in, at most.
+const HORIZON_TICKS_MAX: u64 = 4096;
+/// Counts of a model are halved above this sum: what it learned is of this many bits.
+const COUNT_MAX: u32 = 4096;
+/// Counts that a level of an inherited prior stands for.
+const INHERITED: f32 = 64.0;
+/// About what one level costs in a published prior, bits.
+const LEVEL_BITS: f64 = 6.0;
+/// A prior is published if it saves this many times its own size.
+const PAYS: f64 = 1.5;
+
+/// What an owner has counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Learner {
+    /// Zeros and ones of every model since the last look.
+    pub(crate) seen: Vec<[u32; 2]>,
+    /// Those of the time before.
+    known: Vec<[f32; 2]>,
+    /// Ticks since the first.
+    ticks: u64,
+    /// Ticks since the last look.
+    window: u64,
+}
+
+impl Learner {
+    /// Begins with what a prior knows.
+    pub(crate) fn new(prior: &Prior) -> Learner {
+        let known = prior.levels().iter().map(|level| match level {
+            0 => [0.0, 0.0],
+            level => {
+                let zero = f32::from(zero_at(*level)) / 65536.0;
+                [INHERITED * zero, INHERITED * (1.0 - zero)]
+            }
+        });
+        Learner { seen: vec![[0, 0]; prior.levels().len()], known: known.collect(), ticks: 0, window: 0 }
+    }
+
+    /// A tick was coded with `prior`: the prior to publish now, if one pays.
+    pub(crate) fn poll(&mut self, prior: &Prior) -> Option<Prior> {
+        self.ticks += 1;
+        self.window += 1;
+        let due = (self.ticks / 2).clamp(*WINDOW_TICKS.start(), *WINDOW_TICKS.end());
+        if self.window < due {
+            return None;
+        }
+        let levels = self.levels();
+        let saved: f64 = (0..levels.len())
+            .filter(|model| self.seen[*model] != [0, 0])
+            .map(|model| {
+                let seen = self.seen[model].map(f64::from);
+                cost(seen, prior.levels()[model]) - cost(seen, levels[model])
+            })
+            .sum();
+        let horizon = self.ticks.min(HORIZON_TICKS_MAX) as f64 / self.window as f64;
+        self.window = 0;
+        self.seen.fill([0, 0]);
+        let next = prior.next(levels);
+        let mut bytes = Vec::new();
+        next.encode(&mut bytes);
+        (saved * horizon > PAYS * 8.0 * bytes.len() as f64).then_some(next)
+    }
+
+    /// A new prior from all that was counted, at once.
+    pub(crate) fn force(&mut self, prior: &Prior) -> Prior {
+        let levels = self.levels();
+        self.seen.fill([0, 0]);
+        prior.next(levels)
+    }
+
+    /// The levels that fit what was counted; 0 where a level would cost more than it saves.
+    fn levels(&mut self) -> Vec<i8> {
+        self.known
+            .iter_mut()
+            .zip(&self.seen)
+            .map(|(known, seen)| {
+                // Most models of a schema are never used.
+                if *seen == [0, 0] && *known == [0.0, 0.0] {
+                    return 0;
+                }
+                (0..2).for_each(|bit| known[bit] += seen[bit] as f32);
+                let sum = known[0] + known[1];
+                if sum > COUNT_MAX as f32 {
+                    *known = known.map(|count| count * COUNT_MAX as f32 / sum);
+                }
+                let level = (8.0 * ((known[0] + 0.4) / (known[1] + 0.4)).ln()).round();
+                let level = level.clamp(-f32::from(LEVEL_MAX), f32::from(LEVEL_MAX)) as i8;
+                let known = known.map(f64::from);
+                let saves = cost(known, 0) - cost(known, level);
+                if saves > LEVEL_BITS { level } else { 0 }
+            })
+            .collect()
+    }
+}
+
+/// What these zeros and ones cost at a level, bits.
+fn cost(counts: [f64; 2], level: i8) -> f64 {
+    let zero = f64::from(zero_at(level)) / 65536.0;
+    -counts[0] * zero.log2() - counts[1] * (1.0 - zero).log2()
+}

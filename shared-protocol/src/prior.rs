@@ -1,0 +1,122 @@
+//! The probabilities that a match's diffs are coded with. They stay as they are from one prior to the next,
+//! so that any tick decodes from the state before it and the prior alone. A prior is published by the owner,
+//! carried in snapshots, and kept in the match's hash.
+
+use std::sync::Arc;
+
+use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, Coder, NUMBER_MODELS, Number};
+use crate::models::Models;
+use crate::range::{RangeDecoder, RangeEncoder};
+use crate::schema::Schema;
+use crate::varint::DecodeError;
+
+/// Greatest level: a bit is all but certain.
+pub(crate) const LEVEL_MAX: i8 = 63;
+
+/// Probability of a zero at levels 0 to 63, in 1/65536: 65536 / (1 + exp(-level / 8)), rounded. At level -n
+/// it is 65536 less that of level n.
+const ZEROS: [u16; LEVEL_MAX as usize + 1] = [
+    32768, 34813, 36843, 38841, 40793, 42687, 44511, 46254, 47911, 49474, 50941, 52310, 53581, 54754, 55834,
+    56822, 57724, 58544, 59287, 59959, 60565, 61109, 61598, 62036, 62428, 62778, 63090, 63368, 63615, 63835,
+    64030, 64203, 64357, 64494, 64614, 64721, 64816, 64900, 64974, 65039, 65097, 65149, 65194, 65234, 65269,
+    65300, 65328, 65352, 65374, 65393, 65410, 65425, 65438, 65449, 65459, 65468, 65476, 65483, 65489, 65495,
+    65500, 65504, 65508, 65511,
+];
+
+/// The probabilities of a schema's models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prior {
+    number: u8,
+    levels: Vec<i8>,
+    zeros: Vec<u16>,
+    pub(crate) models: Arc<Models>,
+}
+
+impl Prior {
+    /// The prior that every match begins with: number 0, every bit as likely as not.
+    pub fn first(schema: &Schema) -> Arc<Prior> {
+        let models = Arc::new(Models::new(schema));
+        let levels = vec![0; models.count];
+        Arc::new(Prior::of_levels(0, levels, models))
+    }
+
+    /// The prior after this one.
+    pub(crate) fn next(&self, levels: Vec<i8>) -> Prior {
+        Prior::of_levels(self.number.wrapping_add(1), levels, Arc::clone(&self.models))
+    }
+
+    fn of_levels(number: u8, levels: Vec<i8>, models: Arc<Models>) -> Prior {
+        let zeros = levels.iter().map(|level| zero_at(*level)).collect();
+        Prior { number, levels, zeros, models }
+    }
+
+    /// Counts the priors of a match, modulo 256; the first is 0.
+    pub fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// The level of every model.
+    pub(crate) fn levels(&self) -> &[i8] {
+        &self.levels
+    }
+
+    /// Probability of a zero for every model, in 1/65536.
+    pub(crate) fn zeros(&self) -> &[u16] {
+        &self.zeros
+    }
+
+    /// Appends number and levels.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.number);
+        let mut coder =
+            AdaptiveEncoder { range: RangeEncoder::new(out), models: AdaptiveModels::new(MODELS) };
+        let mut before = [0, 0];
+        for level in &self.levels {
+            code_level(&mut coder, &mut before, *level);
+        }
+        coder.range.finish();
+    }
+
+    /// Reads what [`Prior::encode`] wrote, for the same schema as this prior's.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Arc<Prior>, DecodeError> {
+        let (number, coded) = bytes.split_first().ok_or(DecodeError::End)?;
+        let models = AdaptiveModels::new(MODELS);
+        let mut coder = AdaptiveDecoder { range: RangeDecoder::new(coded), models };
+        let mut before = [0, 0];
+        let mut levels = Vec::with_capacity(self.levels.len());
+        for _ in 0..self.levels.len() {
+            levels.push(code_level(&mut coder, &mut before, 0));
+            if levels.last().is_some_and(|level| !(-LEVEL_MAX..=LEVEL_MAX).contains(level)) {
+                return Err(DecodeError::Range("level"));
+            }
+        }
+        coder.range.finish()?;
+        Ok(Arc::new(Prior::of_levels(*number, levels, Arc::clone(&self.models))))
+    }
+}
+
+/// Probability of a zero at a level, in 1/65536.
+pub(crate) fn zero_at(level: i8) -> u16 {
+    let zero = ZEROS[usize::from(level.unsigned_abs().min(LEVEL_MAX as u8))];
+    if level < 0 { zero.wrapping_neg() } else { zero }
+}
+
+// Models of the levels' own coding.
+const PRESENT: usize = 0;
+const SIGN: usize = PRESENT + 9;
+const NUMBER: usize = SIGN + 3;
+const MODELS: usize = NUMBER + NUMBER_MODELS;
+
+/// One level, by whether the two before are 0 and which sign the last had.
+fn code_level(coder: &mut impl Coder, before: &mut [i8; 2], level: i8) -> i8 {
+    let class = |level: i8| (level.signum() + 1) as usize;
+    let present = PRESENT + class(before[0]) * 3 + class(before[1]);
+    let coded = if coder.bit(present, level != 0) {
+        let coded = coder.difference(SIGN + class(before[0]), Number::at(NUMBER), i64::from(level));
+        coded.clamp(i64::from(i8::MIN), i64::from(i8::MAX)) as i8
+    } else {
+        0
+    };
+    *before = [coded, before[0]];
+    coded
+}
