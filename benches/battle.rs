@@ -78,9 +78,10 @@ impl Battle {
         snapshot_every: u64,
         mut written: impl FnMut(Commit),
     ) -> (Battle, Crew) {
-        let (stored, world) = stored::restore(claimed).expect("a new match is readable");
+        let restored = stored::restore(claimed).expect("a new match is readable");
         let writing = Writing { snapshot_every, hash_every: 16, lease: Duration::from_millis(1500) };
-        let simulation = Simulation::new(Arena.create(&stored.options), &stored, world, writing);
+        let game = Arena.create(&restored.stored.options);
+        let simulation = Simulation::new(game, restored, writing);
         let (mut battle, mut crew) = (Battle { simulation }, Crew::new(players));
         for player in 1..=players {
             let name = format!("player {player}");

@@ -1,6 +1,13 @@
-//! What the benches measure: a large match as a bare state (here), and a match of the demo game ([`Battle`]).
+//! What the benches measure: a large match as a bare state (here), a match of the demo game ([`Battle`]), loads
+//! made to find what one entity costs ([`synthetic`]), and recorded games ([`traces`], [`measure`]). [`report`] says
+//! what the `wire` program found.
 
 mod battle;
+pub mod measure;
+pub mod report;
+pub mod summary;
+pub mod synthetic;
+pub mod traces;
 
 use std::sync::Arc;
 
