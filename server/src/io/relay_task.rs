@@ -363,7 +363,7 @@ impl<B: Backplane> Followed<B> {
         match loaded.and_then(|fields| Ok((restore(&self.id, &fields)?, fields))) {
             Ok((restored, fields)) => {
                 if let Some(difference) = self.relay.find_difference(&fields) {
-                    tracing::warn!(id = %self.id, %difference, "the state that differed is named by the store");
+                    tracing::warn!(id = %self.id, %difference, "this node's copy of the state was wrong here");
                 }
                 self.handle_load(restored);
                 true

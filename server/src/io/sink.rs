@@ -75,11 +75,18 @@ impl Sink {
     /// a closing connection says of anything.
     pub fn send_state(&self, bytes: Bytes) -> bool {
         let mut state = self.lock();
-        if state.closing.is_none() {
-            state.outbox.push_state(bytes);
-            self.flush(&mut state);
+        if state.closing.is_some() {
+            return true;
         }
-        state.closing.is_some() || state.outbox.is_clear()
+        // For a client in step the queue is not even touched.
+        let waits = state.outbox.front().is_some();
+        let written = if waits { 0 } else { self.try_write(&bytes).unwrap_or(0) };
+        if written == bytes.len() {
+            return true;
+        }
+        state.outbox.push_state(bytes.slice(written..));
+        self.wake.notify_one();
+        false
     }
 
     /// Sends a control message.
@@ -148,7 +155,7 @@ impl Sink {
 
     fn write(&self, state: &mut State) -> io::Result<()> {
         while let Some(front) = state.outbox.front() {
-            match backlog::try_write(self.socket.as_ref(), &front) {
+            match self.try_write(&front) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => state.outbox.handle_written(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -156,6 +163,10 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        backlog::try_write(self.socket.as_ref(), bytes)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
