@@ -76,11 +76,11 @@ pub struct Measured {
 /// What coding or decoding takes.
 #[derive(Debug, Serialize)]
 pub struct Cost {
-    /// Mean of a tick, nanoseconds.
+    /// Mean of the fastest 99 of 100 ticks, nanoseconds.
     pub ns_per_tick: f64,
     /// Longest of 99 of 100 ticks, nanoseconds.
     pub ns_per_tick_p99: usize,
-    /// Mean for an entity that is sent, nanoseconds.
+    /// The same for an entity that is sent, by the mean number of these.
     pub ns_per_sent: f64,
 }
 
@@ -258,11 +258,14 @@ impl Run {
         let ticks = self.sizes.len();
         let per_tick = |sum: usize| sum as f64 / ticks as f64;
         let cost = |times: Vec<usize>| {
-            let Summary { mean, p99, .. } = Summary::of(times).expect("a trace has ticks to measure");
+            let Summary { p99, .. } = Summary::of(times.clone()).expect("a trace has ticks to measure");
+            // The slowest hundredth is mostly the system's: one tick can be interrupted for a thousand others.
+            let kept: Vec<usize> = times.into_iter().filter(|time| *time <= p99).collect();
+            let ns_per_tick = kept.iter().sum::<usize>() as f64 / kept.len() as f64;
             Cost {
-                ns_per_tick: mean,
+                ns_per_tick,
                 ns_per_tick_p99: p99,
-                ns_per_sent: mean * ticks as f64 / self.sent.max(1) as f64,
+                ns_per_sent: ns_per_tick * ticks as f64 / self.sent.max(1) as f64,
             }
         };
         let catch_ups = SPANS.iter().zip(self.catch_ups).filter(|(_, (_, _, count))| *count > 0);

@@ -103,7 +103,7 @@ impl Report {
                 "Bytes per tick, frames with their headers, over the last 80 % of the ticks",
                 self.sizes(),
             );
-            section("Times, nanoseconds", self.times());
+            section("Times, nanoseconds: means of the fastest 99 of 100 ticks", self.times());
             section(
                 "Catch-ups, bytes (and % of the diffs they stand for); snapshots with prior, bytes",
                 self.joins(),
