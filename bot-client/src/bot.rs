@@ -183,7 +183,8 @@ impl Bot {
                 let play = self.play.as_mut().expect("a state frame comes after the welcome");
                 play.meter.handle_prior(frame.len(), measuring, &mut self.marks);
             }
-            Event::Stale | Event::Pong { .. } | Event::Ended => {}
+            Event::NewOwner | Event::Stale | Event::Pong { .. } => {}
+            Event::Ended | Event::Reconnect { .. } => {}
         }
         Ok(Step::default())
     }

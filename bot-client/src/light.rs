@@ -149,7 +149,7 @@ impl LightBot {
                 self.at = None;
             }
             Event::Snapshot | Event::Advanced | Event::CaughtUp | Event::Stale | Event::Gap(_) => {}
-            Event::Pong { .. } | Event::Ended => {}
+            Event::NewOwner | Event::Pong { .. } | Event::Ended | Event::Reconnect { .. } => {}
         }
         Ok(())
     }

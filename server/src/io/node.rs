@@ -131,6 +131,7 @@ impl<B: Backplane> Node<B> {
             Join::Quick { game } => (self.quick(&game).await?, Some(name)),
             Join::Match(id) => (id, Some(name)),
             Join::Spectate(id) => (id, None),
+            Join::Resume { .. } => return Err(Refusal::new(CloseCode::NoSuchMatch, "no seat is held here")),
         };
         for _ in 0..JOIN_TRIES {
             let relay = self.follow(&id);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tickcast_protocol::message::{Role, ServerMessage};
 use tickcast_protocol::replica::Gap;
-use tickcast_protocol::{CloseCode, MatchId, PlayerId, Replica, Schema, SessionId, TickRate};
+use tickcast_protocol::{CloseCode, MatchId, PlayerId, Replica, ResumeToken, Schema, SessionId, TickRate};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription};
@@ -255,6 +255,7 @@ impl<B: Backplane> Followed<B> {
             role,
             tick_rate: self.stored.tick_rate,
             schema: self.stored.schema.to_json(),
+            resume: ResumeToken::default(),
         };
         let schema = Arc::clone(&self.stored.schema);
         if reply.send(Ok(Joined { role, schema, tick_rate: self.stored.tick_rate, relay })).is_err() {

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use tickcast_protocol::client::{Client, Event as Told};
 use tickcast_protocol::message::{Join, Role, ServerMessage};
-use tickcast_protocol::{PlayerId, SessionId};
+use tickcast_protocol::{PlayerId, ResumeToken, SessionId};
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::laggards::{Next, Standing};
 use tickcast_server::logic::session::{Output, Session};
@@ -67,6 +67,7 @@ impl Cluster {
             role,
             tick_rate: meta.tick_rate,
             schema: meta.schema.to_json(),
+            resume: ResumeToken::default(),
         };
         let seat = &mut self.seats[client];
         seat.listening = true;
@@ -130,7 +131,7 @@ impl Cluster {
         let jump = match told {
             Told::Advanced => false,
             Told::Snapshot | Told::CaughtUp => true,
-            Told::Welcome | Told::Stale => return,
+            Told::Welcome | Told::Stale | Told::NewOwner => return,
             other => panic!("on a socket that keeps order there is no {other:?}"),
         };
         let seat = &mut self.seats[client];
