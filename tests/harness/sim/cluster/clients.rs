@@ -6,6 +6,7 @@ use tickcast_protocol::message::{Join, Role, ServerMessage};
 use tickcast_protocol::{PlayerId, ResumeToken, SessionId};
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::laggards::{Next, Standing};
+use tickcast_server::logic::resume::TokenDigest;
 use tickcast_server::logic::session::{Output, Session};
 use tickcast_server::logic::stored::StoredMatch;
 
@@ -74,7 +75,7 @@ impl Cluster {
         seat.session.handle_joined(now, role, meta.schema.clone(), meta.tick_rate);
         seat.line.send_control(&welcome.to_frame());
         self.serve(client);
-        self.upstream(&[Upstream::Join { player, name }]);
+        self.upstream(&[Upstream::Join { player, name, token: TokenDigest::of(&ResumeToken::default()) }]);
     }
 
     /// Sends a client what comes next for it, as a relay's task does.
