@@ -1,4 +1,5 @@
-//! The command line: `tickcast serve` (the default) and `tickcast inspect`, for any set of games.
+//! The command line: `tickcast serve` (the default), `tickcast inspect` and the commands for operators, for any
+//! set of games.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use crate::io::clock;
 use crate::io::http::{self, Port};
 use crate::io::membership;
 use crate::io::node::Node;
+use crate::ops::admin::{self, AdminCommand};
 use crate::ops::inspect::{self, InspectArgs};
 use crate::ops::logging;
 
@@ -44,6 +46,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Show matches in Redis, decoded; works also when every node is dead
     Inspect(InspectArgs),
+    #[command(flatten)]
+    Admin(AdminCommand),
 }
 
 /// Runs the command line of a server that hosts these games. A `main` needs nothing else.
@@ -51,6 +55,7 @@ pub fn run(games: Games) -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Some(Command::Inspect(args)) => run_inspect(&args),
+        Some(Command::Admin(command)) => run_admin(&command),
         Some(Command::Serve(args)) => run_serve(*args, games),
         None => run_serve(cli.serve, games),
     };
@@ -83,6 +88,16 @@ fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {
         let (backplane, _) =
             RedisBackplane::connect(&args.redis, Timing::default()).await.map_err(failure)?;
         inspect::run(&backplane, args).await.map_err(failure)
+    })
+}
+
+fn run_admin(command: &AdminCommand) -> Result<(), Failure> {
+    logging::start("warn").map_err(failure)?;
+    runtime()?.block_on(async {
+        let (backplane, _) =
+            RedisBackplane::connect(command.redis(), Timing::default()).await.map_err(failure)?;
+        println!("{}", admin::run(&backplane, command).await.map_err(failure)?);
+        Ok(())
     })
 }
 

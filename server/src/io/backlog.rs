@@ -3,16 +3,24 @@
 //! [`UNSENT_BYTES_MAX`], and what follows is decided when there is room again.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 /// Bytes that the system holds for a socket before it has sent them; a frame that was begun may go beyond.
 pub const UNSENT_BYTES_MAX: u32 = 8 * 1024;
 
-/// Bounds the system's backlog of a socket, where the system can do that.
+/// For how long the system waits for what it has sent to be acknowledged. Left to itself it waits for many minutes.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(8);
+
+/// Bounds the system's backlog of a socket, in bytes and in time, where the system can do that.
 pub fn limit(socket: &TcpStream) {
     #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    {
+        let socket = socket2::SockRef::from(socket);
+        let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+        let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+    }
     #[cfg(not(target_os = "linux"))]
     let _ = socket;
 }

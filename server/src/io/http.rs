@@ -23,12 +23,15 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use crate::backplane::{Backplane, MatchFields, fields};
 use crate::game::Options;
 use crate::io::backlog;
+use crate::io::clock;
 use crate::io::node::{NewMatch, Node, Refusal};
 use crate::io::websocket;
 use crate::logic::stored::StoredMatch;
 
 /// How long a client may take for its request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
+/// The store may be silent for so long before the node counts as unhealthy.
+const STORE_SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Longest body of a request.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Pause after the system refused to accept a connection (no file descriptor is free).
@@ -99,10 +102,11 @@ async fn answer<B: Backplane>(
         (Port::Players, &Method::GET, ["v1", "matches"]) => list_matches(&node).await,
         (Port::Players, &Method::POST, ["v1", "matches"]) => create_match(&node, request).await,
         (Port::Players, &Method::GET, ["v1", "matches", id]) => show_match(&node, id).await,
-        (Port::Operators, &Method::GET, ["healthz"]) => text(StatusCode::OK, "ok\n"),
+        (Port::Operators, &Method::GET, ["healthz"]) => health(&node, false),
+        (Port::Operators, &Method::GET, ["readyz"]) => health(&node, true),
         (Port::Operators, &Method::GET, ["metrics"]) => metrics(&node),
         (Port::Operators, &Method::GET, [""]) => {
-            text(StatusCode::OK, "tickcast operators' port: /healthz /metrics\n")
+            text(StatusCode::OK, "tickcast operators' port: /healthz /readyz /metrics\n")
         }
         (Port::Players, _, [""] | ["ws"] | ["v1", "games"] | ["v1", "matches", _]) => not_allowed("GET"),
         (Port::Players, _, ["v1", "matches"]) => not_allowed("GET, POST"),
@@ -111,8 +115,8 @@ async fn answer<B: Backplane>(
 }
 
 fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>) -> Answer {
-    if node.sessions.len() >= node.settings.connections_max {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "the node is full");
+    if node.sessions.len() >= node.settings.connections_max || node.is_leaving() {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "the node is full or leaving: connect to another one");
     }
     let mut head = Request::builder().method(request.method()).uri(request.uri()).version(request.version());
     if let Some(headers) = head.headers_mut() {
@@ -233,6 +237,21 @@ fn summary(id: &MatchId, stored: &StoredMatch) -> Value {
         "epoch": stored.fence.epoch.0, "committed_ms": stored.committed_ms, "created_ms": stored.created_ms,
         "options": stored.options,
     })
+}
+
+/// Whether the node does its work; `to_come` asks whether new clients should come, too.
+fn health<B: Backplane>(node: &Arc<Node<B>>, to_come: bool) -> Answer {
+    let mut complaints = node.health.complaints(clock::now(), STORE_SILENCE_MAX);
+    if to_come && node.is_leaving() {
+        complaints.push("the node is leaving its cluster".to_owned());
+    }
+    if to_come && node.sessions.len() >= node.settings.connections_max {
+        complaints.push("the node is full".to_owned());
+    }
+    match complaints.is_empty() {
+        true => text(StatusCode::OK, "ok\n"),
+        false => text(StatusCode::SERVICE_UNAVAILABLE, &(complaints.join("\n") + "\n")),
+    }
 }
 
 fn metrics<B: Backplane>(node: &Arc<Node<B>>) -> Answer {

@@ -12,9 +12,9 @@ use crate::logic::rate::Bucket;
 /// How long a connection may take to say hello.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before it is pinged.
-pub const IDLE_PING: Duration = Duration::from_secs(8);
+pub const IDLE_PING: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before it is closed.
-pub const IDLE_CLOSE: Duration = Duration::from_secs(20);
+pub const IDLE_CLOSE: Duration = Duration::from_secs(10);
 /// Messages per second before the match's rate is known.
 const MESSAGES_PER_SECOND_MIN: u32 = 20;
 

@@ -179,12 +179,13 @@ impl<B: Backplane> Followed<B> {
                 request.deadline = now + REQUEST_DEADLINE;
             }
         }
-        let late = self.requests.extract_if(.., |_, request| request.deadline <= now);
-        for (_, request) in late {
-            if let Some(listener) = self.listeners.get(&request.session) {
+        self.requests.retain(|_, request| {
+            let in_time = now < request.deadline;
+            if !in_time && let Some(listener) = self.listeners.get(&request.session) {
                 listener.sink.close(CloseCode::Internal, "the match's owner did not answer: reconnect");
             }
-        }
+            in_time
+        });
         if self.beats.is_multiple_of(REPEAT_BEATS) {
             for (player, request) in &self.requests {
                 self.send_upstream(request.upstream(*player));

@@ -1,0 +1,208 @@
+//! What an operator asks of a cluster: who is there, hand a match over, let a node leave, let a quarantined match
+//! go on. Orders go over Redis; whether they were followed is waited for and told.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+use tickcast_protocol::{MatchId, NodeId};
+
+use crate::backplane::{Backplane, Guarded, fields};
+use crate::io::clock;
+use crate::logic::orders::Order;
+use crate::logic::placement::NodeEntry;
+
+/// How long a match may take to change its owner, and a node to leave, after the order.
+const MOVED_WITHIN: Duration = Duration::from_secs(5);
+const DRAINED_WITHIN: Duration = Duration::from_secs(60);
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The commands for operators.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AdminCommand {
+    /// List the nodes of a cluster
+    Nodes {
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Move a match to another node; its players see a pause of a tick or two
+    Move {
+        /// Match to move
+        match_id: String,
+        /// Node to move it to [default: the one with the fewest matches]
+        to: Option<String>,
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Let a node hand over all it has and stop
+    Drain {
+        /// Node that is to leave
+        node: String,
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Let a match run again that was quarantined because its game failed again and again
+    Revive {
+        /// Match to let go on
+        match_id: String,
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// Where the cluster's store is.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// The cluster's Redis, for example redis://127.0.0.1:6379
+    #[arg(long, env = "TICKCAST_REDIS", value_name = "URL")]
+    pub redis: String,
+}
+
+impl AdminCommand {
+    /// The address of the store.
+    pub fn redis(&self) -> &str {
+        match self {
+            AdminCommand::Nodes { store, .. }
+            | AdminCommand::Move { store, .. }
+            | AdminCommand::Drain { store, .. }
+            | AdminCommand::Revive { store, .. } => &store.redis,
+        }
+    }
+}
+
+/// Does what was asked; both texts are for a person.
+pub async fn run<B: Backplane>(backplane: &B, command: &AdminCommand) -> Result<String, String> {
+    match command {
+        AdminCommand::Nodes { json, .. } => list(backplane, *json).await,
+        AdminCommand::Move { match_id, to, .. } => {
+            let to = to.as_deref().map(|node| parse::<NodeId>("node", node)).transpose()?;
+            move_match(backplane, &parse("match", match_id)?, to).await
+        }
+        AdminCommand::Drain { node, .. } => drain(backplane, &parse("node", node)?).await,
+        AdminCommand::Revive { match_id, .. } => revive(backplane, &parse("match", match_id)?).await,
+    }
+}
+
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{what} `{text}`: {error}"))
+}
+
+fn unavailable(error: crate::backplane::Unavailable) -> String {
+    error.to_string()
+}
+
+async fn entries<B: Backplane>(backplane: &B) -> Result<Vec<(NodeId, NodeEntry)>, String> {
+    let nodes = backplane.nodes().await.map_err(unavailable)?;
+    Ok(nodes.into_iter().filter_map(|(node, json)| Some((node, NodeEntry::from_json(&json)?))).collect())
+}
+
+async fn list<B: Backplane>(backplane: &B, as_json: bool) -> Result<String, String> {
+    let nodes = entries(backplane).await?;
+    let now_ms = backplane.now_ms().await.map_err(unavailable)?;
+    if as_json {
+        let row = |(node, entry): &(NodeId, NodeEntry)| {
+            let mut row = serde_json::to_value(entry).expect("an entry is JSON");
+            row["node"] = json!(node);
+            row["beat_age_ms"] = json!(now_ms.saturating_sub(entry.beat_ms));
+            row
+        };
+        let rows: Vec<Value> = nodes.iter().map(row).collect();
+        return Ok(serde_json::to_string_pretty(&json!({ "nodes": rows })).expect("values are JSON"));
+    }
+    if nodes.is_empty() {
+        return Ok("no nodes".to_owned());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["node", "matches", "connections", "heard", "state", "address for clients"]);
+    for (node, entry) in nodes {
+        let age_ms = now_ms.saturating_sub(entry.beat_ms);
+        let state = match (entry.leaving, age_ms) {
+            (true, _) => "leaving",
+            (false, ..2_000) => "running",
+            (false, _) => "not heard",
+        };
+        table.add_row([
+            node.to_string(),
+            format!("{} of {}", entry.matches, entry.matches_max),
+            entry.connections.to_string(),
+            format!("{age_ms} ms ago"),
+            state.to_owned(),
+            entry.url,
+        ]);
+    }
+    Ok(table.to_string())
+}
+
+async fn owner<B: Backplane>(backplane: &B, id: &MatchId) -> Result<(String, u64), String> {
+    let stored = backplane.read(id, &[fields::OWNER, fields::EPOCH]).await.map_err(unavailable)?;
+    let stored = stored.ok_or_else(|| format!("no match `{id}`; `tickcast inspect` lists them"))?;
+    let owner = fields::text(&stored, fields::OWNER).unwrap_or_default().to_owned();
+    Ok((owner, fields::number(&stored, fields::EPOCH).unwrap_or(0)))
+}
+
+async fn move_match<B: Backplane>(backplane: &B, id: &MatchId, to: Option<NodeId>) -> Result<String, String> {
+    let (from, epoch) = owner(backplane, id).await?;
+    let Ok(node) = from.parse::<NodeId>() else {
+        return Err(format!("match `{id}` has no owner now: it is claimed by whoever comes first"));
+    };
+    if to.as_ref() == Some(&node) {
+        return Ok(format!("match {id} is on {node} already"));
+    }
+    if let Some(to) = &to
+        && !entries(backplane).await?.iter().any(|(node, _)| node == to)
+    {
+        return Err(format!("there is no node `{to}`; `tickcast nodes` lists them"));
+    }
+    let order = Order::HandOver { id: id.clone(), to };
+    backplane.send_order(&node, order.encode().into()).await.map_err(unavailable)?;
+    let deadline = clock::now() + MOVED_WITHIN;
+    while clock::now() < deadline {
+        let (now, epoch_now) = owner(backplane, id).await?;
+        if epoch_now != epoch && !now.is_empty() {
+            return Ok(format!("match {id}: {from} -> {now}"));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Err(format!(
+        "match `{id}` is still on {node} after {} s: see that node's log for why",
+        MOVED_WITHIN.as_secs()
+    ))
+}
+
+async fn drain<B: Backplane>(backplane: &B, node: &NodeId) -> Result<String, String> {
+    let listed = |entries: Vec<(NodeId, NodeEntry)>| entries.into_iter().find(|(listed, _)| listed == node);
+    let before = listed(entries(backplane).await?);
+    let Some((_, before)) = before else {
+        return Err(format!("there is no node `{node}`; `tickcast nodes` lists them"));
+    };
+    backplane.send_order(node, Order::Drain.encode().into()).await.map_err(unavailable)?;
+    let deadline = clock::now() + DRAINED_WITHIN;
+    while clock::now() < deadline {
+        if listed(entries(backplane).await?).is_none() {
+            return Ok(format!(
+                "node {node} has left; it had {} matches and {} connections",
+                before.matches, before.connections
+            ));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Err(format!("node `{node}` is still there after {} s: see its log for why", DRAINED_WITHIN.as_secs()))
+}
+
+async fn revive<B: Backplane>(backplane: &B, id: &MatchId) -> Result<String, String> {
+    owner(backplane, id).await?;
+    match backplane.revive(id).await.map_err(unavailable)? {
+        Guarded::Done => Ok(format!("match {id} may run again: a node claims it at its next look")),
+        Guarded::Refused => Err(format!("match `{id}` is not quarantined")),
+    }
+}
