@@ -16,10 +16,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::plan::Plan;
+use crate::seat::Seat;
 use crate::share::{BotPlan, Share};
-use crate::socket::{Boards, Failure, Seat};
+use crate::socket::{Failure, resolve};
 use crate::tally::{Marks, Tally};
-use crate::target::Target;
 
 /// How long the goodbyes may take.
 const LEAVING_MAX: Duration = Duration::from_secs(10);
@@ -70,7 +70,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) plan: Plan,
     pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) boards: Boards,
+    /// One for each match.
+    pub(crate) boards: Vec<Mutex<Board>>,
     tally: Mutex<Tally>,
     changed: Notify,
 }
@@ -83,6 +84,10 @@ impl Shared {
     pub(crate) fn count_joined(&self) {
         self.tally().connections.joined += 1;
         self.changed.notify_one();
+    }
+
+    pub(crate) fn count_loss(&self, reason: String) {
+        self.tally().lose(reason);
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -144,7 +149,8 @@ impl Swarm {
     async fn new(clock: Clock, plan: Plan, share: &Share) -> Result<Swarm, NoAddress> {
         let mut addresses = Vec::new();
         for target in &plan.targets {
-            addresses.push(resolve(target, plan.source_addresses > 0).await?);
+            let address = resolve(target, plan.source_addresses > 0).await;
+            addresses.push(address.map_err(|error| NoAddress(target.authority(), error))?);
         }
         let bots: VecDeque<BotPlan> = share.bots(&plan).collect();
         let players = share.players(&plan);
@@ -208,12 +214,15 @@ impl Swarm {
     }
 
     fn handle_outcome(&mut self, outcome: Result<(bool, Result<(), Failure>), JoinError>) {
+        // Connections that end while everybody leaves are no failures; not being connected then is one.
+        let leaving = self.phase_is(Phase::Leaving);
+        let counts = |failure: &Failure| !leaving || matches!(failure, Failure::Away(_));
         let (joined, failure) = match outcome {
-            Ok((joined, result)) => (joined, result.err().map(|failure| failure.to_string())),
-            Err(error) => (false, Some(format!("bot: {error}"))),
+            Ok((joined, result)) => (joined, result.err().filter(counts).map(|failure| failure.to_string())),
+            Err(error) => (false, Some(format!("bot: {error}")).filter(|_| !leaving)),
         };
         self.never_joined += u64::from(!joined);
-        if let Some(failure) = failure.filter(|_| !self.phase_is(Phase::Leaving)) {
+        if let Some(failure) = failure {
             self.shared.tally().fail(failure);
         }
     }
@@ -261,13 +270,5 @@ impl Swarm {
     }
 }
 
-async fn resolve(target: &Target, only_ipv4: bool) -> Result<SocketAddr, NoAddress> {
-    let authority = target.authority();
-    let found = tokio::net::lookup_host(&authority).await;
-    let found = found.map(|mut found| found.find(|address| !only_ipv4 || address.is_ipv4()));
-    match found {
-        Ok(Some(address)) => Ok(address),
-        Ok(None) => Err(NoAddress(authority, io::ErrorKind::NotFound.into())),
-        Err(error) => Err(NoAddress(authority, error)),
-    }
-}
+#[cfg(test)]
+mod tests;
