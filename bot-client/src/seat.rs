@@ -26,6 +26,15 @@ const LISTEN: Duration = Duration::from_secs(1);
 /// Measurements that a bot gathers before it hands them over.
 const SAMPLES_HELD: usize = 256;
 
+/// How a bot ended.
+pub(crate) struct Outcome {
+    /// Whether it had been in the match.
+    pub(crate) joined: bool,
+    /// Whether it had lost its connection and did not find back.
+    pub(crate) away: bool,
+    pub(crate) result: Result<(), Failure>,
+}
+
 /// How a connection ended.
 enum End {
     /// The bot said goodbye.
@@ -61,12 +70,13 @@ impl Seat {
         Seat { shared, plan, pilot, phase, retry, target, measuring: false, joined: false, introduced: false }
     }
 
-    /// Runs until the phase says to leave, or something fails for good. Tells whether the bot had joined.
-    pub(crate) async fn run(mut self) -> (bool, Result<(), Failure>) {
+    /// Runs until the phase says to leave, or something fails for good.
+    pub(crate) async fn run(mut self) -> Outcome {
         let result = self.drive().await;
+        let away = self.pilot.is_away();
         let marks = std::mem::take(self.pilot.marks());
         self.shared.absorb(marks);
-        (self.joined, result)
+        Outcome { joined: self.joined, away, result }
     }
 
     async fn drive(&mut self) -> Result<(), Failure> {
@@ -200,9 +210,11 @@ impl Seat {
             };
             self.target = (self.target + 1) % self.shared.plan.targets.len();
             let route = self.route();
+            let left = self.retry.time_left(self.shared.clock.now()).saturating_sub(wait);
+            let within = left.min(CONNECT_AGAIN_MAX);
             let connecting = async {
                 sleep(wait).await;
-                connect(route, CONNECT_AGAIN_MAX).await
+                connect(route, within).await
             };
             let tried = tokio::select! {
                 tried = connecting => tried,

@@ -16,9 +16,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::plan::Plan;
-use crate::seat::Seat;
+use crate::seat::{Outcome, Seat};
 use crate::share::{BotPlan, Share};
-use crate::socket::{Failure, resolve};
+use crate::socket::resolve;
 use crate::tally::{Marks, Tally};
 
 /// How long the goodbyes may take.
@@ -98,7 +98,7 @@ impl Shared {
 struct Swarm {
     shared: Arc<Shared>,
     bots: VecDeque<BotPlan>,
-    tasks: JoinSet<(bool, Result<(), Failure>)>,
+    tasks: JoinSet<Outcome>,
     phase: watch::Sender<Phase>,
     /// Time between two connections.
     step: Duration,
@@ -213,12 +213,14 @@ impl Swarm {
         }
     }
 
-    fn handle_outcome(&mut self, outcome: Result<(bool, Result<(), Failure>), JoinError>) {
-        // Connections that end while everybody leaves are no failures; not being connected then is one.
+    fn handle_outcome(&mut self, outcome: Result<Outcome, JoinError>) {
+        // Connections that end while everybody leaves are no failures; to be without one by then is.
         let leaving = self.phase_is(Phase::Leaving);
-        let counts = |failure: &Failure| !leaving || matches!(failure, Failure::Away(_));
         let (joined, failure) = match outcome {
-            Ok((joined, result)) => (joined, result.err().filter(counts).map(|failure| failure.to_string())),
+            Ok(Outcome { joined, away, result }) => {
+                let failure = result.err().filter(|_| !leaving || away);
+                (joined, failure.map(|failure| failure.to_string()))
+            }
             Err(error) => (false, Some(format!("bot: {error}")).filter(|_| !leaving)),
         };
         self.never_joined += u64::from(!joined);

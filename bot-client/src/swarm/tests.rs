@@ -38,6 +38,10 @@ impl Script {
     /// The next client, who has said hello.
     async fn accept(&self) -> Line {
         let (stream, _) = self.listener.accept().await.unwrap();
+        Script::greet(stream).await
+    }
+
+    async fn greet(stream: TcpStream) -> Line {
         #[expect(clippy::result_large_err, reason = "the trait of the library says so")]
         let answer = |_: &Request, mut response: Response| {
             response.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
@@ -168,12 +172,12 @@ async fn a_node_that_stops_is_followed_until_the_next_connection_is_open() {
         let mut line = first.welcome(&stage).await;
         assert_eq!(line.tick(&mut stage).await, Some(1));
         line.say(ServerMessage::Reconnect { within_ms: 100, url: second.url() }.to_frame()).await;
-        let mut next = tokio::select! {
-            next = second.accept() => next,
+        let (stream, _) = tokio::select! {
+            accepted = second.listener.accept() => accepted.unwrap(),
             () = line.play(&mut stage, own) => panic!("the bot left before it had another connection"),
         };
+        let (mut next, ()) = tokio::join!(Script::greet(stream), line.play(&mut stage, own));
         assert!(matches!(next.join, Join::Resume { .. }));
-        while line.hear().await.is_some() {}
         next.say(stage.welcome(Some(5))).await;
         next.say(stage.snapshot()).await;
         next.play(&mut stage, own).await;
