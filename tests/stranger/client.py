@@ -32,6 +32,7 @@ SEQ_AHEAD_MAX = 64
 WELCOME_SECONDS_MAX = 10
 # Section 9.2: the waits between two tries, and for how long it is tried after a loss.
 WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX, RESUME_SECONDS_MAX = 0.25, 2, 10
+SILENCE_SECONDS_MAX = 5
 
 
 def may_come_back(code):
@@ -49,6 +50,7 @@ class Client:
         self.match = self.player = self.token = self.replica = self.entity = None
         self.welcomed = self.resuming = False
         self.move_at = self.move_to = None
+        self.heard = 0.0
         self.seq = self.acknowledged = 0
         self.kept = []  # inputs that are not acknowledged
         self.ticks = self.gaps = self.snapshots = self.catch_ups = self.priors = self.resets = self.pongs = 0
@@ -66,7 +68,7 @@ class Client:
             if self.player is not None:
                 join = {"Resume": {"match_id": self.match, "player": self.player, "token": self.token}}
         self.socket = WebSocket(url, f"tickcast.v{PROTOCOL}", WELCOME_SECONDS_MAX)
-        self.welcomed = False
+        self.welcomed, self.heard = False, time.monotonic()
         self.say({"Hello": {"protocol": PROTOCOL, "name": self.name, "join": join}})
 
     def say(self, message):
@@ -83,7 +85,10 @@ class Client:
             try:
                 frame = self.socket.receive(min(deadline - time.monotonic(), 0.2))
                 if frame is not None:
+                    self.heard = time.monotonic()
                     self.handle_frame(frame)
+                elif time.monotonic() > self.heard + SILENCE_SECONDS_MAX:
+                    raise Closed(1006, "nothing heard, not even a pong")
                 if self.welcomed and time.monotonic() >= next_ping:
                     next_ping = time.monotonic() + 1
                     self.say({"Ping": {"nonce": self.random.randrange(1 << 32)}})

@@ -249,3 +249,27 @@ async fn whoever_is_away_at_the_end_has_failed() {
     let failures: Vec<&String> = tally.failures.keys().collect();
     assert!(failures.len() == 1 && failures[0].starts_with("not back in time: connect"), "{tally:?}");
 }
+
+#[tokio::test]
+async fn a_node_that_does_not_even_answer_is_left() {
+    let node = Script::new().await;
+    let url = node.url();
+    let script = async {
+        let mut stage = Stage::new();
+        let own = stage.spawn(5);
+        stage.diff();
+        let mut line = node.welcome(&stage).await;
+        assert_eq!(line.tick(&mut stage).await, Some(1));
+        // It shows no state, and answers once: it may be without an owner.
+        assert_eq!(line.hear().await, Some(ClientMessage::Ping { nonce: 0 }));
+        line.say(ServerMessage::Pong { nonce: 0, tick: stage.position.tick }.to_frame()).await;
+        assert_eq!(line.hear().await, Some(ClientMessage::Ping { nonce: 0 }));
+        let mut next = node.welcome(&stage).await;
+        assert!(matches!(next.join, Join::Resume { .. }));
+        assert!(matches!(next.hear().await, Some(ClientMessage::Input { .. })));
+        next.play(&mut stage, own).await;
+    };
+    let tally = beside(script, run_bot(vec![url], "--seconds 10")).await;
+    assert_eq!(tally.losses.into_keys().collect::<Vec<_>>(), ["nothing heard for 5 s"]);
+    assert_eq!((tally.recovery.reconnects, tally.connections.failed), (1, 0));
+}
