@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True  # this folder belongs to the source tree
 import argparse
 import json
 import random
+import threading
 import time
 from pathlib import Path
 
@@ -116,7 +117,8 @@ class Client:
             pause = wait * self.random.uniform(0.2, 1)
             if time.monotonic() + pause > give_up:
                 raise lost
-            time.sleep(pause)
+            # An event that nobody sets.
+            threading.Event().wait(pause)
             wait = min(2 * wait, WAIT_SECONDS_MAX)
             try:
                 self.connect()
