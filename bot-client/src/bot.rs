@@ -1,17 +1,19 @@
 //! One bot without a socket: frames and `now` in; frames, states and measurements out. It decodes every state,
-//! plays, and checks what the server promises: no tick left out, every state as its owner has it.
+//! plays, and checks what the server promises: no tick left out, every state as its owner has it, none undone. It
+//! outlives its connections.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tickcast_protocol::client::{Client, Event, ServerError, entity_of};
+use tickcast_protocol::client::{Client, Event, NeverWelcomed, ServerError, entity_of};
 use tickcast_protocol::frame::PRIOR;
 use tickcast_protocol::message::Join;
 use tickcast_protocol::replica::Gap;
-use tickcast_protocol::{EntityId, InputSeq, PlayerId, Position, Replica, Tick};
+use tickcast_protocol::{EntityId, Fence, InputSeq, PlayerId, Position, Replica, Tick};
 
 use crate::board::Sent;
 use crate::brain::Brain;
+use crate::lineage::Lineage;
 use crate::meter::Meter;
 use crate::tally::{DIFFERENCES_MAX, Marks, Sample};
 use crate::timer::InputTimer;
@@ -30,6 +32,15 @@ pub struct Step {
     pub seen: Option<InputSeq>,
 }
 
+/// The node asked the bot to connect anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Within this time.
+    pub within: Duration,
+    /// Where to; `None` for where it would connect anyway.
+    pub url: Option<String>,
+}
+
 /// One bot.
 #[derive(Debug)]
 pub struct Bot {
@@ -38,6 +49,14 @@ pub struct Bot {
     play: Option<Play>,
     hole: Hole,
     slow_allowed: bool,
+    lineage: Lineage<Fence>,
+    /// Since when it is without the match.
+    away: Option<Duration>,
+    /// It is in the match again and its entity was not seen yet.
+    returning: bool,
+    asked: Option<Move>,
+    /// Inputs sent again that are counted already.
+    sent_again: u64,
     own: Option<Watch>,
     watched: Option<Watch>,
     pending: VecDeque<Sent>,
@@ -101,6 +120,11 @@ impl Bot {
             play: None,
             hole: Hole::Explained,
             slow_allowed: false,
+            lineage: Lineage::new(),
+            away: None,
+            returning: false,
+            asked: None,
+            sent_again: 0,
             own: None,
             watched: None,
             pending: VecDeque::new(),
@@ -149,9 +173,39 @@ impl Bot {
         self.client.poll_transmit()
     }
 
-    /// Says goodbye.
+    /// Says goodbye: nothing more will be seen.
     pub fn leave(&mut self) {
+        self.marks.checks.undone += self.lineage.handle_end();
         self.client.leave();
+    }
+
+    /// Asks the node for a sign of life.
+    pub fn ping(&mut self) {
+        self.client.ping(0);
+    }
+
+    /// The connection was lost at `now`.
+    pub fn handle_loss(&mut self, now: Duration) {
+        self.away.get_or_insert(now);
+    }
+
+    /// Begins another connection, on which the bot goes on as the same player or spectator. Ticks that pass until
+    /// its first state are not lost.
+    pub fn resume(&mut self, now: Duration) -> Result<(), NeverWelcomed> {
+        self.client.resume()?;
+        self.handle_loss(now);
+        (self.hole, self.returning, self.asked) = (Hole::Explained, true, None);
+        Ok(())
+    }
+
+    /// Whether it lost its connection and does not have the state on another one yet.
+    pub fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+
+    /// What the node asked for since the last call.
+    pub fn take_move(&mut self) -> Option<Move> {
+        self.asked.take()
     }
 
     /// Takes in a frame from the server. Checks are made always, times taken only while `measuring`.
@@ -162,10 +216,14 @@ impl Bot {
         measuring: bool,
     ) -> Result<Step, ServerError> {
         let before = self.client.joined().map(|joined| joined.replica.position()).unwrap_or_default();
-        match self.client.handle_frame(frame)? {
+        let event = self.client.handle_frame(frame)?;
+        let again = self.client.inputs_sent_again();
+        self.marks.recovery.inputs_sent_again += again - std::mem::replace(&mut self.sent_again, again);
+        match event {
             Event::Welcome => self.handle_welcome(),
             Event::Snapshot => {
                 self.handle_snapshot(before, measuring);
+                self.handle_return(now);
                 self.marks.traffic.snapshots += u64::from(measuring);
                 return Ok(self.handle_update(now, frame.len(), measuring, false));
             }
@@ -178,13 +236,14 @@ impl Bot {
             Event::Reset { .. } => {
                 self.marks.checks.resets += 1;
                 self.hole = Hole::Explained;
+                self.lineage.handle_reset();
             }
+            Event::Reconnect { within, url } => self.asked = Some(Move { within, url }),
             Event::Stale if frame.first() == Some(&PRIOR) => {
                 let play = self.play.as_mut().expect("a state frame comes after the welcome");
                 play.meter.handle_prior(frame.len(), measuring, &mut self.marks);
             }
-            Event::NewOwner | Event::Stale | Event::Pong { .. } => {}
-            Event::Ended | Event::Reconnect { .. } => {}
+            Event::NewOwner | Event::Stale | Event::Pong { .. } | Event::Ended => {}
         }
         Ok(Step::default())
     }
@@ -202,6 +261,10 @@ impl Bot {
     }
 
     fn handle_welcome(&mut self) {
+        if self.play.is_some() {
+            // On another connection it is who it was; its clocks go on, so that the time away shows in them.
+            return;
+        }
         let joined = self.client.joined().expect("a welcome was taken in");
         let period = joined.tick_rate.period();
         self.own = joined.player().map(Watch::new);
@@ -231,6 +294,14 @@ impl Bot {
             Hole::After(have) => self.marks.checks.lost_ticks += after.tick.0.saturating_sub(have.0 + 2),
         }
         self.hole = Hole::None;
+    }
+
+    /// The whole state is there: on another connection, this ends the time away.
+    fn handle_return(&mut self, now: Duration) {
+        if let Some(since) = self.away.take() {
+            self.marks.recovery.reconnects += 1;
+            self.marks.samples.push(Sample::Away(now.saturating_sub(since)));
+        }
     }
 
     /// Nothing was missing, and a frame led over more than one tick: the server merged them because we were slow.
@@ -274,10 +345,13 @@ impl Bot {
         let play = self.play.as_mut().expect("a state comes after the welcome");
         let replica = &self.client.joined().expect("a state comes after the welcome").replica;
         play.meter.handle_update(now, bytes, measuring, &mut self.marks);
-        let state = Some((replica.position(), replica.world().hash()));
+        let position = replica.position();
+        self.marks.checks.undone += self.lineage.handle_state(position.fence, position.tick);
+        let state = Some((position, replica.world().hash()));
         let seen = self.watched.as_mut().and_then(|watched| watched.applied(replica));
         let Some(own) = &mut self.own else { return Step { state, sent: None, seen } };
         if let Some(applied) = own.applied(replica) {
+            self.marks.recovery.resumed_players += u64::from(std::mem::take(&mut self.returning));
             while let Some(sent) = self.pending.front().filter(|sent| sent.seq <= applied).copied() {
                 self.pending.pop_front();
                 self.marks.traffic.inputs_applied += 1;

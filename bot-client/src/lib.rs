@@ -1,9 +1,10 @@
 //! Load-test bots: real WebSocket clients that play, verify and measure. Never imports the server.
 //!
 //! Reading order: [`plan`] says what is asked for and [`share`] who does it; [`bot`] is one client without a
-//! socket, driven by its [`brain`], its [`timer`] and its [`meter`]; [`board`] and [`verify`] compare the clients
-//! of a match; [`tally`] adds up; [`report`] judges. Only [`swarm`], [`socket`], [`workers`], [`api`] and
-//! [`progress`] touch the world outside, and only [`clock`] reads the time.
+//! socket, driven by its [`brain`], its [`timer`] and its [`meter`]; [`lineage`] and [`retry`] are about its life over
+//! several connections; [`board`] and [`verify`] compare the clients of a match; [`tally`] adds up; [`report`] judges.
+//! Only [`swarm`], `seat`, [`socket`], [`workers`], [`api`] and [`progress`] touch the world outside, and only [`clock`]
+//! reads the time.
 
 pub mod api;
 pub mod board;
@@ -12,10 +13,14 @@ pub mod brain;
 pub mod clock;
 pub mod histogram;
 pub mod light;
+pub mod lineage;
 pub mod meter;
+mod pilot;
 pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod retry;
+mod seat;
 pub mod share;
 pub mod socket;
 #[cfg(test)]

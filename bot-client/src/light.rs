@@ -4,14 +4,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tickcast_protocol::client::{Client, Event, ServerError};
+use tickcast_protocol::client::{Client, Event, NeverWelcomed, ServerError};
 use tickcast_protocol::frame::{self, SERVER_CONTROL, StateFrame};
 use tickcast_protocol::message::{ClientMessage, Join};
 use tickcast_protocol::{InputSeq, PlayerId, Position, Tick};
 
+use crate::bot::Move;
 use crate::brain::Brain;
+use crate::lineage::Lineage;
 use crate::meter::Meter;
-use crate::tally::Marks;
+use crate::tally::{Marks, Sample};
 
 /// One light bot.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub struct LightBot {
     marks: Marks,
     joined: bool,
     slow_allowed: bool,
+    /// By tags, which is all that heads have of owners.
+    lineage: Lineage<u8>,
+    away: Option<Duration>,
+    asked: Option<Move>,
 }
 
 /// Where the last frame led, as far as heads tell.
@@ -55,6 +61,9 @@ impl LightBot {
             marks: Marks::default(),
             joined: false,
             slow_allowed: false,
+            lineage: Lineage::new(),
+            away: None,
+            asked: None,
         }
     }
 
@@ -80,9 +89,40 @@ impl LightBot {
         self.client.poll_transmit().or_else(|| self.transmit.pop_front())
     }
 
-    /// Says goodbye.
+    /// Says goodbye: nothing more will be seen.
     pub fn leave(&mut self) {
+        self.marks.checks.undone += self.lineage.handle_end();
         self.client.leave();
+    }
+
+    /// Asks the node for a sign of life.
+    pub fn ping(&mut self) {
+        self.client.ping(0);
+    }
+
+    /// The connection was lost at `now`.
+    pub fn handle_loss(&mut self, now: Duration) {
+        self.away.get_or_insert(now);
+    }
+
+    /// Begins another connection, on which the bot goes on as the same player or spectator. It knows no
+    /// acknowledgements, so that it sends nothing again.
+    pub fn resume(&mut self, now: Duration) -> Result<(), NeverWelcomed> {
+        self.client.resume()?;
+        self.handle_loss(now);
+        self.transmit.clear();
+        (self.at, self.asked) = (None, None);
+        Ok(())
+    }
+
+    /// Whether it lost its connection and does not have the state on another one yet.
+    pub fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+
+    /// What the node asked for since the last call.
+    pub fn take_move(&mut self) -> Option<Move> {
+        self.asked.take()
     }
 
     /// Measuring ends at `now`.
@@ -97,13 +137,14 @@ impl LightBot {
         if frame.first() == Some(&SERVER_CONTROL) {
             return self.handle_control(frame);
         }
-        let Some((_, meter)) = &mut self.play else {
+        let Some((_, meter)) = self.play.as_mut().filter(|_| self.client.is_welcomed()) else {
             return Err(ServerError::Order("state before the welcome"));
         };
         match frame::parse(frame) {
             Ok(StateFrame::Diff { tag, tick_low, .. }) => {
                 if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, 1, &mut self.marks)) {
                     self.at = Some(seen);
+                    self.marks.checks.undone += self.lineage.handle_state(seen.tag, seen.tick);
                     meter.handle_update(now, frame.len(), measuring, &mut self.marks);
                     self.act(seen.tick, measuring);
                 }
@@ -112,6 +153,7 @@ impl LightBot {
                 let span = u16::from(span);
                 if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, span, &mut self.marks)) {
                     self.at = Some(seen);
+                    self.marks.checks.undone += self.lineage.handle_state(seen.tag, seen.tick);
                     count_merged(u64::from(span) - 1, measuring, &mut self.marks);
                     meter.handle_update(now, frame.len(), measuring, &mut self.marks);
                     self.act(seen.tick, measuring);
@@ -126,7 +168,13 @@ impl LightBot {
                     false => self.marks.checks.lost_ticks += jumped,
                 }
                 self.at = Some(position.into());
+                self.marks.checks.undone += self.lineage.handle_state(position.fence.tag(), position.tick);
                 self.joined = true;
+                if let Some(since) = self.away.take() {
+                    self.marks.recovery.reconnects += 1;
+                    self.marks.recovery.resumed_players += u64::from(self.player.is_some());
+                    self.marks.samples.push(Sample::Away(now.saturating_sub(since)));
+                }
                 self.marks.traffic.snapshots += u64::from(measuring);
                 meter.handle_update(now, frame.len(), measuring, &mut self.marks);
             }
@@ -138,6 +186,8 @@ impl LightBot {
 
     fn handle_control(&mut self, frame: &[u8]) -> Result<(), ServerError> {
         match self.client.handle_frame(frame)? {
+            // On another connection it is who it was.
+            Event::Welcome if self.play.is_some() => {}
             Event::Welcome => {
                 let joined = self.client.joined().expect("a welcome was taken in");
                 let brain = Brain::new(joined.replica.world().schema(), self.seed);
@@ -147,9 +197,11 @@ impl LightBot {
             Event::Reset { .. } => {
                 self.marks.checks.resets += 1;
                 self.at = None;
+                self.lineage.handle_reset();
             }
+            Event::Reconnect { within, url } => self.asked = Some(Move { within, url }),
             Event::Snapshot | Event::Advanced | Event::CaughtUp | Event::Stale | Event::Gap(_) => {}
-            Event::NewOwner | Event::Pong { .. } | Event::Ended | Event::Reconnect { .. } => {}
+            Event::NewOwner | Event::Pong { .. } | Event::Ended => {}
         }
         Ok(())
     }

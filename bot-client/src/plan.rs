@@ -81,6 +81,10 @@ pub struct Flags {
     /// a client that reads too slowly
     #[arg(long)]
     allow_slow_clients: bool,
+    /// Seconds in which a bot that lost its connection tries to be the same player again, on each of the URLs in turn;
+    /// 0 never tries
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=3600))]
+    reconnect_seconds: u32,
     /// Fail when the 99th percentile of input latency is above this
     #[arg(long, value_name = "MS")]
     max_p99_latency_ms: Option<f64>,
@@ -140,6 +144,8 @@ pub struct Plan {
     pub light: bool,
     /// Whether ticks that a snapshot jumps over are merged instead of lost.
     pub slow_clients_allowed: bool,
+    /// Seconds in which a bot that lost its connection tries to connect again.
+    pub reconnect_seconds: u32,
     /// What else a run fails on.
     pub thresholds: Thresholds,
     /// Where the report goes as JSON.
@@ -230,6 +236,7 @@ impl TryFrom<Flags> for Plan {
             source_addresses: flags.source_addresses,
             light: flags.light,
             slow_clients_allowed: flags.allow_slow_clients,
+            reconnect_seconds: flags.reconnect_seconds,
             thresholds: Thresholds {
                 p99_latency_ms_max: flags.max_p99_latency_ms,
                 gap_ms_max: flags.max_gap_ms,
@@ -321,13 +328,14 @@ mod tests {
             "--url ws://127.0.0.1:1 --url http://127.0.0.1:2 --matches 3 --players 4 --spectators 2 --seconds 5 \
              --seed 9 --game grid --tick-rate 60 --option pickups=40 --option walls=-1 --ramp-per-second 50 \
              --processes 2 --source-addresses 3 --max-p99-latency-ms 80 --max-gap-ms 250.5 --json out.json \
-             --allow-slow-clients --quiet",
+             --allow-slow-clients --reconnect-seconds 7 --quiet",
         )
         .unwrap();
         assert_eq!((plan.targets.len(), plan.connections(), plan.processes), (2, 18, 2));
         assert_eq!(plan.options, BTreeMap::from([("pickups".to_owned(), 40), ("walls".to_owned(), -1)]));
         assert_eq!(plan.tick_rate.map(TickRate::hz), Some(60));
         assert!(plan.slow_clients_allowed);
+        assert_eq!(plan.reconnect_seconds, 7);
         assert_eq!(plan.thresholds, Thresholds { p99_latency_ms_max: Some(80.0), gap_ms_max: Some(250.5) });
         let text = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan, "a worker gets the same plan");

@@ -9,7 +9,7 @@ use tickcast_protocol::MatchId;
 
 use crate::histogram::Percentiles;
 use crate::plan::{Plan, Thresholds};
-use crate::tally::{Checks, Connections, Tally, Traffic};
+use crate::tally::{Checks, Connections, Recovery, Tally, Traffic};
 
 /// Microseconds in a millisecond.
 const MS: f64 = 1000.0;
@@ -37,12 +37,16 @@ pub struct Report {
     pub connections: Connections,
     /// Failed connections by reason.
     pub failures: BTreeMap<String, u64>,
+    /// Lost connections by reason; the bots came back, or they are among the failures.
+    pub losses: BTreeMap<String, u64>,
     /// Where states were wrong whose hash was not the owner's, and for how many clients.
     pub differences: BTreeMap<String, u64>,
     /// Whether the server kept its promises.
     pub checks: Checks,
     /// What went over the wire.
     pub traffic: Traffic,
+    /// What became of bots that lost their connection.
+    pub recovery: Recovery,
     /// The same as rates.
     pub rates: Rates,
     /// Time between two updates of a client, milliseconds.
@@ -51,6 +55,8 @@ pub struct Report {
     pub input_latency_ms: Percentiles,
     /// The same until another client saw it, milliseconds.
     pub view_latency_ms: Percentiles,
+    /// From the loss of a connection to the state on the next one, milliseconds.
+    pub time_away_ms: Percentiles,
     /// Size of an update with the priors before it, bytes.
     pub update_bytes: Percentiles,
 }
@@ -76,6 +82,8 @@ pub struct Load {
     pub light: bool,
     /// Whether ticks that a snapshot jumps over were merged instead of lost.
     pub slow_clients_allowed: bool,
+    /// For how long bots tried to connect again after a loss, seconds.
+    pub reconnect_seconds: u32,
     /// What else the run fails on.
     pub thresholds: Thresholds,
 }
@@ -124,6 +132,7 @@ impl Report {
                 processes: plan.processes,
                 light: plan.light,
                 slow_clients_allowed: plan.slow_clients_allowed,
+                reconnect_seconds: plan.reconnect_seconds,
                 thresholds: plan.thresholds,
             },
             measured_seconds: seconds,
@@ -131,12 +140,15 @@ impl Report {
             update_gap_ms: tally.gap.percentiles(MS),
             input_latency_ms: tally.latency.percentiles(MS),
             view_latency_ms: tally.view_latency.percentiles(MS),
+            time_away_ms: tally.away.percentiles(MS),
             update_bytes: tally.update_bytes.percentiles(1.0),
             connections: tally.connections,
             failures: tally.failures,
+            losses: tally.losses,
             differences: tally.differences,
             checks: tally.checks,
             traffic: tally.traffic,
+            recovery: tally.recovery,
         }
     }
 
@@ -148,8 +160,20 @@ impl Report {
         }
         // A light bot decodes no state, so nothing is known about desyncs.
         match self.load.light {
-            true => format!("PASSED{stopped}: no lost tick, no failed connection; states were not checked"),
-            false => format!("PASSED{stopped}: no desync, no lost tick, no failed connection"),
+            true => format!(
+                "PASSED{stopped}: no lost tick, no failed connection{}; states were not checked",
+                self.returns()
+            ),
+            false => {
+                format!("PASSED{stopped}: no desync, no lost tick, no failed connection{}", self.returns())
+            }
+        }
+    }
+
+    fn returns(&self) -> String {
+        match self.recovery.reconnects {
+            0 => String::new(),
+            count => format!(", {count} reconnects"),
         }
     }
 
@@ -158,6 +182,9 @@ impl Report {
         let mut text = format!("{}\n{}\n", self.distributions(), self.counts());
         for (reason, count) in &self.failures {
             writeln!(text, "{count} x {reason}").expect("a string takes any text");
+        }
+        for (reason, count) in &self.losses {
+            writeln!(text, "{count} lost by {reason}").expect("a string takes any text");
         }
         for (told, clients) in &self.differences {
             writeln!(text, "desync of {clients}: {told}").expect("a string takes any text");
@@ -172,6 +199,7 @@ impl Report {
             ("update gap, ms", self.update_gap_ms, 1),
             ("input to own view, ms", self.input_latency_ms, 1),
             ("input to other's view, ms", self.view_latency_ms, 1),
+            ("time away, ms", self.time_away_ms, 1),
             ("bytes per update", self.update_bytes, 0),
         ] {
             let cells = [values.p50, values.p90, values.p99, values.p999, values.max];
@@ -187,12 +215,15 @@ impl Report {
     fn counts(&self) -> Table {
         let (connections, checks, traffic, rates) =
             (&self.connections, &self.checks, &self.traffic, self.rates);
+        let recovery = &self.recovery;
         let mut table = table(["count", "", ""]);
         let mut row = |name: &str, count: u64, note: String| {
             table.add_row([name.to_owned(), count.to_string(), note]);
         };
         row("connections joined", connections.joined, format!("of {}", connections.planned));
         row("connections failed", connections.failed, String::new());
+        row("connections lost", recovery.lost, format!("{} moved on request", recovery.moved));
+        row("reconnects", recovery.reconnects, format!("{} players resumed", recovery.resumed_players));
         row("updates", traffic.updates, format!("{:.0} per second", rates.updates_per_second));
         row(
             "update bytes",
@@ -211,8 +242,10 @@ impl Report {
         row("catch-ups", traffic.catch_ups, format!("{} ticks merged, not lost", traffic.merged_ticks));
         row("inputs", traffic.inputs, format!("{:.0} per second", rates.inputs_per_second));
         row("inputs applied", traffic.inputs_applied, String::new());
+        row("inputs sent again", recovery.inputs_sent_again, String::new());
         row("desyncs", checks.desyncs, String::new());
         row("lost ticks", checks.lost_ticks, String::new());
+        row("undone ticks", checks.undone, String::new());
         row("broken frames", checks.broken_frames, String::new());
         row("states compared", checks.state_comparisons, format!("{} too late", checks.state_too_late));
         row("states different", checks.state_mismatches, String::new());
@@ -237,6 +270,7 @@ fn reasons(plan: &Plan, tally: &Tally) -> Vec<String> {
         (checks.desyncs, "desyncs"),
         (checks.state_mismatches, "different states at the same tick"),
         (checks.lost_ticks, "lost ticks"),
+        (checks.undone, "ticks seen and undone"),
         (checks.broken_frames, "broken frames"),
         (connections.failed, "failed connections"),
         (connections.planned.saturating_sub(connections.joined), "bots had not joined"),
@@ -323,6 +357,7 @@ mod tests {
         };
         failed("", |tally| tally.checks.desyncs = 2, "2 desyncs");
         failed("", |tally| tally.checks.lost_ticks = 1, "1 lost ticks");
+        failed("", |tally| tally.checks.undone = 4, "4 ticks seen and undone");
         failed("", |tally| tally.checks.state_mismatches = 1, "different states");
         failed("", |tally| tally.checks.broken_frames = 1, "broken frames");
         failed("", |tally| tally.fail("close 4002 Slow".to_owned()), "1 failed connections");
@@ -342,19 +377,29 @@ mod tests {
 
     #[test]
     fn a_failover_is_allowed() {
-        let verdict = verdict("", |tally| tally.checks.resets = 3);
-        assert!(verdict.starts_with("PASSED"), "{verdict}");
+        let verdict = verdict("", |tally| {
+            tally.checks.resets = 3;
+            tally.lose("close 4001 Shutdown".to_owned());
+            tally.recovery.reconnects = 1;
+        });
+        assert!(verdict.starts_with("PASSED") && verdict.ends_with("1 reconnects"), "{verdict}");
     }
 
     #[test]
     fn the_tables_and_the_json_tell_the_same() {
         let mut tally = good_tally();
         tally.fail("close 4002 Slow".to_owned());
+        tally.lose("closed without a code".to_owned());
+        tally.recovery.resumed_players = 6;
+        tally.away.record_time(Duration::from_millis(250));
         tally.differences.insert("match m1, tick 7: player:0 field `x` is 0, should be 7".to_owned(), 3);
         let report = Report::new(&plan("--seed 9"), vec!["m1".parse().unwrap()], tally);
         let tables = report.tables();
         for text in [
             "1 x close 4002 Slow",
+            "1 lost by closed without a code",
+            "6 players resumed",
+            "250.",
             "25.0 per update",
             "2 priors, 3.0 per update",
             "36 ticks merged, not lost",

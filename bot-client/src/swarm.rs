@@ -16,10 +16,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::plan::Plan;
+use crate::seat::{Outcome, Seat};
 use crate::share::{BotPlan, Share};
-use crate::socket::{Boards, Failure, Seat};
+use crate::socket::resolve;
 use crate::tally::{Marks, Tally};
-use crate::target::Target;
 
 /// How long the goodbyes may take.
 const LEAVING_MAX: Duration = Duration::from_secs(10);
@@ -70,7 +70,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) plan: Plan,
     pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) boards: Boards,
+    /// One for each match.
+    pub(crate) boards: Vec<Mutex<Board>>,
     tally: Mutex<Tally>,
     changed: Notify,
 }
@@ -85,6 +86,10 @@ impl Shared {
         self.changed.notify_one();
     }
 
+    pub(crate) fn count_loss(&self, reason: String) {
+        self.tally().lose(reason);
+    }
+
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,7 +98,7 @@ impl Shared {
 struct Swarm {
     shared: Arc<Shared>,
     bots: VecDeque<BotPlan>,
-    tasks: JoinSet<(bool, Result<(), Failure>)>,
+    tasks: JoinSet<Outcome>,
     phase: watch::Sender<Phase>,
     /// Time between two connections.
     step: Duration,
@@ -144,7 +149,8 @@ impl Swarm {
     async fn new(clock: Clock, plan: Plan, share: &Share) -> Result<Swarm, NoAddress> {
         let mut addresses = Vec::new();
         for target in &plan.targets {
-            addresses.push(resolve(target, plan.source_addresses > 0).await?);
+            let address = resolve(target, plan.source_addresses > 0).await;
+            addresses.push(address.map_err(|error| NoAddress(target.authority(), error))?);
         }
         let bots: VecDeque<BotPlan> = share.bots(&plan).collect();
         let players = share.players(&plan);
@@ -207,13 +213,18 @@ impl Swarm {
         }
     }
 
-    fn handle_outcome(&mut self, outcome: Result<(bool, Result<(), Failure>), JoinError>) {
+    fn handle_outcome(&mut self, outcome: Result<Outcome, JoinError>) {
+        // Connections that end while everybody leaves are no failures; to be without one by then is.
+        let leaving = self.phase_is(Phase::Leaving);
         let (joined, failure) = match outcome {
-            Ok((joined, result)) => (joined, result.err().map(|failure| failure.to_string())),
-            Err(error) => (false, Some(format!("bot: {error}"))),
+            Ok(Outcome { joined, away, result }) => {
+                let failure = result.err().filter(|_| !leaving || away);
+                (joined, failure.map(|failure| failure.to_string()))
+            }
+            Err(error) => (false, Some(format!("bot: {error}")).filter(|_| !leaving)),
         };
         self.never_joined += u64::from(!joined);
-        if let Some(failure) = failure.filter(|_| !self.phase_is(Phase::Leaving)) {
+        if let Some(failure) = failure {
             self.shared.tally().fail(failure);
         }
     }
@@ -261,13 +272,5 @@ impl Swarm {
     }
 }
 
-async fn resolve(target: &Target, only_ipv4: bool) -> Result<SocketAddr, NoAddress> {
-    let authority = target.authority();
-    let found = tokio::net::lookup_host(&authority).await;
-    let found = found.map(|mut found| found.find(|address| !only_ipv4 || address.is_ipv4()));
-    match found {
-        Ok(Some(address)) => Ok(address),
-        Ok(None) => Err(NoAddress(authority, io::ErrorKind::NotFound.into())),
-        Err(error) => Err(NoAddress(authority, error)),
-    }
-}
+#[cfg(test)]
+mod tests;

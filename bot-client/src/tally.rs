@@ -42,6 +42,8 @@ counters! {
         state_comparisons,
         /// Different states of two clients at the same tick.
         state_mismatches,
+        /// Ticks that a client had seen and that were undone later, without a reset to tell it.
+        undone,
         /// States that came too late to be compared.
         state_too_late,
         /// Times a match was set back; the server may.
@@ -76,13 +78,29 @@ counters! {
 }
 
 counters! {
+    /// What became of clients that lost their connection: counted from the first frame to the last.
+    Recovery {
+        /// Connections that ended unasked after the client had been let in.
+        lost,
+        /// Connections that were left because the node said that it stops.
+        moved,
+        /// Clients that held the state again, on another connection.
+        reconnects,
+        /// Those of them that were the same player again, with their entity in the state.
+        resumed_players,
+        /// Inputs that were sent again, after that or to a new owner; an input counts each time.
+        inputs_sent_again,
+    }
+}
+
+counters! {
     /// Connections.
     Connections {
         /// That were to be made.
         planned,
         /// That were let in and saw the state.
         joined,
-        /// That could not be made or ended unasked.
+        /// That could not be made, or ended unasked and were not made again.
         failed,
     }
 }
@@ -96,6 +114,8 @@ pub enum Sample {
     Latency(Duration),
     /// The same until another client of the match saw it.
     ViewLatency(Duration),
+    /// Time from the loss of a connection to the state on the next one.
+    Away(Duration),
     /// Bytes of an update, and of the priors that came since the one before.
     UpdateBytes(usize),
 }
@@ -107,6 +127,8 @@ pub struct Marks {
     pub checks: Checks,
     /// Its traffic.
     pub traffic: Traffic,
+    /// Its ways back.
+    pub recovery: Recovery,
     /// Its measurements.
     pub samples: Vec<Sample>,
     /// What was wrong with states whose hash was not the owner's, as far as the snapshots after them showed.
@@ -120,12 +142,16 @@ pub struct Tally {
     pub connections: Connections,
     /// Failed connections by reason.
     pub failures: BTreeMap<String, u64>,
+    /// Lost connections by reason.
+    pub losses: BTreeMap<String, u64>,
     /// Where states were wrong, and for how many clients; the first [`DIFFERENCES_MAX`] texts.
     pub differences: BTreeMap<String, u64>,
     /// Checks of the server's promises.
     pub checks: Checks,
     /// Traffic while it was measured.
     pub traffic: Traffic,
+    /// Ways back after a loss.
+    pub recovery: Recovery,
     /// How long it was measured; of several processes the longest.
     pub measured: Duration,
     /// Whether it was stopped before its time.
@@ -136,6 +162,8 @@ pub struct Tally {
     pub latency: Histogram,
     /// [`Sample::ViewLatency`], microseconds.
     pub view_latency: Histogram,
+    /// [`Sample::Away`], microseconds.
+    pub away: Histogram,
     /// [`Sample::UpdateBytes`].
     pub update_bytes: Histogram,
 }
@@ -145,12 +173,14 @@ impl Tally {
     pub fn absorb(&mut self, marks: Marks) {
         self.checks.merge(&marks.checks);
         self.traffic.merge(&marks.traffic);
+        self.recovery.merge(&marks.recovery);
         marks.differences.into_iter().for_each(|told| self.tell_difference(told, 1));
         for sample in marks.samples {
             match sample {
                 Sample::Gap(gap, period) => self.gap.record_gap(gap, period),
                 Sample::Latency(time) => self.latency.record_time(time),
                 Sample::ViewLatency(time) => self.view_latency.record_time(time),
+                Sample::Away(time) => self.away.record_time(time),
                 Sample::UpdateBytes(bytes) => self.update_bytes.record(bytes as u64),
             }
         }
@@ -160,6 +190,12 @@ impl Tally {
     pub fn fail(&mut self, reason: String) {
         self.connections.failed += 1;
         *self.failures.entry(reason).or_default() += 1;
+    }
+
+    /// Counts a lost connection; what becomes of it is told later.
+    pub fn lose(&mut self, reason: String) {
+        self.recovery.lost += 1;
+        *self.losses.entry(reason).or_default() += 1;
     }
 
     fn tell_difference(&mut self, told: String, clients: u64) {
@@ -174,16 +210,21 @@ impl Tally {
         for (reason, count) in &other.failures {
             *self.failures.entry(reason.clone()).or_default() += count;
         }
+        for (reason, count) in &other.losses {
+            *self.losses.entry(reason.clone()).or_default() += count;
+        }
         for (told, clients) in &other.differences {
             self.tell_difference(told.clone(), *clients);
         }
         self.checks.merge(&other.checks);
         self.traffic.merge(&other.traffic);
+        self.recovery.merge(&other.recovery);
         self.measured = self.measured.max(other.measured);
         self.stopped_early |= other.stopped_early;
         self.gap.merge(&other.gap);
         self.latency.merge(&other.latency);
         self.view_latency.merge(&other.view_latency);
+        self.away.merge(&other.away);
         self.update_bytes.merge(&other.update_bytes);
     }
 }
@@ -197,13 +238,16 @@ mod tests {
         let mut one = Tally { measured: Duration::from_secs(10), ..Tally::default() };
         one.connections.planned = 2;
         one.fail("close 4002 Slow".to_owned());
+        one.lose("close 4001 Shutdown".to_owned());
         let marks = Marks {
             checks: Checks { lost_ticks: 3, ..Checks::default() },
             traffic: Traffic { updates: 2, update_bytes: 40, ..Traffic::default() },
+            recovery: Recovery { reconnects: 1, inputs_sent_again: 5, ..Recovery::default() },
             samples: vec![
                 Sample::UpdateBytes(20),
                 Sample::UpdateBytes(20),
                 Sample::Latency(Duration::from_millis(7)),
+                Sample::Away(Duration::from_millis(300)),
             ],
             differences: vec!["x is 1".to_owned(), "x is 1".to_owned()],
         };
@@ -215,6 +259,9 @@ mod tests {
         assert_eq!((both.connections.planned, both.connections.failed), (4, 2));
         assert_eq!(both.failures, BTreeMap::from([("close 4002 Slow".to_owned(), 2)]));
         assert_eq!((both.checks.lost_ticks, both.traffic.updates, both.measured.as_secs()), (6, 4, 10));
+        let Recovery { lost, reconnects, inputs_sent_again, .. } = both.recovery;
+        assert_eq!((lost, reconnects, inputs_sent_again, both.away.count()), (2, 2, 10, 2));
+        assert_eq!(both.losses, BTreeMap::from([("close 4001 Shutdown".to_owned(), 2)]));
         assert_eq!((both.update_bytes.count(), both.latency.count()), (4, 2));
         assert_eq!(both.differences, BTreeMap::from([("x is 1".to_owned(), 4)]));
     }

@@ -126,7 +126,8 @@ async fn wrong_openings_are_refused_and_nobody_else_notices() {
     let place = Place::open().await;
     let nowhere: MatchId = "nowhere".parse().expect("an id");
     let openings = async {
-        told(place.opens_with(hello(1, "old")).await, 4503, "this server speaks protocol 2, the client 1");
+        let spoken = format!("this server speaks protocol {PROTOCOL_VERSION}, the client 1");
+        told(place.opens_with(hello(1, "old")).await, 4503, &spoken);
         told(place.says_hello(Join::Match(nowhere.clone())).await, 4504, "no such match");
         told(place.says_hello(Join::Spectate(nowhere.clone())).await, 4504, "no such match");
         told(place.says_hello(Join::Quick { game: "chess".to_owned() }).await, 4504, "there is: arena");

@@ -122,6 +122,10 @@ class WebSocket:
         masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
         self.socket.sendall(head + mask + masked)
 
+    def drop(self):
+        """Cuts the connection: both directions end without a close."""
+        self.socket.shutdown(socket.SHUT_RDWR)
+
     def close(self, code=1000):
         try:
             self.send_frame(CLOSE, struct.pack("!H", code))

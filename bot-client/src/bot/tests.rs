@@ -1,8 +1,10 @@
-//! What a bot makes of frames: its inputs, its latencies, and every way in which ticks can be missing.
+//! What a bot makes of frames: its inputs, its latencies, every way in which ticks can be missing, and what it carries
+//! from one connection to the next.
 
 use super::*;
 use crate::stage::{PERIOD, Stage, input_seqs};
-use crate::tally::Checks;
+use crate::tally::{Checks, Recovery};
+use tickcast_protocol::message::ServerMessage;
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -152,7 +154,6 @@ fn an_unasked_snapshot_of_the_next_tick_loses_none() {
 
 #[test]
 fn a_reset_explains_the_snapshot_after_it() {
-    use tickcast_protocol::message::ServerMessage;
     let reset = checks(|stage| {
         let first = stage.diff();
         let reset = ServerMessage::Reset { from: stage.position.tick, to: Tick(50) }.to_frame();
@@ -260,4 +261,97 @@ fn wrong_hashes_and_broken_frames_are_told_apart() {
     assert_eq!(desync, Checks { desyncs: 1, ..Checks::default() });
     let broken = checks(|stage| vec![vec![0x77], stage.snapshot(), stage.diff()]);
     assert_eq!(broken, Checks { broken_frames: 1, ..Checks::default() });
+}
+
+/// The bot has lost its connection at 1 s and is let in again, on a node that stands where the stage does.
+fn comes_back(stage: &Stage, bot: &mut Bot, player: Option<u32>) -> Step {
+    bot.handle_loss(ms(1000));
+    assert!(bot.is_away());
+    bot.resume(ms(1050)).unwrap();
+    bot.handle_frame(ms(1100), &stage.welcome(player), true).unwrap();
+    assert!(bot.is_away(), "it has no state yet");
+    let step = bot.handle_frame(ms(1250), &stage.snapshot(), true).unwrap();
+    assert!(!bot.is_away());
+    step
+}
+
+#[test]
+fn a_bot_that_comes_back_is_the_same_player_and_loses_no_tick() {
+    let mut stage = Stage::new();
+    let own = stage.spawn(5);
+    let mut bot = joined(&mut stage, Some(5));
+    for tick in 1..4 {
+        bot.handle_frame(ms(tick * 10), &stage.diff(), true).unwrap();
+    }
+    assert_eq!(input_seqs(|| bot.poll_transmit()), [1, 2, 3].map(InputSeq));
+    stage.acknowledge(own, 1);
+    let _unseen = [stage.diff(), stage.diff(), stage.diff()];
+    let step = comes_back(&stage, &mut bot, Some(5));
+    assert_eq!(step.state, Some((stage.position, stage.world.hash())));
+    assert_eq!(input_seqs(|| bot.poll_transmit()), [2, 3].map(InputSeq), "what was not applied");
+    bot.handle_frame(ms(1260), &stage.diff(), true).unwrap();
+    assert_eq!(input_seqs(|| bot.poll_transmit()), [InputSeq(4)]);
+    let marks = std::mem::take(bot.marks());
+    assert_eq!(marks.checks, Checks::default());
+    let back = Recovery { reconnects: 1, resumed_players: 1, inputs_sent_again: 2, ..Recovery::default() };
+    assert_eq!(marks.recovery, back);
+    let away = |sample: &&Sample| matches!(sample, Sample::Away(_));
+    assert_eq!(marks.samples.iter().filter(away).collect::<Vec<_>>(), [&Sample::Away(ms(250))]);
+    assert!(marks.samples.contains(&Sample::Gap(ms(1220), PERIOD)), "the wait is not forgiven");
+    assert_eq!(marks.traffic.inputs_applied, 1);
+}
+
+#[test]
+fn a_player_without_its_entity_has_not_resumed() {
+    let mut stage = Stage::new();
+    let own = stage.spawn(5);
+    let mut bot = joined(&mut stage, Some(5));
+    stage.diff();
+    stage.world.despawn(own);
+    stage.diff();
+    comes_back(&stage, &mut bot, Some(5));
+    bot.handle_frame(ms(1260), &stage.diff(), true).unwrap();
+    assert_eq!((bot.marks().recovery.reconnects, bot.marks().recovery.resumed_players), (1, 0));
+    let mut watcher = joined(&mut stage, None);
+    comes_back(&stage, &mut watcher, None);
+    assert_eq!((watcher.marks().recovery.reconnects, watcher.marks().recovery.resumed_players), (1, 0));
+    assert!(Bot::new("bot", Join::Match("m1".parse().unwrap()), 1).resume(ms(1)).is_err(), "never let in");
+}
+
+#[test]
+fn what_was_seen_must_not_be_undone() {
+    let undone = |nonce: u64, tick: u64, told: bool| {
+        let mut stage = Stage::new();
+        let mut bot = joined(&mut stage, None);
+        let frames = [stage.diff(), stage.diff(), stage.diff()];
+        frames.iter().for_each(|frame| assert!(bot.handle_frame(ms(1), frame, true).is_ok()));
+        stage.position.tick = Tick(tick);
+        stage.position.fence.nonce.0 = nonce;
+        bot.resume(ms(2)).unwrap();
+        bot.handle_frame(ms(3), &stage.welcome(None), true).unwrap();
+        if told {
+            let reset = ServerMessage::Reset { from: Tick(103), to: Tick(tick) };
+            bot.handle_frame(ms(3), &reset.to_frame(), true).unwrap();
+        }
+        bot.handle_frame(ms(4), &stage.snapshot(), true).unwrap();
+        bot.leave();
+        bot.marks().checks.undone
+    };
+    // The bot has seen tick 103 of the owner with nonce 7.
+    assert_eq!(undone(8, 101, false), 2);
+    assert_eq!(undone(8, 101, true), 0, "the server said so");
+    assert_eq!(undone(8, 103, false), 0);
+    assert_eq!(undone(7, 102, false), 1, "a node that is behind, and stays so");
+}
+
+#[test]
+fn a_node_that_stops_asks_to_move_once() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, None);
+    let message = ServerMessage::Reconnect { within_ms: 500, url: "ws://b:1/ws".to_owned() };
+    bot.handle_frame(ms(1), &message.to_frame(), true).unwrap();
+    bot.handle_frame(ms(2), &stage.diff(), true).unwrap();
+    let asked = Move { within: ms(500), url: Some("ws://b:1/ws".to_owned()) };
+    assert_eq!((bot.take_move(), bot.take_move()), (Some(asked), None));
+    assert_eq!(bot.marks().traffic.updates, 1, "the state goes on");
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::stage::{Stage, input_seqs};
 use crate::tally::Checks;
+use tickcast_protocol::message::ServerMessage;
 
 fn joined(stage: &mut Stage, player: Option<u32>) -> LightBot {
     let mut bot = LightBot::new("bot", Join::Match("m1".parse().unwrap()), 1);
@@ -87,4 +88,41 @@ fn another_owner_is_counted_and_no_loss() {
     bot.handle_frame(Duration::ZERO, &stage.diff(), true).unwrap();
     bot.handle_frame(Duration::ZERO, &[0x77], true).unwrap();
     assert_eq!(bot.marks().checks, Checks { owner_gaps: 1, broken_frames: 1, ..Checks::default() });
+}
+
+#[test]
+fn a_light_bot_comes_back_with_its_numbers() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, Some(3));
+    bot.handle_frame(Duration::from_millis(10), &stage.diff(), true).unwrap();
+    bot.handle_frame(Duration::from_millis(20), &stage.diff(), true).unwrap();
+    let reconnect = ServerMessage::Reconnect { within_ms: 500, url: String::new() };
+    bot.handle_frame(Duration::from_millis(20), &reconnect.to_frame(), true).unwrap();
+    assert_eq!(bot.take_move(), Some(Move { within: Duration::from_millis(500), url: None }));
+    bot.handle_loss(Duration::from_millis(100));
+    bot.resume(Duration::from_millis(110)).unwrap();
+    assert_eq!(input_seqs(|| bot.poll_transmit()), [], "the old inputs went with their connection");
+    assert!(bot.handle_frame(Duration::ZERO, &stage.diff(), true).is_err(), "only pings before the welcome");
+    bot.handle_frame(Duration::from_millis(120), &stage.welcome(Some(3)), true).unwrap();
+    bot.handle_frame(Duration::from_millis(125), &stage.diff(), true).unwrap();
+    assert!(bot.is_away());
+    bot.handle_frame(Duration::from_millis(130), &stage.snapshot(), true).unwrap();
+    assert!(!bot.is_away());
+    bot.handle_frame(Duration::from_millis(140), &stage.diff(), true).unwrap();
+    assert_eq!(input_seqs(|| bot.poll_transmit()), [InputSeq(3)]);
+    let marks = bot.marks();
+    assert_eq!(marks.checks, Checks::default());
+    assert_eq!((marks.recovery.reconnects, marks.recovery.resumed_players), (1, 1));
+    assert!(marks.samples.contains(&Sample::Away(Duration::from_millis(30))));
+}
+
+#[test]
+fn a_light_bot_sees_what_is_undone() {
+    let mut stage = Stage::new();
+    let mut bot = joined(&mut stage, None);
+    (0..4).for_each(|_| bot.handle_frame(Duration::ZERO, &stage.diff(), true).unwrap());
+    stage.position.tick.0 -= 3;
+    stage.position.fence.nonce.0 = 8;
+    bot.handle_frame(Duration::ZERO, &stage.snapshot(), true).unwrap();
+    assert_eq!(bot.marks().checks.undone, 3);
 }

@@ -1,0 +1,82 @@
+//! Who sits at a socket: a bot that decodes every state, or one that reads only the heads.
+
+use std::time::Duration;
+
+use tickcast_protocol::client::NeverWelcomed;
+
+use crate::bot::{Bot, Move};
+use crate::light::LightBot;
+use crate::plan::Plan;
+use crate::share::BotPlan;
+use crate::tally::Marks;
+
+/// One of the two kinds of bots.
+pub(crate) enum Pilot {
+    Full(Box<Bot>),
+    Light(Box<LightBot>),
+}
+
+macro_rules! both {
+    ($pilot:expr, $bot:ident => $call:expr) => {
+        match $pilot {
+            Pilot::Full($bot) => $call,
+            Pilot::Light($bot) => $call,
+        }
+    };
+}
+
+impl Pilot {
+    pub(crate) fn new(bot: &BotPlan, plan: &Plan) -> Pilot {
+        let (name, join) = (format!("bot-{}", bot.number), bot.join.clone());
+        match plan.light {
+            true => {
+                let bot = LightBot::new(&name, join, bot.seed);
+                Pilot::Light(Box::new(bot.allow_slow(plan.slow_clients_allowed)))
+            }
+            false => {
+                let bot = Bot::new(&name, join, bot.seed);
+                Pilot::Full(Box::new(bot.allow_slow(plan.slow_clients_allowed)))
+            }
+        }
+    }
+
+    pub(crate) fn is_joined(&self) -> bool {
+        both!(self, bot => bot.is_joined())
+    }
+
+    pub(crate) fn is_away(&self) -> bool {
+        both!(self, bot => bot.is_away())
+    }
+
+    pub(crate) fn marks(&mut self) -> &mut Marks {
+        both!(self, bot => bot.marks())
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        both!(self, bot => bot.poll_transmit())
+    }
+
+    pub(crate) fn take_move(&mut self) -> Option<Move> {
+        both!(self, bot => bot.take_move())
+    }
+
+    pub(crate) fn handle_loss(&mut self, now: Duration) {
+        both!(self, bot => bot.handle_loss(now));
+    }
+
+    pub(crate) fn resume(&mut self, now: Duration) -> Result<(), NeverWelcomed> {
+        both!(self, bot => bot.resume(now))
+    }
+
+    pub(crate) fn ping(&mut self) {
+        both!(self, bot => bot.ping());
+    }
+
+    pub(crate) fn leave(&mut self) {
+        both!(self, bot => bot.leave());
+    }
+
+    pub(crate) fn handle_end(&mut self, now: Duration) {
+        both!(self, bot => bot.handle_end(now));
+    }
+}
