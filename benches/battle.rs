@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use tickcast_protocol::{InputSeq, PlayerId, Tick};
+use tickcast_protocol::{InputSeq, PlayerId, ResumeToken, Tick};
 use tickcast_server::backplane::{Commit, MatchFields};
 use tickcast_server::game::{GameType, Options};
 use tickcast_server::games::Arena;
 use tickcast_server::logic::channel::Upstream;
+use tickcast_server::logic::resume::TokenDigest;
 use tickcast_server::logic::simulation::{Counts, Simulation, Writing};
 use tickcast_server::logic::stored;
 
@@ -79,13 +80,22 @@ impl Battle {
         mut written: impl FnMut(Commit),
     ) -> (Battle, Crew) {
         let restored = stored::restore(claimed).expect("a new match is readable");
-        let writing = Writing { snapshot_every, hash_every: 16, lease: Duration::from_millis(1500) };
+        let writing = Writing {
+            snapshot_every,
+            hash_every: 16,
+            lease: Duration::from_millis(1500),
+            resume_window: Duration::from_secs(10),
+        };
         let game = Arena.create(&restored.stored.options);
         let simulation = Simulation::new(game, restored, writing);
         let (mut battle, mut crew) = (Battle { simulation }, Crew::new(players));
         for player in 1..=players {
             let name = format!("player {player}");
-            battle.simulation.handle_upstream(Upstream::Join { player: PlayerId(player), name });
+            battle.simulation.handle_upstream(Upstream::Join {
+                player: PlayerId(player),
+                name,
+                token: TokenDigest::of(&ResumeToken::default()),
+            });
         }
         written(battle.tick(Vec::new()));
         for _ in 0..WARM_UP_TICKS {

@@ -37,7 +37,12 @@ impl<'a, B: Backplane> Owner<'a, B> {
     fn new(runtime: &'a Runtime, plane: &'a B, id: &str, drones: u32, snapshot_every: u64) -> Owner<'a, B> {
         let id: MatchId = id.parse().expect("a valid id");
         let lease = Duration::from_secs(3600);
-        let claim = Claim { node: "bench".parse().expect("a valid id"), nonce: Nonce(7), lease };
+        let claim = Claim {
+            node: "bench".parse().expect("a valid id"),
+            nonce: Nonce(7),
+            lease,
+            crashes_max: u32::MAX,
+        };
         let created = runtime.block_on(plane.create(&id, Battle::fields(PLAYERS, drones)));
         assert_eq!(created, Ok(true), "the match is new");
         let claimed = match runtime.block_on(plane.claim(&id, claim)) {

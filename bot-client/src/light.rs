@@ -25,6 +25,7 @@ pub struct LightBot {
     transmit: VecDeque<Vec<u8>>,
     marks: Marks,
     joined: bool,
+    slow_allowed: bool,
 }
 
 /// Where the last frame led, as far as heads tell.
@@ -53,7 +54,15 @@ impl LightBot {
             transmit: VecDeque::new(),
             marks: Marks::default(),
             joined: false,
+            slow_allowed: false,
         }
+    }
+
+    /// Lets a snapshot stand for the ticks that it jumps over, as servers may treat clients that read too slowly.
+    /// Otherwise those are lost.
+    #[must_use]
+    pub fn allow_slow(self, slow_allowed: bool) -> LightBot {
+        LightBot { slow_allowed, ..self }
     }
 
     /// Whether the state has arrived.
@@ -110,9 +119,12 @@ impl LightBot {
             }
             Ok(StateFrame::Prior { .. }) => meter.handle_prior(frame.len(), measuring, &mut self.marks),
             Ok(StateFrame::Snapshot { position, .. }) => {
-                // It never asks for one, so that ticks before it were merged.
-                let merged = self.at.map_or(0, |at| position.tick.0.saturating_sub(at.tick.0 + 1));
-                count_merged(merged, measuring, &mut self.marks);
+                // It never asks for one: nothing but its own slowness can explain a jump.
+                let jumped = self.at.map_or(0, |at| position.tick.0.saturating_sub(at.tick.0 + 1));
+                match self.slow_allowed {
+                    true => count_merged(jumped, measuring, &mut self.marks),
+                    false => self.marks.checks.lost_ticks += jumped,
+                }
                 self.at = Some(position.into());
                 self.joined = true;
                 self.marks.traffic.snapshots += u64::from(measuring);
@@ -137,7 +149,7 @@ impl LightBot {
                 self.at = None;
             }
             Event::Snapshot | Event::Advanced | Event::CaughtUp | Event::Stale | Event::Gap(_) => {}
-            Event::Pong { .. } | Event::Ended => {}
+            Event::NewOwner | Event::Pong { .. } | Event::Ended | Event::Reconnect { .. } => {}
         }
         Ok(())
     }

@@ -77,6 +77,10 @@ pub struct Flags {
     /// Count frames instead of decoding them: cheaper bots, fewer checks and no latencies
     #[arg(long)]
     light: bool,
+    /// Count ticks that a snapshot jumps over as merged, not as lost: a server may send one instead of a catch-up to
+    /// a client that reads too slowly
+    #[arg(long)]
+    allow_slow_clients: bool,
     /// Fail when the 99th percentile of input latency is above this
     #[arg(long, value_name = "MS")]
     max_p99_latency_ms: Option<f64>,
@@ -134,6 +138,8 @@ pub struct Plan {
     pub source_addresses: u32,
     /// Whether frames are counted instead of decoded.
     pub light: bool,
+    /// Whether ticks that a snapshot jumps over are merged instead of lost.
+    pub slow_clients_allowed: bool,
     /// What else a run fails on.
     pub thresholds: Thresholds,
     /// Where the report goes as JSON.
@@ -223,6 +229,7 @@ impl TryFrom<Flags> for Plan {
             processes: flags.processes,
             source_addresses: flags.source_addresses,
             light: flags.light,
+            slow_clients_allowed: flags.allow_slow_clients,
             thresholds: Thresholds {
                 p99_latency_ms_max: flags.max_p99_latency_ms,
                 gap_ms_max: flags.max_gap_ms,
@@ -313,12 +320,14 @@ mod tests {
         let plan = plan(
             "--url ws://127.0.0.1:1 --url http://127.0.0.1:2 --matches 3 --players 4 --spectators 2 --seconds 5 \
              --seed 9 --game grid --tick-rate 60 --option pickups=40 --option walls=-1 --ramp-per-second 50 \
-             --processes 2 --source-addresses 3 --max-p99-latency-ms 80 --max-gap-ms 250.5 --json out.json --quiet",
+             --processes 2 --source-addresses 3 --max-p99-latency-ms 80 --max-gap-ms 250.5 --json out.json \
+             --allow-slow-clients --quiet",
         )
         .unwrap();
         assert_eq!((plan.targets.len(), plan.connections(), plan.processes), (2, 18, 2));
         assert_eq!(plan.options, BTreeMap::from([("pickups".to_owned(), 40), ("walls".to_owned(), -1)]));
         assert_eq!(plan.tick_rate.map(TickRate::hz), Some(60));
+        assert!(plan.slow_clients_allowed);
         assert_eq!(plan.thresholds, Thresholds { p99_latency_ms_max: Some(80.0), gap_ms_max: Some(250.5) });
         let text = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan, "a worker gets the same plan");

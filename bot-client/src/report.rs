@@ -74,6 +74,8 @@ pub struct Load {
     pub processes: u32,
     /// Whether frames were counted instead of decoded.
     pub light: bool,
+    /// Whether ticks that a snapshot jumps over were merged instead of lost.
+    pub slow_clients_allowed: bool,
     /// What else the run fails on.
     pub thresholds: Thresholds,
 }
@@ -121,6 +123,7 @@ impl Report {
                 seed: plan.seed,
                 processes: plan.processes,
                 light: plan.light,
+                slow_clients_allowed: plan.slow_clients_allowed,
                 thresholds: plan.thresholds,
             },
             measured_seconds: seconds,

@@ -24,6 +24,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::board::Board;
 use crate::bot::{Bot, Step};
 use crate::light::LightBot;
+use crate::plan::Plan;
 use crate::share::BotPlan;
 use crate::swarm::{Phase, Shared};
 use crate::tally::Marks;
@@ -85,11 +86,17 @@ enum Pilot {
 }
 
 impl Pilot {
-    fn new(plan: &BotPlan, light: bool) -> Pilot {
-        let name = format!("bot-{}", plan.number);
-        match light {
-            true => Pilot::Light(Box::new(LightBot::new(&name, plan.join.clone(), plan.seed))),
-            false => Pilot::Full(Box::new(Bot::new(&name, plan.join.clone(), plan.seed))),
+    fn new(bot: &BotPlan, plan: &Plan) -> Pilot {
+        let (name, join) = (format!("bot-{}", bot.number), bot.join.clone());
+        match plan.light {
+            true => {
+                let bot = LightBot::new(&name, join, bot.seed);
+                Pilot::Light(Box::new(bot.allow_slow(plan.slow_clients_allowed)))
+            }
+            false => {
+                let bot = Bot::new(&name, join, bot.seed);
+                Pilot::Full(Box::new(bot.allow_slow(plan.slow_clients_allowed)))
+            }
         }
     }
 
@@ -141,7 +148,7 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(crate) fn new(shared: Arc<Shared>, plan: BotPlan, phase: watch::Receiver<Phase>) -> Seat {
-        let pilot = Pilot::new(&plan, shared.plan.light);
+        let pilot = Pilot::new(&plan, &shared.plan);
         Seat { shared, plan, pilot, phase, joined: false, introduced: false }
     }
 

@@ -8,8 +8,8 @@ use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::message::{ClientMessage, PROTOCOL_VERSION, Role, ServerMessage};
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::{
-    EntityId, Epoch, Fence, Field, InputField, InputSeq, Kind, Nonce, PlayerId, Position, Schema, SessionId,
-    Tick, TickRate, World, catch_up, frame, snapshot,
+    EntityId, Epoch, Fence, Field, InputField, InputSeq, Kind, Nonce, PlayerId, Position, ResumeToken,
+    Schema, SessionId, Tick, TickRate, World, catch_up, frame, snapshot,
 };
 
 /// Time between two ticks of the match, at 100 Hz.
@@ -46,6 +46,7 @@ impl Stage {
             role: player.map_or(Role::Spectator, |player| Role::Player(PlayerId(player))),
             tick_rate: TickRate::try_from(100u64).unwrap(),
             schema: Arc::clone(self.world.schema()).to_json(),
+            resume: ResumeToken([7; 16]),
         }
         .to_frame()
     }

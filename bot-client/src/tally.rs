@@ -33,7 +33,8 @@ counters! {
     Checks {
         /// States whose hash was not the owner's.
         desyncs,
-        /// Ticks that frames left out, without a reset or a new owner to explain it.
+        /// Ticks that frames left out, without a reset or a new owner to explain it, and ticks that an unasked
+        /// snapshot jumped over, unless slow clients are allowed.
         lost_ticks,
         /// Frames that could not be decoded or applied.
         broken_frames,
@@ -59,7 +60,7 @@ counters! {
         update_bytes,
         /// Updates that were snapshots.
         snapshots,
-        /// Updates that led a slow client over more than one tick: catch-ups, or snapshots in their place.
+        /// Updates that led a slow client over more than one tick: catch-ups, or snapshots where those are allowed.
         catch_ups,
         /// Ticks that those passed over: merged into the last of each, not lost.
         merged_ticks,

@@ -3,8 +3,11 @@
 //! What every implementation promises (`backplane_contract.rs` in the tests checks it):
 //! - A commit is one uninterrupted step: check the fence for equality and `tick = stored + 1`, write, then
 //!   publish. A frame that was published was committed. A refused commit changes and publishes nothing.
-//! - A claim succeeds only when the lease has expired by the store's own clock; it makes a new fence. An
-//!   expired lease permits a claim, it proves nothing: the old owner goes on until somebody claims.
+//! - A claim succeeds only when the lease has expired by the store's own clock, or for the heir that the owner
+//!   named; it makes a new fence. An expired lease permits a claim, it proves nothing: the old owner goes on
+//!   until somebody claims. A claim that is repeated with its nonce is answered as the first time.
+//! - A living owner whose store lost writes repairs it: a commit of the whole state may lead over any number of
+//!   ticks, as long as the fence is still the stored one.
 //! - A channel delivers in order or reports [`Delivery::Lost`]; it never drops in silence. Nothing is kept for
 //!   the absent: subscribe first, load second, apply after.
 //! - An operation that failed with [`Unavailable`] may have happened. Repeat it with the same bytes.
@@ -65,6 +68,8 @@ pub struct Claim {
     pub nonce: Nonce,
     /// For how long after each commit nobody else may claim.
     pub lease: Duration,
+    /// Ownerships that may fail one after another, before the match is quarantined.
+    pub crashes_max: u32,
 }
 
 /// Answer to a claim.
@@ -82,6 +87,8 @@ pub enum ClaimReply {
         /// Until the lease expires, by the store's clock.
         left: Duration,
     },
+    /// Its ownerships failed too often, one after another: nobody may own it until an operator says so.
+    Quarantined,
     /// There is no such match.
     NoMatch,
 }
@@ -103,6 +110,20 @@ pub struct Commit {
     pub set: Vec<(Vec<u8>, Bytes)>,
     /// Fields to delete: entities that went since the last snapshot.
     pub delete: Vec<Vec<u8>>,
+    /// The fields to write are all that the state consists of: the tick need not follow on the stored one, and
+    /// whatever else the store has of the state goes ([`fields::is_state`]).
+    pub whole: bool,
+}
+
+/// How an ownership is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Who is to go on; for the time of the grace nobody else may claim.
+    pub heir: Option<NodeId>,
+    /// How long the heir has.
+    pub grace: Duration,
+    /// The match did not fail: earlier failures are forgotten.
+    pub clean: bool,
 }
 
 /// Answer to a commit.
@@ -156,12 +177,17 @@ pub trait Backplane: Clone + Send + Sync + 'static {
         commit: &Commit,
     ) -> impl Future<Output = Result<CommitReply, Unavailable>> + Send;
 
-    /// Gives an ownership up: the lease expires now.
+    /// Gives an ownership up and publishes `message` on the diff channel. Without an heir the lease expires now.
     fn release(
         &self,
         id: &MatchId,
         fence: Fence,
+        release: &Release,
+        message: Bytes,
     ) -> impl Future<Output = Result<Guarded, Unavailable>> + Send;
+
+    /// Lets a quarantined match be claimed again; refused if it is not quarantined.
+    fn revive(&self, id: &MatchId) -> impl Future<Output = Result<Guarded, Unavailable>> + Send;
 
     /// Publishes a message on the diff channel if the fence is the stored one.
     fn notify(
@@ -182,6 +208,13 @@ pub trait Backplane: Clone + Send + Sync + 'static {
     /// The whole hash of a match; `None` if there is none.
     fn load(&self, id: &MatchId) -> impl Future<Output = Result<Option<MatchFields>, Unavailable>> + Send;
 
+    /// These of a match's fields, without those that are absent; `None` if there is no such match.
+    fn read(
+        &self,
+        id: &MatchId,
+        fields: &[&str],
+    ) -> impl Future<Output = Result<Option<MatchFields>, Unavailable>> + Send;
+
     /// Every match with these of its fields, by ascending id. Absent fields are left out.
     fn list(
         &self,
@@ -201,6 +234,34 @@ pub trait Backplane: Clone + Send + Sync + 'static {
         id: &MatchId,
         channel: Channel,
     ) -> impl Future<Output = Result<Subscription, Unavailable>> + Send;
+
+    /// Says what a node is like now, in place of what it said before; `None` takes it out. Such entries are
+    /// hints: nothing is owned by being listed.
+    fn enlist(
+        &self,
+        node: &NodeId,
+        entry: Option<Bytes>,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// What the nodes said of themselves, by ascending name.
+    fn nodes(&self) -> impl Future<Output = Result<Vec<(NodeId, Bytes)>, Unavailable>> + Send;
+
+    /// Sends an order to a node.
+    fn send_order(
+        &self,
+        node: &NodeId,
+        message: Bytes,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// Subscribes to the orders for a node.
+    fn subscribe_orders(
+        &self,
+        node: &NodeId,
+    ) -> impl Future<Output = Result<Subscription, Unavailable>> + Send;
+
+    /// Makes every subscription anew: messages were sent and not heard. All receivers are told
+    /// [`Delivery::Lost`].
+    fn distrust_subscriptions(&self);
 
     /// Time by the store's clock, milliseconds since 1970.
     fn now_ms(&self) -> impl Future<Output = Result<u64, Unavailable>> + Send;

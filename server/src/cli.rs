@@ -17,6 +17,7 @@ use crate::config::{ServeArgs, Settings};
 use crate::game::Games;
 use crate::io::clock;
 use crate::io::http::{self, Port};
+use crate::io::membership;
 use crate::io::node::Node;
 use crate::ops::inspect::{self, InspectArgs};
 use crate::ops::logging;
@@ -122,13 +123,24 @@ fn check_game_options(settings: &Settings, games: &Games) -> Result<(), String> 
 async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> Result<(), Failure> {
     let players = listen(settings.listen, "--listen")?;
     let operators = listen(settings.ops_listen, "--ops-listen")?;
-    let stop = StopSignals::listen()?;
+    let mut stop = StopSignals::listen()?;
     announce(&settings, &players, &operators)?;
     let node = Node::new(settings, backplane, games);
     node.tasks.spawn(http::accept(Arc::clone(&node), players, Port::Players));
     node.tasks.spawn(http::accept(Arc::clone(&node), operators, Port::Operators));
-    stop.asked().await;
+    node.tasks.spawn(membership::beat(Arc::clone(&node)));
+    node.tasks.spawn(membership::sweep(Arc::clone(&node)));
+    node.tasks.spawn(membership::follow_orders(Arc::clone(&node)));
+    let mut leaving = node.leaving();
+    tokio::select! {
+        () = stop.asked() => {}
+        _ = leaving.changed() => {}
+    }
     tracing::info!("stopping");
+    tokio::select! {
+        () = node.drain(node.settings.drain_max) => {}
+        () = stop.asked() => tracing::warn!("asked to stop again: not waiting any more"),
+    }
     node.stop(STOP_PATIENCE).await;
     node.tasks.finish(STOP_PATIENCE).await;
     tracing::info!("stopped");
@@ -186,7 +198,7 @@ impl StopSignals {
         })
     }
 
-    async fn asked(mut self) {
+    async fn asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

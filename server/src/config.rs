@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Deserialize;
 use thiserror::Error;
 use tickcast_protocol::NodeId;
-use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
+use tickcast_protocol::limits::{HASH_EVERY_TICKS_MAX, RECONNECT_URL_BYTES_MAX};
 
 use crate::game::Options;
 
@@ -59,6 +59,36 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_CONNECTIONS_MAX", value_name = "COUNT")]
     connections_max: Option<usize>,
 
+    /// Address under which clients reach this node, for example wss://eu1.example.org/ws: told to clients of a node
+    /// that leaves [default: none; they connect to where they would anyway]
+    #[arg(long, env = "TICKCAST_ADVERTISE", value_name = "URL")]
+    advertise: Option<String>,
+
+    /// Seconds for which a player whose connection broke keeps its place [default: 10]
+    #[arg(long, env = "TICKCAST_RESUME_SECONDS", value_name = "SECONDS")]
+    resume_seconds: Option<u64>,
+
+    /// Seconds without a tick after which clients of a match are sent away, because this node may be cut off
+    /// [default: 30]
+    #[arg(long, env = "TICKCAST_STALL_SECONDS", value_name = "SECONDS")]
+    stall_seconds: Option<u64>,
+
+    /// Seconds that a node which was told to stop takes at most to hand over its matches and clients [default: 10]
+    #[arg(long, env = "TICKCAST_DRAIN_SECONDS", value_name = "SECONDS")]
+    drain_seconds: Option<u64>,
+
+    /// Ownerships of a match that may fail one after another before it is quarantined [default: 3]
+    #[arg(long, env = "TICKCAST_CRASHES_MAX", value_name = "COUNT")]
+    crashes_max: Option<u64>,
+
+    /// Matches that this node claims per second at most [default: 200]
+    #[arg(long, env = "TICKCAST_CLAIMS_PER_SECOND", value_name = "COUNT")]
+    claims_per_second: Option<u64>,
+
+    /// Milliseconds between two looks for matches that nobody runs [default: 2000]
+    #[arg(long, env = "TICKCAST_SWEEP_MS", value_name = "MS")]
+    sweep_ms: Option<u64>,
+
     /// What to log: error, warn, info, debug, or a filter such as tickcast_server=debug [default: info]
     #[arg(long, env = "TICKCAST_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -103,6 +133,20 @@ pub struct Settings {
     pub matches_max: usize,
     /// Connections at most.
     pub connections_max: usize,
+    /// Address for clients of other nodes that leave; empty if none was told.
+    pub advertise: String,
+    /// How long a player whose connection broke keeps its place.
+    pub resume_window: Duration,
+    /// How long a match may stand still before its clients are sent away.
+    pub stall_max: Duration,
+    /// How long a leaving node takes at most.
+    pub drain_max: Duration,
+    /// Ownerships that may fail one after another.
+    pub crashes_max: u32,
+    /// Claims per second.
+    pub claims_per_second: u32,
+    /// Time between two looks for matches without an owner.
+    pub sweep: Duration,
     /// Log filter.
     pub log: String,
     /// Options of new matches, by game.
@@ -145,6 +189,13 @@ impl RawSettings {
             empty_after: self.empty_after.or(file.empty_after),
             matches_max: self.matches_max.or(file.matches_max),
             connections_max: self.connections_max.or(file.connections_max),
+            advertise: self.advertise.or(file.advertise),
+            resume_seconds: self.resume_seconds.or(file.resume_seconds),
+            stall_seconds: self.stall_seconds.or(file.stall_seconds),
+            drain_seconds: self.drain_seconds.or(file.drain_seconds),
+            crashes_max: self.crashes_max.or(file.crashes_max),
+            claims_per_second: self.claims_per_second.or(file.claims_per_second),
+            sweep_ms: self.sweep_ms.or(file.sweep_ms),
             log: self.log.or(file.log),
             games: if self.games.is_empty() { file.games } else { self.games },
         }
@@ -164,6 +215,9 @@ impl RawSettings {
         let count = |name: &str, value: Option<usize>, default: u64| {
             within(name, value.map(|value| value as u64), default, 1, 1_000_000).map(|value| value as usize)
         };
+        let seconds = |name: &str, value: Option<u64>, default: u64, min: u64, max: u64| {
+            within(name, value, default, min, max).map(Duration::from_secs)
+        };
         let snapshot_every = match self.snapshot_every {
             None => None,
             some => Some(within("snapshot-every", some, 1, 1, 2000)?),
@@ -179,9 +233,27 @@ impl RawSettings {
             empty_after: Duration::from_secs(within("empty-after", self.empty_after, 60, 0, 86_400)?),
             matches_max: count("matches-max", self.matches_max, 1000)?,
             connections_max: count("connections-max", self.connections_max, 10_000)?,
+            advertise: advertised(self.advertise)?,
+            resume_window: seconds("resume-seconds", self.resume_seconds, 10, 0, 3600)?,
+            stall_max: seconds("stall-seconds", self.stall_seconds, 30, 1, 86_400)?,
+            drain_max: seconds("drain-seconds", self.drain_seconds, 10, 0, 3600)?,
+            crashes_max: within("crashes-max", self.crashes_max, 3, 1, 1000)? as u32,
+            claims_per_second: within("claims-per-second", self.claims_per_second, 200, 1, 100_000)? as u32,
+            sweep: Duration::from_millis(within("sweep-ms", self.sweep_ms, 2000, 100, 600_000)?),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             game_options: self.games,
         })
+    }
+}
+
+fn advertised(url: Option<String>) -> Result<String, BadSetting> {
+    let url = url.unwrap_or_default();
+    let fits = url.is_empty() || url.starts_with("ws://") || url.starts_with("wss://");
+    match fits && url.len() <= RECONNECT_URL_BYTES_MAX {
+        true => Ok(url),
+        false => Err(BadSetting(format!(
+            "--advertise {url}: it begins with ws:// or wss:// and has at most {RECONNECT_URL_BYTES_MAX} bytes"
+        ))),
     }
 }
 

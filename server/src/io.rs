@@ -1,9 +1,12 @@
 //! The shells around the decisions: clock, tasks, sockets, HTTP. Everything that waits is here.
 
 pub mod backlog;
+pub mod claims;
 pub mod clock;
+pub mod drain;
 pub mod http;
 pub mod match_task;
+pub mod membership;
 pub mod node;
 pub mod relay_task;
 pub mod sink;

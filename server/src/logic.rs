@@ -2,12 +2,18 @@
 //! clock, spawns, or knows a socket or Redis.
 
 pub mod channel;
+pub mod health;
 pub mod laggards;
+pub mod orders;
 pub mod outbox;
+pub mod ownership;
 pub mod pacing;
+pub mod placement;
 pub mod rate;
 pub mod relay;
+pub mod resume;
 pub mod seats;
 pub mod session;
 pub mod simulation;
 pub mod stored;
+pub mod watch;

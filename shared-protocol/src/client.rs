@@ -1,17 +1,25 @@
-//! The client's half of a connection, without a socket: frames in, events and frames out.
+//! The client's half of its connections, without a socket: frames in, events and frames out. One connection after
+//! the other: [`Client::resume`] begins the next one, and inputs that got lost with the last one are sent again.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use thiserror::Error;
 
+use self::inputs::Inputs;
+
 use crate::frame::{SERVER_CONTROL, SNAPSHOT};
-use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, SessionId};
+use crate::ids::{Fence, InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
 use crate::limits::NAME_BYTES_MAX;
 use crate::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
 use crate::replica::{Gap, Progress, Replica};
 use crate::schema::{Schema, SchemaError};
 use crate::tick::{Tick, TickRate};
 use crate::world::{Difference, EntityId};
+
+mod inputs;
+
+pub use self::inputs::INPUTS_KEPT_MAX;
 
 /// What a frame meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +32,8 @@ pub enum Event {
     Advanced,
     /// The state is several ticks further: we were slow, and what we missed came as one.
     CaughtUp,
+    /// Another owner goes on from the very state that we have. Inputs that are not acknowledged were sent again.
+    NewOwner,
     /// The frame told nothing new.
     Stale,
     /// The state was lost; a snapshot has been asked for.
@@ -44,7 +54,20 @@ pub enum Event {
     },
     /// The match ended.
     Ended,
+    /// The node is about to stop: open the next connection at a random moment within that time, [`Client::resume`]
+    /// on it, and only then let this one go. The state goes on here until then.
+    Reconnect {
+        /// From now.
+        within: Duration,
+        /// Where to; `None` for where one would connect anyway.
+        url: Option<String>,
+    },
 }
+
+/// A client that was never let in has nothing to resume: it joins anew, with [`Client::new`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("never let in, so there is nothing to resume")]
+pub struct NeverWelcomed;
 
 /// What a server did that it must not do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -55,7 +78,7 @@ pub enum ServerError {
     /// A control frame was not readable.
     #[error("unreadable control frame: {0}")]
     Message(#[from] crate::codec::MessageError),
-    /// A frame came before the welcome, or a second welcome.
+    /// A frame came before the welcome, a second welcome, or one into another place than was resumed.
     #[error("{0}")]
     Order(&'static str),
 }
@@ -73,6 +96,8 @@ pub struct Joined {
     pub role: Role,
     /// Ticks per second.
     pub tick_rate: TickRate,
+    /// What the next connection shows to be the same player.
+    pub resume: ResumeToken,
     /// The state as far as it is known.
     pub replica: Replica,
 }
@@ -106,11 +131,20 @@ pub fn entity_of(replica: &Replica, player: PlayerId) -> Option<EntityId> {
     world.ids(world.schema().player_kind()).find(|id| world.get(*id, field) as u32 == player.0)
 }
 
-/// The client's half of a connection.
+/// The client's half of its connections.
 #[derive(Debug)]
 pub struct Client {
+    name: String,
     joined: Option<Joined>,
-    last_seq: InputSeq,
+    /// Whether this connection was let in.
+    welcomed: bool,
+    /// The first state of a resumed connection is still to come.
+    resuming: bool,
+    inputs: Inputs,
+    /// Whose state the last one was.
+    owner: Option<Fence>,
+    /// Our player's entity, remembered because a search looks at every player.
+    entity: Option<EntityId>,
     transmit: VecDeque<Vec<u8>>,
 }
 
@@ -121,18 +155,61 @@ impl Client {
         while !name.is_char_boundary(end) {
             end -= 1;
         }
-        let hello = ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: name[..end].to_owned(), join };
-        Client { joined: None, last_seq: InputSeq(0), transmit: VecDeque::from([hello.to_frame()]) }
+        let mut client = Client {
+            name: name[..end].to_owned(),
+            joined: None,
+            welcomed: false,
+            resuming: false,
+            inputs: Inputs::default(),
+            owner: None,
+            entity: None,
+            transmit: VecDeque::new(),
+        };
+        client.say_hello(join);
+        client
     }
 
-    /// What the welcome told, once it is there.
+    /// The connection is gone or about to be: begins the next one, with a hello in [`Client::poll_transmit`] that
+    /// asks for the same place. What was not sent is dropped, and the state waits for a snapshot; inputs that are
+    /// not acknowledged are sent again once it is there. May be called again when that connection fails too.
+    pub fn resume(&mut self) -> Result<(), NeverWelcomed> {
+        let joined = self.joined.as_mut().ok_or(NeverWelcomed)?;
+        joined.replica.invalidate();
+        let match_id = joined.match_id.clone();
+        let join = match joined.role {
+            Role::Player(player) => Join::Resume { match_id, player, token: joined.resume },
+            Role::Spectator => Join::Spectate(match_id),
+        };
+        (self.welcomed, self.resuming) = (false, true);
+        self.transmit.clear();
+        self.say_hello(join);
+        Ok(())
+    }
+
+    fn say_hello(&mut self, join: Join) {
+        let hello = ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: self.name.clone(), join };
+        self.transmit.push_back(hello.to_frame());
+    }
+
+    /// What the last welcome told, once there was one; the state is that of the last connection until a resumed
+    /// one is let in.
     pub fn joined(&self) -> Option<&Joined> {
         self.joined.as_ref()
     }
 
-    /// The number of the last input sent.
+    /// Whether this connection has been let in.
+    pub fn is_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    /// The number of the last input sent. Numbers go on over all connections.
     pub fn last_seq(&self) -> InputSeq {
-        self.last_seq
+        self.inputs.last_seq()
+    }
+
+    /// How many times an input was sent again, over all connections.
+    pub fn inputs_sent_again(&self) -> u64 {
+        self.inputs.sent_again()
     }
 
     /// Where the state was wrong that a snapshot has just repaired, if that can be told: see
@@ -147,18 +224,17 @@ impl Client {
     }
 
     /// Sends an input: one value for each input field of the schema. Returns its number; `None` before the
-    /// welcome, for a spectator, or when the values are not what the schema says.
+    /// welcome, on a resumed connection also before the state, for a spectator, or when the values are not what
+    /// the schema says. It is kept until the state acknowledges it, at most [`INPUTS_KEPT_MAX`] of them.
     pub fn input(&mut self, values: &[i32]) -> Option<InputSeq> {
-        let joined = self.joined.as_ref()?;
+        let joined = self.joined.as_ref().filter(|_| self.welcomed && !self.resuming)?;
         joined.player()?;
         if !joined.replica.world().schema().admits_input(values) {
             return None;
         }
-        let seq = InputSeq(self.last_seq.0.checked_add(1).filter(|next| *next <= i32::MAX as u32)?);
-        let seen = joined.replica.position().tick;
-        self.last_seq = seq;
-        self.transmit.push_back(ClientMessage::Input { seq, seen, values: values.to_vec() }.to_frame());
-        Some(seq)
+        let frame = self.inputs.push(joined.replica.position().tick, values)?;
+        self.transmit.push_back(frame);
+        Some(self.inputs.last_seq())
     }
 
     /// Sends a ping.
@@ -176,15 +252,21 @@ impl Client {
         if frame.first() == Some(&SERVER_CONTROL) {
             return self.handle_message(ServerMessage::from_frame(frame)?);
         }
-        let Some(joined) = &mut self.joined else {
+        let Some(joined) = self.joined.as_mut().filter(|_| self.welcomed) else {
             return Err(ServerError::Order("state before the welcome"));
         };
         let before = joined.replica.position();
         let is_snapshot = frame.first() == Some(&SNAPSHOT);
-        Ok(match joined.replica.apply(frame) {
+        let progress = joined.replica.apply(frame);
+        let after = joined.replica.position();
+        if !matches!(progress, Progress::Gap(_)) && !joined.replica.is_broken() {
+            self.handle_state(after.fence);
+        }
+        Ok(match progress {
             Progress::Advanced if is_snapshot => Event::Snapshot,
-            Progress::Advanced if joined.replica.position().tick == before.tick.next() => Event::Advanced,
+            Progress::Advanced if after.tick == before.tick.next() => Event::Advanced,
             Progress::Advanced => Event::CaughtUp,
+            Progress::Stale if after.fence != before.fence => Event::NewOwner,
             Progress::Stale => Event::Stale,
             // Diffs that come before the snapshot that was asked for.
             Progress::Gap(Gap::Waiting) => Event::Stale,
@@ -195,14 +277,44 @@ impl Client {
         })
     }
 
+    /// The state is good: forgets the inputs that it acknowledges. The others are sent again where they may have
+    /// got lost: with the last connection, or with the last owner.
+    fn handle_state(&mut self, owner: Fence) {
+        let changed = self.owner.replace(owner).is_some_and(|before| before != owner);
+        let again = std::mem::take(&mut self.resuming) || changed;
+        if self.inputs.is_empty() {
+            return;
+        }
+        if let Some(applied) = self.acknowledged() {
+            self.inputs.acknowledge(applied);
+        }
+        if again {
+            self.transmit.extend(self.inputs.send_again());
+        }
+    }
+
+    fn acknowledged(&mut self) -> Option<InputSeq> {
+        let joined = self.joined.as_ref()?;
+        let player = joined.player()?;
+        let world = joined.replica.world();
+        let field = world.schema().player_field();
+        let known = self.entity.filter(|id| world.contains(*id) && world.get(*id, field) as u32 == player.0);
+        self.entity = known.or_else(|| entity_of(&joined.replica, player));
+        self.entity.map(|id| InputSeq(world.get(id, world.schema().seq_field()) as u32))
+    }
+
     fn handle_message(&mut self, message: ServerMessage) -> Result<Event, ServerError> {
         match message {
-            ServerMessage::Welcome { node, session, match_id, role, tick_rate, schema, .. } => {
-                if self.joined.is_some() {
+            ServerMessage::Welcome { node, session, match_id, role, tick_rate, schema, resume, .. } => {
+                if self.welcomed {
                     return Err(ServerError::Order("a second welcome"));
                 }
+                if self.joined.as_ref().is_some_and(|old| old.match_id != match_id || old.role != role) {
+                    return Err(ServerError::Order("a welcome into another place than was resumed"));
+                }
                 let replica = Replica::empty(Schema::from_json(&schema)?);
-                self.joined = Some(Joined { match_id, node, session, role, tick_rate, replica });
+                (self.welcomed, self.entity) = (true, None);
+                self.joined = Some(Joined { match_id, node, session, role, tick_rate, resume, replica });
                 Ok(Event::Welcome)
             }
             ServerMessage::Pong { nonce, tick } => Ok(Event::Pong { nonce, tick }),
@@ -213,6 +325,10 @@ impl Client {
                 Ok(Event::Reset { from, to })
             }
             ServerMessage::Ended => Ok(Event::Ended),
+            ServerMessage::Reconnect { within_ms, url } => Ok(Event::Reconnect {
+                within: Duration::from_millis(u64::from(within_ms)),
+                url: Some(url).filter(|url| !url.is_empty()),
+            }),
         }
     }
 }

@@ -15,6 +15,9 @@ pub enum MessageError {
     /// A message, then more.
     #[error("{0} bytes after the message")]
     Trailing(usize),
+    /// A text is longer than allowed.
+    #[error("{0} is too long")]
+    Field(&'static str),
 }
 
 fn config() -> impl bincode::config::Config {

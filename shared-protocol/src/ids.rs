@@ -87,6 +87,16 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// Whoever shows it is the player it was given to: random, secret, never in a log.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ResumeToken(pub [u8; 16]);
+
+impl fmt::Debug for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResumeToken(..)")
+    }
+}
+
 /// Number of a player's input, counted from 1 by the client; 0 means "none yet". At most `i32::MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct InputSeq(pub u32);
@@ -119,5 +129,19 @@ impl Fence {
 impl fmt::Display for Fence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{:016x}", self.epoch.0, self.nonce.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_sixteen_bytes_and_is_not_shown() {
+        let token = ResumeToken([0xA7; 16]);
+        assert_eq!(crate::codec::encode(&token), [0xA7; 16]);
+        let shown = format!("{token:?}");
+        assert!(!shown.contains("167") && !shown.to_lowercase().contains("a7"), "{shown}");
+        assert_eq!(ResumeToken::default(), ResumeToken([0; 16]));
     }
 }

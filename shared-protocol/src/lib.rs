@@ -29,7 +29,7 @@ pub mod varint;
 pub mod world;
 
 pub use close::CloseCode;
-pub use ids::{Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, SessionId};
+pub use ids::{Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, ResumeToken, SessionId};
 pub use replica::{Progress, Replica};
 pub use schema::{Field, InputField, Kind, Schema};
 pub use tick::{Position, Tick, TickRate};

@@ -30,6 +30,8 @@ pub const CLIENT_FRAME_BYTES_MAX: usize = 1024;
 pub const SERVER_CONTROL_BYTES_MAX: usize = 64 * 1024;
 /// Longest schema as JSON, bytes.
 pub const SCHEMA_JSON_BYTES_MAX: usize = 48 * 1024;
+/// Longest URL that a client is sent to, bytes.
+pub const RECONNECT_URL_BYTES_MAX: usize = 256;
 /// Reason text of a WebSocket close, bytes (RFC 6455: a control frame holds 125, two are the code).
 pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 /// How far a client's input number may run ahead of the last one applied.

@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, MessageError};
 use crate::frame::{CLIENT_CONTROL, SERVER_CONTROL};
-use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, SessionId};
-use crate::limits::{CLIENT_FRAME_BYTES_MAX, INPUT_FIELDS_MAX, NAME_BYTES_MAX};
+use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
+use crate::limits::{CLIENT_FRAME_BYTES_MAX, INPUT_FIELDS_MAX, NAME_BYTES_MAX, RECONNECT_URL_BYTES_MAX};
 use crate::tick::{Tick, TickRate};
 
 /// Version of this contract. Both ends say it first; a server refuses another with close code 4503.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// The WebSocket subprotocol a client may offer.
-pub const SUBPROTOCOL: &str = "tickcast.v2";
+pub const SUBPROTOCOL: &str = "tickcast.v3";
 
 /// What a client wants to be put into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,15 @@ pub enum Join {
     Match(MatchId),
     /// Watch this match.
     Spectate(MatchId),
+    /// Go on as a player that lost its connection.
+    Resume {
+        /// The match.
+        match_id: MatchId,
+        /// Who we are.
+        player: PlayerId,
+        /// From the last welcome.
+        token: ResumeToken,
+    },
 }
 
 /// What a client says.
@@ -88,6 +97,8 @@ pub enum ServerMessage {
         tick_rate: TickRate,
         /// The schema as JSON.
         schema: String,
+        /// What a later connection shows to be this player again; zero for a spectator, who just joins again.
+        resume: ResumeToken,
     },
     /// The answer to a ping.
     Pong {
@@ -105,6 +116,13 @@ pub enum ServerMessage {
     },
     /// The match ended; a close with code 4511 follows.
     Ended,
+    /// This node is about to stop: connect anew, at a random moment within that time. State goes on until then.
+    Reconnect {
+        /// From now, milliseconds.
+        within_ms: u32,
+        /// Where to, at most [`RECONNECT_URL_BYTES_MAX`] bytes; empty for where one would connect anyway.
+        url: String,
+    },
 }
 
 /// Why a client's frame was refused.
@@ -161,7 +179,12 @@ impl ServerMessage {
 
     /// Reads a server's control frame; the first byte has been seen to be [`SERVER_CONTROL`].
     pub fn from_frame(frame: &[u8]) -> Result<ServerMessage, MessageError> {
-        codec::decode(frame.get(1..).unwrap_or_default())
+        match codec::decode(frame.get(1..).unwrap_or_default())? {
+            ServerMessage::Reconnect { url, .. } if url.len() > RECONNECT_URL_BYTES_MAX => {
+                Err(MessageError::Field("url"))
+            }
+            message => Ok(message),
+        }
     }
 }
 
@@ -178,6 +201,17 @@ mod tests {
         assert_eq!(ClientMessage::from_frame(&[]), Err(ClientFrameError::Kind));
         assert_eq!(ClientMessage::from_frame(&[SERVER_CONTROL, 0]), Err(ClientFrameError::Kind));
         assert_eq!(ClientMessage::from_frame(&[1; 2000]), Err(ClientFrameError::TooLong(2000)));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_an_endless_url() {
+        let sent = |bytes: usize| {
+            let message = ServerMessage::Reconnect { within_ms: 5000, url: "u".repeat(bytes) };
+            (ServerMessage::from_frame(&message.to_frame()), message)
+        };
+        let (read, message) = sent(RECONNECT_URL_BYTES_MAX);
+        assert_eq!(read, Ok(message));
+        assert_eq!(sent(RECONNECT_URL_BYTES_MAX + 1).0, Err(MessageError::Field("url")));
     }
 
     #[test]

@@ -221,7 +221,8 @@ impl Player {
             Event::Snapshot | Event::CaughtUp | Event::Gap(_) | Event::Reset { .. } => {
                 self.breaks.push(format!("{event:?}"));
             }
-            Event::Welcome | Event::Stale | Event::Pong { .. } | Event::Ended => {}
+            Event::Welcome | Event::NewOwner | Event::Stale | Event::Pong { .. } => {}
+            Event::Ended | Event::Reconnect { .. } => {}
         }
         self.transmit().await;
         Ok(event)

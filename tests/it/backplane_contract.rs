@@ -12,7 +12,8 @@ use tickcast_protocol::{Fence, MatchId, Nonce, Tick};
 use tickcast_server::backplane::memory::MemoryBackplane;
 use tickcast_server::backplane::redis::{RedisBackplane, Timing};
 use tickcast_server::backplane::{
-    Backplane, Claim, ClaimReply, Commit, CommitReply, Delivery, Guarded, MatchFields, Subscription, fields,
+    Backplane, Claim, ClaimReply, Commit, CommitReply, Delivery, Guarded, MatchFields, Release, Subscription,
+    fields,
 };
 use tokio::time::timeout;
 
@@ -20,11 +21,14 @@ mod cases;
 mod channels;
 mod faults;
 mod model;
+mod ownership;
 
 /// For anything to happen that must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A lease that does not expire within a test.
 const LONG: Duration = Duration::from_secs(3600);
+/// Failed ownerships that the tests' claims allow.
+const CRASHES_MAX: u32 = 1_000_000;
 /// Ring fields of the tests' matches.
 const RING: u64 = 8;
 
@@ -66,6 +70,16 @@ contract! {
     cases::guarded_operations_refuse_another_fence,
     cases::an_ended_match_is_gone,
     cases::a_list_has_the_fields_that_are_there,
+    ownership::a_claim_whose_answer_was_lost_is_answered_again,
+    ownership::for_a_while_only_the_heir_may_claim,
+    ownership::an_heir_that_does_not_come_is_not_waited_for,
+    ownership::what_fails_again_and_again_is_quarantined,
+    ownership::a_whole_commit_leads_over_ticks_that_the_store_lost,
+    ownership::a_whole_commit_is_fenced_and_never_leads_back,
+    ownership::one_may_read_a_few_fields,
+    ownership::nodes_are_listed_as_they_say,
+    ownership::orders_reach_their_node,
+    ownership::distrust_tells_everybody_of_a_loss,
     channels::what_is_published_is_what_was_committed,
     channels::a_notice_is_published_but_not_stored,
     channels::inputs_reach_the_owner,
@@ -98,7 +112,7 @@ fn id(text: &str) -> MatchId {
 }
 
 fn claim_by(node: &str, nonce: u64, lease: Duration) -> Claim {
-    Claim { node: node.parse().expect("a valid id"), nonce: Nonce(nonce), lease }
+    Claim { node: node.parse().expect("a valid id"), nonce: Nonce(nonce), lease, crashes_max: CRASHES_MAX }
 }
 
 fn fields_of(pairs: &[(&str, &str)]) -> MatchFields {
@@ -126,7 +140,13 @@ fn commit_of(fence: Fence, tick: u64) -> Commit {
         message: message(tick),
         set: Vec::new(),
         delete: Vec::new(),
+        whole: false,
     }
+}
+
+/// A release after which anybody may claim.
+fn to_anybody() -> Release {
+    Release { heir: None, grace: Duration::ZERO, clean: true }
 }
 
 async fn claimed<B: Backplane>(plane: &B, id: &MatchId, claim: Claim) -> (Fence, MatchFields) {

@@ -81,7 +81,18 @@ fn golden_channel_messages_have_every_variant() {
         }
     }
     assert_eq!(priors, 1, "golden/channel.hex has one tick with a prior");
-    let all = ["Ended", "Input", "Join", "Leave", "Present", "Refused", "Released"];
+    let all = [
+        "Ended",
+        "Input",
+        "InputsLost",
+        "Join",
+        "Leave",
+        "Present",
+        "Refused",
+        "Released",
+        "Resume",
+        "Resumed",
+    ];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "golden/channel.hex lacks an example");
 }
 
@@ -89,6 +100,7 @@ fn golden_channel_messages_have_every_variant() {
 fn upstream_name(upstream: &Upstream) -> &'static str {
     match upstream {
         Upstream::Join { .. } => "Join",
+        Upstream::Resume { .. } => "Resume",
         Upstream::Leave { .. } => "Leave",
         Upstream::Input { .. } => "Input",
         Upstream::Present { .. } => "Present",
@@ -101,6 +113,8 @@ fn note_name(note: &Note) -> &'static str {
         Note::Refused { .. } => "Refused",
         Note::Ended => "Ended",
         Note::Released => "Released",
+        Note::InputsLost => "InputsLost",
+        Note::Resumed { .. } => "Resumed",
     }
 }
 

@@ -104,9 +104,11 @@ def put_control(value):
 # None, one type, or a list of named fields. Values are written like JSON: "Leave", {"Match": "abc"},
 # {"Ping": {"nonce": 7}}.
 
+TOKEN_BYTES = 16
 SIZES = {"u16": 2, "u32": 4, "u64": 8}
 
-JOIN = ("enum", [("Quick", [("game", "string")]), ("Match", "id"), ("Spectate", "id")])
+JOIN = ("enum", [("Quick", [("game", "string")]), ("Match", "id"), ("Spectate", "id"),
+                 ("Resume", [("match_id", "id"), ("player", "u32"), ("token", "token")])])
 CLIENT_MESSAGE = ("enum", [
     ("Hello", [("protocol", "u16"), ("name", "player_name"), ("join", JOIN)]),
     ("Input", [("seq", "u32"), ("seen", "u64"), ("values", ("list", "i32"))]),
@@ -117,10 +119,11 @@ CLIENT_MESSAGE = ("enum", [
 ROLE = ("enum", [("Player", "u32"), ("Spectator", None)])
 SERVER_MESSAGE = ("enum", [
     ("Welcome", [("protocol", "u16"), ("node", "id"), ("session", "u64"), ("match_id", "id"), ("role", ROLE),
-                 ("tick_rate", "tick_rate"), ("schema", "string")]),
+                 ("tick_rate", "tick_rate"), ("schema", "string"), ("resume", "token")]),
     ("Pong", [("nonce", "u32"), ("tick", "u64")]),
     ("Reset", [("from", "u64"), ("to", "u64")]),
     ("Ended", None),
+    ("Reconnect", [("within_ms", "u32"), ("url", "url")]),
 ])
 
 
@@ -143,6 +146,8 @@ def decode_value(of, reader):
         return unzigzag(reader.control(4))
     if of == "tick_rate":
         return checked(of, reader.fixed(1))
+    if of == "token":
+        return list(reader.take(TOKEN_BYTES))
     return checked(of, reader.utf8(reader.control(8)))
 
 
@@ -152,6 +157,7 @@ def checked(of, value):
         "string": lambda: True,
         "id": lambda: re.fullmatch("[A-Za-z0-9_-]{1,32}", value),
         "player_name": lambda: len(value.encode()) <= 24,
+        "url": lambda: len(value.encode()) <= 256,
         "tick_rate": lambda: 10 <= value <= 128,
     }[of]
     if not good():
@@ -177,6 +183,8 @@ def encode_value(of, value):
         return put_control(zigzag(value))
     if of == "tick_rate":
         return bytes([value])
+    if of == "token":
+        return bytes(value)
     text = checked(of, value).encode()
     return put_control(len(text)) + text
 

@@ -124,17 +124,30 @@ fn missing_ticks_are_lost() {
 }
 
 #[test]
-fn an_unasked_snapshot_ahead_is_a_catch_up() {
-    let mut stage = Stage::new();
-    let mut bot = joined(&mut stage, None);
-    let frames = [stage.diff(), stage.diff(), stage.diff(), stage.snapshot(), stage.diff()];
-    for at in [0, 3, 4] {
-        bot.handle_frame(ms(1), &frames[at], true).unwrap();
-    }
-    let marks = std::mem::take(bot.marks());
-    assert_eq!(marks.checks, Checks::default());
-    let traffic = marks.traffic;
-    assert_eq!((traffic.updates, traffic.snapshots, traffic.catch_ups, traffic.merged_ticks), (3, 1, 1, 1));
+fn ticks_before_an_unasked_snapshot_are_lost_unless_slow_clients_are_allowed() {
+    let counted = |slow_allowed: bool| {
+        let mut stage = Stage::new();
+        let mut bot = joined(&mut stage, None).allow_slow(slow_allowed);
+        let frames = [stage.diff(), stage.diff(), stage.diff(), stage.snapshot(), stage.diff()];
+        for at in [0, 3, 4] {
+            bot.handle_frame(ms(1), &frames[at], true).unwrap();
+        }
+        let Marks { checks, traffic, .. } = std::mem::take(bot.marks());
+        assert_eq!((traffic.updates, traffic.snapshots), (3, 1));
+        (checks, traffic.catch_ups, traffic.merged_ticks)
+    };
+    assert_eq!(counted(false), (Checks { lost_ticks: 1, ..Checks::default() }, 0, 0));
+    assert_eq!(counted(true), (Checks::default(), 1, 1));
+}
+
+#[test]
+fn an_unasked_snapshot_of_the_next_tick_loses_none() {
+    let next = checks(|stage| {
+        let first = stage.diff();
+        stage.diff();
+        vec![first, stage.snapshot(), stage.diff()]
+    });
+    assert_eq!(next, Checks::default());
 }
 
 #[test]

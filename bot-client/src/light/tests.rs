@@ -45,6 +45,19 @@ fn lost_ticks_show_in_the_heads() {
 }
 
 #[test]
+fn ticks_before_a_snapshot_are_lost_unless_slow_clients_are_allowed() {
+    let counted = |slow_allowed: bool| {
+        let mut stage = Stage::new();
+        let mut bot = joined(&mut stage, None).allow_slow(slow_allowed);
+        let _unseen = [stage.diff(), stage.diff(), stage.diff()];
+        bot.handle_frame(Duration::ZERO, &stage.snapshot(), true).unwrap();
+        (bot.marks().checks.lost_ticks, bot.marks().traffic.merged_ticks)
+    };
+    assert_eq!(counted(false), (2, 0));
+    assert_eq!(counted(true), (0, 2));
+}
+
+#[test]
 fn catch_ups_merge_ticks_and_priors_are_no_updates() {
     let mut stage = Stage::new();
     let mut bot = joined(&mut stage, Some(3));

@@ -1,14 +1,20 @@
 //! Names of a match's Redis key, channels and hash fields, and how their values are written.
 //! Entities are `<kind>:<index>`; everything that begins with `~` is about the match itself.
 
-use tickcast_protocol::{Epoch, Fence, MatchId, Nonce};
+use tickcast_protocol::{Epoch, Fence, MatchId, NodeId, Nonce, PlayerId};
 
 use super::{Channel, MatchFields};
 
 /// Name of the game.
 pub const GAME: &str = "~game";
-/// `open` or `ended`.
+/// [`OPEN`] or [`QUARANTINED`].
 pub const STATUS: &str = "~status";
+/// Version of all that a match's hash holds, decimal: a node leaves matches of another version alone.
+pub const VERSION: &str = "~version";
+/// Ownerships since the match last ran well for a while, decimal.
+pub const CRASHES: &str = "~crashes";
+/// The node that is to own the match next; absent when none was named.
+pub const HEIR: &str = "~heir";
 /// Last committed tick, decimal.
 pub const TICK: &str = "~tick";
 /// Number of the ownership, decimal.
@@ -44,6 +50,31 @@ pub const OPTIONS: &str = "~options";
 /// The schema, JSON.
 pub const SCHEMA: &str = "~schema";
 
+/// Value of [`STATUS`] in a match that goes on.
+pub const OPEN: &str = "open";
+/// Value of [`STATUS`] in a match that nobody may own.
+pub const QUARANTINED: &str = "quarantined";
+/// Value of [`VERSION`] in what this program writes.
+pub const VERSION_WRITTEN: u64 = 3;
+
+/// Field with the digest of a player's resume token, 64 hex digits; there as long as the player has a seat.
+pub fn seat(player: PlayerId) -> String {
+    format!("{SEAT_PREFIX}{player}")
+}
+
+/// Begins the name of each field of [`seat`].
+pub const SEAT_PREFIX: &str = "~seat:";
+
+/// Whether a field is part of the state as of a tick: an entity, a seat, a diff of the ring, the prior. The
+/// others tell of the match itself. The script of a commit has the same rule.
+pub fn is_state(name: &[u8]) -> bool {
+    match name.strip_prefix(b"~") {
+        None => true,
+        Some(rest) if rest.first() == Some(&b'd') => rest.get(1).is_some_and(u8::is_ascii_digit),
+        Some(_) => name.starts_with(SEAT_PREFIX.as_bytes()) || name == PRIOR.as_bytes(),
+    }
+}
+
 /// Key of a match's hash. The braces are the cluster's hash tag.
 pub fn key(id: &MatchId) -> String {
     format!("tickcast:{{{id}}}")
@@ -59,6 +90,14 @@ pub fn channel(id: &MatchId, channel: Channel) -> String {
 
 /// Key of the set of match ids: a hint, rebuilt from the hashes.
 pub const INDEX_KEY: &str = "tickcast:matches";
+
+/// Key of the hash of nodes, by name.
+pub const NODES_KEY: &str = "tickcast:nodes";
+
+/// Name of the channel with the orders for a node.
+pub fn orders(node: &NodeId) -> String {
+    format!("tickcast:{{node:{node}}}:orders")
+}
 
 /// Ring field of a tick.
 pub fn ring(tick: u64, size: u64) -> Vec<u8> {

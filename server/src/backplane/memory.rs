@@ -6,13 +6,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use tickcast_protocol::{Fence, MatchId};
+use tickcast_protocol::{Fence, MatchId, NodeId};
 
 use super::outlet::Outlet;
 use super::store::{Publication, Store};
 use super::{
-    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Subscription,
-    Unavailable,
+    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Release, Subscription,
+    Unavailable, fields,
 };
 
 /// Reads a clock: milliseconds since 1970.
@@ -28,7 +28,9 @@ pub struct MemoryBackplane {
 #[derive(Default)]
 struct Shared {
     store: Store,
-    outlets: BTreeMap<(MatchId, Channel), Vec<Outlet>>,
+    nodes: BTreeMap<NodeId, Bytes>,
+    /// By the channel's name.
+    outlets: BTreeMap<String, Vec<Outlet>>,
 }
 
 impl MemoryBackplane {
@@ -43,30 +45,27 @@ impl MemoryBackplane {
 }
 
 impl Shared {
-    fn publish(&mut self, publication: Publication) {
-        let Publication { id, channel, message } = publication;
-        if let Some(outlets) = self.outlets.get_mut(&(id, channel)) {
-            for outlet in outlets {
-                outlet.deliver(message.clone());
-            }
+    fn deliver(&mut self, channel: &str, message: &Bytes) {
+        for outlet in self.outlets.get_mut(channel).into_iter().flatten() {
+            outlet.deliver(message.clone());
         }
     }
 
     /// Publishes what a step of the store put out, and answers what it answered.
     fn finish<R>(&mut self, (reply, publication): (R, Option<Publication>)) -> R {
-        if let Some(publication) = publication {
-            self.publish(publication);
+        if let Some(Publication { id, channel, message }) = publication {
+            self.deliver(&fields::channel(&id, channel), &message);
         }
         reply
     }
 
-    fn subscribe(&mut self, id: &MatchId, channel: Channel) -> Subscription {
+    fn subscribe(&mut self, channel: String) -> Subscription {
         self.outlets.retain(|_, outlets| {
             outlets.retain(|outlet| !outlet.is_closed());
             !outlets.is_empty()
         });
         let (outlet, subscription) = Outlet::new();
-        self.outlets.entry((id.clone(), channel)).or_default().push(outlet);
+        self.outlets.entry(channel).or_default().push(outlet);
         subscription
     }
 }
@@ -87,8 +86,20 @@ impl Backplane for MemoryBackplane {
         Ok(shared.finish(step))
     }
 
-    async fn release(&self, id: &MatchId, fence: Fence) -> Result<Guarded, Unavailable> {
-        Ok(self.lock().store.release(id, fence))
+    async fn release(
+        &self,
+        id: &MatchId,
+        fence: Fence,
+        release: &Release,
+        message: Bytes,
+    ) -> Result<Guarded, Unavailable> {
+        let mut shared = self.lock();
+        let step = shared.store.release(id, fence, release, message, (self.clock_ms)());
+        Ok(shared.finish(step))
+    }
+
+    async fn revive(&self, id: &MatchId) -> Result<Guarded, Unavailable> {
+        Ok(self.lock().store.revive(id))
     }
 
     async fn notify(&self, id: &MatchId, fence: Fence, message: Bytes) -> Result<Guarded, Unavailable> {
@@ -107,17 +118,47 @@ impl Backplane for MemoryBackplane {
         Ok(self.lock().store.load(id))
     }
 
+    async fn read(&self, id: &MatchId, fields: &[&str]) -> Result<Option<MatchFields>, Unavailable> {
+        Ok(self.lock().store.read(id, fields))
+    }
+
     async fn list(&self, fields: &[&str]) -> Result<Vec<(MatchId, MatchFields)>, Unavailable> {
         Ok(self.lock().store.list(fields))
     }
 
     async fn send_input(&self, id: &MatchId, message: Bytes) -> Result<(), Unavailable> {
-        self.lock().publish(Publication { id: id.clone(), channel: Channel::Input, message });
+        self.lock().deliver(&fields::channel(id, Channel::Input), &message);
         Ok(())
     }
 
     async fn subscribe(&self, id: &MatchId, channel: Channel) -> Result<Subscription, Unavailable> {
-        Ok(self.lock().subscribe(id, channel))
+        Ok(self.lock().subscribe(fields::channel(id, channel)))
+    }
+
+    async fn enlist(&self, node: &NodeId, entry: Option<Bytes>) -> Result<(), Unavailable> {
+        let nodes = &mut self.lock().nodes;
+        match entry {
+            Some(entry) => nodes.insert(node.clone(), entry),
+            None => nodes.remove(node),
+        };
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<(NodeId, Bytes)>, Unavailable> {
+        Ok(self.lock().nodes.clone().into_iter().collect())
+    }
+
+    async fn send_order(&self, node: &NodeId, message: Bytes) -> Result<(), Unavailable> {
+        self.lock().deliver(&fields::orders(node), &message);
+        Ok(())
+    }
+
+    async fn subscribe_orders(&self, node: &NodeId) -> Result<Subscription, Unavailable> {
+        Ok(self.lock().subscribe(fields::orders(node)))
+    }
+
+    fn distrust_subscriptions(&self) {
+        self.lock().outlets.values_mut().flatten().for_each(Outlet::lose);
     }
 
     async fn now_ms(&self) -> Result<u64, Unavailable> {

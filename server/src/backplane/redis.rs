@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::{RedisResult, cmd};
-use tickcast_protocol::{Fence, MatchId, Tick};
+use tickcast_protocol::{Fence, MatchId, NodeId, Tick};
 use tokio::task::JoinSet;
 
 use self::connection::Connection;
@@ -14,7 +14,7 @@ use self::scripts::{Script, Scripts};
 use self::subscriber::Subscriber;
 use super::store::newborn;
 use super::{
-    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Subscription,
+    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Release, Subscription,
     Unavailable, fields,
 };
 
@@ -74,7 +74,7 @@ impl RedisBackplane {
         let mut supervisors = JoinSet::new();
         supervisors.spawn(connection_supervisor.run());
         supervisors.spawn(subscriber_supervisor.run());
-        let scripts = Scripts::new();
+        let scripts = Scripts::new("PUBLISH");
         let shared = Shared { connection, subscriber, scripts, _supervisors: supervisors };
         Ok((RedisBackplane { shared: Arc::new(shared) }, warnings))
     }
@@ -85,8 +85,17 @@ impl RedisBackplane {
         Ok(if done { Guarded::Done } else { Guarded::Refused })
     }
 
+    /// Runs a command.
+    async fn run<T: redis::FromRedisValue + Send>(&self, call: redis::Cmd) -> Result<T, Unavailable> {
+        self.shared.connection.call(|link| query(&call, link)).await
+    }
+
     /// These fields of these matches, and whether each match exists.
-    async fn read(&self, ids: &[MatchId], names: &[&str]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Unavailable> {
+    async fn read_all(
+        &self,
+        ids: &[MatchId],
+        names: &[&str],
+    ) -> Result<Vec<Vec<Option<Vec<u8>>>>, Unavailable> {
         let mut pipeline = redis::pipe();
         for id in ids {
             pipeline.cmd("HMGET").arg(fields::key(id)).arg(fields::EPOCH).arg(names);
@@ -96,12 +105,19 @@ impl RedisBackplane {
         self.shared.connection.call(read).await
     }
 
-    /// Drops an id from the index.
+    /// Writes an id into the index, or out of it.
+    async fn index(&self, command: &str, id: &MatchId) -> Result<(), Unavailable> {
+        let mut call = cmd(command);
+        call.arg(fields::INDEX_KEY).arg(id.as_str());
+        self.run(call).await
+    }
+
+    /// Drops an id from the index, unless it has been created again meanwhile.
     async fn forget(&self, id: &MatchId) -> Result<(), Unavailable> {
-        let script = &self.shared.scripts.forget;
-        let mut call = script.call(&[&fields::key(id), fields::INDEX_KEY]);
-        call.arg(id.as_str());
-        self.run_guarded(script, call).await.map(|_| ())
+        self.index("SREM", id).await?;
+        let mut call = cmd("EXISTS");
+        call.arg(fields::key(id));
+        if self.run(call).await? { self.index("SADD", id).await } else { Ok(()) }
     }
 }
 
@@ -128,9 +144,11 @@ impl Backoff {
 
 impl Backplane for RedisBackplane {
     async fn create(&self, id: &MatchId, fields: MatchFields) -> Result<bool, Unavailable> {
+        // The index is a hint that may have been lost, so it is written even if the match exists; and first, so
+        // that no match is without an entry for long.
+        self.index("SADD", id).await?;
         let script = &self.shared.scripts.create;
-        let mut call = script.call(&[&fields::key(id), fields::INDEX_KEY]);
-        call.arg(id.as_str());
+        let mut call = script.call(&[&fields::key(id)]);
         for (name, value) in newborn(fields) {
             call.arg(name).arg(&value[..]);
         }
@@ -139,20 +157,22 @@ impl Backplane for RedisBackplane {
 
     async fn claim(&self, id: &MatchId, claim: Claim) -> Result<ClaimReply, Unavailable> {
         let script = &self.shared.scripts.claim;
-        let mut call = script.call(&[&fields::key(id), fields::INDEX_KEY]);
+        let mut call = script.call(&[&fields::key(id)]);
         call.arg(fields::nonce_text(claim.nonce))
             .arg(claim.node.as_str())
             .arg(decimal_ms(claim.lease))
-            .arg(id.as_str());
+            .arg(claim.crashes_max);
         let (answer, left_ms, hash): (String, u64, Vec<Vec<u8>>) =
             self.shared.connection.call(|link| script.run(&call, link)).await?;
         match answer.as_str() {
             "CLAIMED" => {
                 let fields = to_fields(hash);
                 let fence = fields::fence(&fields).ok_or_else(|| unknown("a claim", "no fence"))?;
+                self.index("SADD", id).await?;
                 Ok(ClaimReply::Claimed { fence, fields })
             }
             "HELD" => Ok(ClaimReply::Held { left: Duration::from_millis(left_ms) }),
+            "QUARANTINED" => Ok(ClaimReply::Quarantined),
             "NO_MATCH" => Ok(ClaimReply::NoMatch),
             other => Err(unknown("a claim", other)),
         }
@@ -167,6 +187,7 @@ impl Backplane for RedisBackplane {
             .arg(fields::channel(id, Channel::Diff))
             .arg(&commit.ring_field)
             .arg(&commit.message[..])
+            .arg(u8::from(commit.whole))
             .arg(2 * commit.set.len());
         for (name, value) in &commit.set {
             call.arg(name).arg(&value[..]);
@@ -188,11 +209,27 @@ impl Backplane for RedisBackplane {
         }
     }
 
-    async fn release(&self, id: &MatchId, fence: Fence) -> Result<Guarded, Unavailable> {
+    async fn release(
+        &self,
+        id: &MatchId,
+        fence: Fence,
+        release: &Release,
+        message: Bytes,
+    ) -> Result<Guarded, Unavailable> {
         let script = &self.shared.scripts.release;
         let mut call = script.call(&[&fields::key(id)]);
         add_fence(&mut call, fence);
+        call.arg(fields::channel(id, Channel::Diff))
+            .arg(&message[..])
+            .arg(release.heir.as_ref().map_or("", NodeId::as_str))
+            .arg(decimal_ms(release.grace))
+            .arg(u8::from(release.clean));
         self.run_guarded(script, call).await
+    }
+
+    async fn revive(&self, id: &MatchId) -> Result<Guarded, Unavailable> {
+        let script = &self.shared.scripts.revive;
+        self.run_guarded(script, script.call(&[&fields::key(id)])).await
     }
 
     async fn notify(&self, id: &MatchId, fence: Fence, message: Bytes) -> Result<Guarded, Unavailable> {
@@ -205,28 +242,39 @@ impl Backplane for RedisBackplane {
 
     async fn end(&self, id: &MatchId, fence: Fence, message: Bytes) -> Result<Guarded, Unavailable> {
         let script = &self.shared.scripts.end;
-        let mut call = script.call(&[&fields::key(id), fields::INDEX_KEY]);
+        let mut call = script.call(&[&fields::key(id)]);
         add_fence(&mut call, fence);
-        call.arg(fields::channel(id, Channel::Diff)).arg(&message[..]).arg(id.as_str());
-        self.run_guarded(script, call).await
+        call.arg(fields::channel(id, Channel::Diff)).arg(&message[..]);
+        let ended = self.run_guarded(script, call).await?;
+        if ended == Guarded::Done {
+            // An entry that stays behind is found to lead nowhere by the next who lists.
+            let _ = self.index("SREM", id).await;
+        }
+        Ok(ended)
     }
 
     async fn load(&self, id: &MatchId) -> Result<Option<MatchFields>, Unavailable> {
         let mut call = cmd("HGETALL");
         call.arg(fields::key(id));
-        let hash: Vec<Vec<u8>> = self.shared.connection.call(|link| query(&call, link)).await?;
+        let hash: Vec<Vec<u8>> = self.run(call).await?;
         Ok(if hash.is_empty() { None } else { Some(to_fields(hash)) })
+    }
+
+    async fn read(&self, id: &MatchId, fields: &[&str]) -> Result<Option<MatchFields>, Unavailable> {
+        let read = self.read_all(std::slice::from_ref(id), fields).await?;
+        let mut values = read.into_iter().flatten();
+        Ok(values.next().flatten().map(|_| present(fields, values)))
     }
 
     async fn list(&self, fields: &[&str]) -> Result<Vec<(MatchId, MatchFields)>, Unavailable> {
         let mut call = cmd("SMEMBERS");
         call.arg(fields::INDEX_KEY);
-        let names: Vec<String> = self.shared.connection.call(|link| query(&call, link)).await?;
+        let names: Vec<String> = self.run(call).await?;
         let mut ids: Vec<MatchId> = names.iter().filter_map(|name| name.parse().ok()).collect();
         ids.sort();
         let mut matches = Vec::with_capacity(ids.len());
         for ids in ids.chunks(LISTED_PER_PIPELINE_MAX) {
-            for (id, values) in ids.iter().zip(self.read(ids, fields).await?) {
+            for (id, values) in ids.iter().zip(self.read_all(ids, fields).await?) {
                 let mut values = values.into_iter();
                 if values.next().flatten().is_some() {
                     matches.push((id.clone(), present(fields, values)));
@@ -241,7 +289,7 @@ impl Backplane for RedisBackplane {
     async fn send_input(&self, id: &MatchId, message: Bytes) -> Result<(), Unavailable> {
         let mut call = cmd("PUBLISH");
         call.arg(fields::channel(id, Channel::Input)).arg(&message[..]);
-        let _receivers: u64 = self.shared.connection.call(|link| query(&call, link)).await?;
+        let _receivers: u64 = self.run(call).await?;
         Ok(())
     }
 
@@ -249,9 +297,38 @@ impl Backplane for RedisBackplane {
         self.shared.subscriber.subscribe(fields::channel(id, channel)).await
     }
 
+    async fn enlist(&self, node: &NodeId, entry: Option<Bytes>) -> Result<(), Unavailable> {
+        let mut call = cmd(if entry.is_some() { "HSET" } else { "HDEL" });
+        call.arg(fields::NODES_KEY).arg(node.as_str()).arg(entry.as_deref());
+        let _fields: u64 = self.run(call).await?;
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<(NodeId, Bytes)>, Unavailable> {
+        let mut call = cmd("HGETALL");
+        call.arg(fields::NODES_KEY);
+        let named =
+            |(name, entry): (Vec<u8>, Bytes)| Some((std::str::from_utf8(&name).ok()?.parse().ok()?, entry));
+        Ok(to_fields(self.run(call).await?).into_iter().filter_map(named).collect())
+    }
+
+    async fn send_order(&self, node: &NodeId, message: Bytes) -> Result<(), Unavailable> {
+        let mut call = cmd("PUBLISH");
+        call.arg(fields::orders(node)).arg(&message[..]);
+        let _receivers: u64 = self.run(call).await?;
+        Ok(())
+    }
+
+    async fn subscribe_orders(&self, node: &NodeId) -> Result<Subscription, Unavailable> {
+        self.shared.subscriber.subscribe(fields::orders(node)).await
+    }
+
+    fn distrust_subscriptions(&self) {
+        self.shared.subscriber.distrust();
+    }
+
     async fn now_ms(&self) -> Result<u64, Unavailable> {
-        let call = cmd("TIME");
-        let (seconds, micros): (u64, u64) = self.shared.connection.call(|link| query(&call, link)).await?;
+        let (seconds, micros): (u64, u64) = self.run(cmd("TIME")).await?;
         Ok(seconds * 1000 + micros / 1000)
     }
 }

@@ -7,10 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tickcast_protocol::{Epoch, Fence, MatchId, Nonce, Tick};
 
-use super::{Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, fields};
-
-/// Value of `~status` in a match that goes on.
-const STATUS_OPEN: &str = "open";
+use super::{Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Release, fields};
 
 /// A message for everybody who is subscribed at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,18 +36,33 @@ impl Store {
         true
     }
 
-    /// Makes a new ownership if the lease has expired.
+    /// Makes a new ownership if the lease has expired or the claimant is the heir. The order of the checks is
+    /// the order of the answers.
     pub fn claim(&mut self, id: &MatchId, claim: &Claim, now_ms: u64) -> ClaimReply {
         let Some((hash, fence)) = self.owned(id) else { return ClaimReply::NoMatch };
+        if fence.nonce == claim.nonce {
+            return ClaimReply::Claimed { fence, fields: hash.clone() };
+        }
+        if fields::text(hash, fields::STATUS) == Some(fields::QUARANTINED) {
+            return ClaimReply::Quarantined;
+        }
         let lease_ms = fields::number(hash, fields::LEASE_MS).unwrap_or(0);
-        if lease_ms > now_ms {
+        if lease_ms > now_ms && fields::text(hash, fields::HEIR) != Some(claim.node.as_str()) {
             return ClaimReply::Held { left: Duration::from_millis(lease_ms - now_ms) };
+        }
+        let crashes = fields::number(hash, fields::CRASHES).unwrap_or(0);
+        if crashes >= u64::from(claim.crashes_max) {
+            put(hash, fields::STATUS, fields::QUARANTINED.to_owned());
+            put(hash, fields::OWNER, String::new());
+            return ClaimReply::Quarantined;
         }
         let fence = Fence { epoch: Epoch(fence.epoch.0 + 1), nonce: claim.nonce };
         put(hash, fields::EPOCH, fence.epoch.0.to_string());
         put(hash, fields::NONCE, fields::nonce_text(fence.nonce));
         put(hash, fields::OWNER, claim.node.to_string());
         put(hash, fields::LEASE_MS, lease_end_ms(now_ms, claim.lease).to_string());
+        put(hash, fields::CRASHES, (crashes + 1).to_string());
+        hash.remove(fields::HEIR.as_bytes());
         ClaimReply::Claimed { fence, fields: hash.clone() }
     }
 
@@ -65,6 +77,9 @@ impl Store {
         if let Some(refusal) = refusal(hash, fence, commit) {
             return (refusal, None);
         }
+        if commit.whole {
+            hash.retain(|name, _| !fields::is_state(name));
+        }
         for (name, value) in &commit.set {
             hash.insert(name.clone(), value.clone());
         }
@@ -78,11 +93,38 @@ impl Store {
         (CommitReply::Ok, Some(on_diff(id, commit.message.clone())))
     }
 
-    /// Lets the lease expire now.
-    pub fn release(&mut self, id: &MatchId, fence: Fence) -> Guarded {
-        let Some(hash) = self.guarded(id, fence) else { return Guarded::Refused };
-        put(hash, fields::LEASE_MS, "0".to_owned());
+    /// Lets the lease expire now, or after the heir's grace, and publishes on the diff channel.
+    pub fn release(
+        &mut self,
+        id: &MatchId,
+        fence: Fence,
+        release: &Release,
+        message: Bytes,
+        now_ms: u64,
+    ) -> (Guarded, Option<Publication>) {
+        let Some(hash) = self.guarded(id, fence) else { return (Guarded::Refused, None) };
+        hash.remove(fields::HEIR.as_bytes());
+        let mut lease_ms = 0;
+        if let Some(heir) = &release.heir {
+            put(hash, fields::HEIR, heir.to_string());
+            lease_ms = lease_end_ms(now_ms, release.grace);
+        }
+        put(hash, fields::LEASE_MS, lease_ms.to_string());
         put(hash, fields::OWNER, String::new());
+        if release.clean {
+            put(hash, fields::CRASHES, "0".to_owned());
+        }
+        (Guarded::Done, Some(on_diff(id, message)))
+    }
+
+    /// Lets a quarantined match be claimed again.
+    pub fn revive(&mut self, id: &MatchId) -> Guarded {
+        let quarantined =
+            |hash: &&mut MatchFields| fields::text(hash, fields::STATUS) == Some(fields::QUARANTINED);
+        let Some(hash) = self.matches.get_mut(id).filter(quarantined) else { return Guarded::Refused };
+        put(hash, fields::STATUS, fields::OPEN.to_owned());
+        put(hash, fields::CRASHES, "0".to_owned());
+        put(hash, fields::LEASE_MS, "0".to_owned());
         Guarded::Done
     }
 
@@ -106,6 +148,11 @@ impl Store {
     /// The whole hash of a match.
     pub fn load(&self, id: &MatchId) -> Option<MatchFields> {
         self.matches.get(id).cloned()
+    }
+
+    /// These of a match's fields.
+    pub fn read(&self, id: &MatchId, names: &[&str]) -> Option<MatchFields> {
+        self.matches.get(id).map(|hash| selected(hash, names))
     }
 
     /// Every match with these of its fields, by ascending id.
@@ -133,7 +180,8 @@ pub fn newborn(given: MatchFields) -> MatchFields {
     put(&mut hash, fields::NONCE, fields::nonce_text(Nonce(0)));
     put(&mut hash, fields::OWNER, String::new());
     put(&mut hash, fields::LEASE_MS, "0".to_owned());
-    put(&mut hash, fields::STATUS, STATUS_OPEN.to_owned());
+    put(&mut hash, fields::STATUS, fields::OPEN.to_owned());
+    put(&mut hash, fields::CRASHES, "0".to_owned());
     for name in [fields::TICK, fields::SNAPSHOT_TICK] {
         hash.entry(name.as_bytes().to_vec()).or_insert(Bytes::from_static(b"0"));
     }
@@ -150,7 +198,7 @@ fn refusal(hash: &MatchFields, stored: Fence, commit: &Commit) -> Option<CommitR
         let same = hash.get(&commit.ring_field) == Some(&commit.message);
         return Some(if same { CommitReply::DupSame } else { CommitReply::DupDiff });
     }
-    if tick.next() < commit.tick {
+    if tick.next() < commit.tick && !commit.whole {
         return Some(CommitReply::Behind(tick));
     }
     if commit.tick < tick {

@@ -1,35 +1,31 @@
 //! One task per owned match: inputs in, a tick when it is due, one commit in flight.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tickcast_protocol::{Fence, MatchId, TickRate};
-use tokio::sync::watch;
+use tickcast_protocol::{Fence, MatchId, NodeId, TickRate};
+use tokio::sync::{mpsc, watch};
 
-use crate::backplane::{Backplane, Commit, CommitReply, Delivery, Subscription};
+use crate::backplane::{Backplane, Commit, Delivery, Release, Subscription};
 use crate::io::clock;
 use crate::io::node::Node;
 use crate::logic::channel::{self, Note};
+use crate::logic::orders::Order;
+use crate::logic::ownership::{Answered, Commitment, Stop};
 use crate::logic::pacing::Pacer;
 use crate::logic::simulation::{Counts, Produced, Simulation};
 
-/// First and longest pause before an unanswered commit is repeated.
-const RETRY_MIN: Duration = Duration::from_millis(20);
-const RETRY_MAX: Duration = Duration::from_millis(500);
+/// How long an heir has to claim before anybody may.
+const HEIR_GRACE: Duration = Duration::from_millis(500);
+/// A tick that is not committed for this long counts as trouble with the store.
+const TROUBLE_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a match task stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    /// Another node owns the match now.
-    Fenced,
-    /// The match is gone.
-    NoMatch,
-    /// The store and this owner disagree about what was committed.
-    Disagreement,
-    /// The node stops.
-    Shutdown,
-    /// Nobody plays any more.
-    Empty,
+/// What a node tells a match that it owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MatchOrder {
+    /// Give the match up, to this node or to whoever comes first.
+    HandOver(Option<NodeId>),
 }
 
 /// One ownership, towards the store.
@@ -37,6 +33,8 @@ struct Ownership<B: Backplane> {
     node: Arc<Node<B>>,
     id: MatchId,
     fence: Fence,
+    /// Who is to own the match next, once it is given up.
+    heir: Option<NodeId>,
 }
 
 /// A match that this node runs.
@@ -45,6 +43,7 @@ pub struct Owned<B: Backplane> {
     simulation: Simulation,
     tick_rate: TickRate,
     inputs: Subscription,
+    orders: mpsc::Receiver<MatchOrder>,
 }
 
 impl<B: Backplane> Owned<B> {
@@ -55,26 +54,32 @@ impl<B: Backplane> Owned<B> {
         simulation: Simulation,
         tick_rate: TickRate,
         inputs: Subscription,
+        orders: mpsc::Receiver<MatchOrder>,
     ) -> Owned<B> {
         let fence = simulation.position().fence;
-        Owned { ownership: Ownership { node, id, fence }, simulation, tick_rate, inputs }
+        let ownership = Ownership { node, id, fence, heir: None };
+        Owned { ownership, simulation, tick_rate, inputs, orders }
     }
+
     /// Runs the match until it ends or is another's.
     pub async fn run(mut self) {
         let mut stopping = self.ownership.node.stopping();
         let (id, fence) = (self.ownership.id.clone(), self.ownership.fence);
         tracing::info!(%id, %fence, tick = %self.simulation.position().tick, "match owned");
         let stop = self.ticks(&mut stopping).await;
+        // From here on the match may be claimed again, by this node too.
+        self.ownership.node.owned.remove(&id);
         let released = match stop {
-            Stop::Shutdown if self.simulation.players() > 0 => self.ownership.release().await,
-            Stop::Shutdown | Stop::Empty => self.ownership.end().await,
+            Stop::Released if self.simulation.players() > 0 => self.ownership.release(true).await,
+            Stop::Released if self.ownership.heir.is_some() => self.ownership.release(true).await,
+            Stop::Released | Stop::Empty => self.ownership.end().await,
+            Stop::Panicked => self.ownership.release(false).await,
             Stop::Fenced | Stop::NoMatch | Stop::Disagreement => true,
         };
         if stop == Stop::Disagreement {
             tracing::error!(%id, %fence, "match given up: the store disagrees about its last tick");
         }
-        tracing::info!(%id, %fence, ?stop, released, "match no longer owned");
-        self.ownership.node.owned.remove(&id);
+        tracing::info!(%id, %fence, ?stop, heir = ?self.ownership.heir, released, "match no longer owned");
     }
 
     async fn ticks(&mut self, stopping: &mut watch::Receiver<bool>) -> Stop {
@@ -87,9 +92,9 @@ impl<B: Backplane> Owned<B> {
                 () = tokio::time::sleep_until(pacer.due().into()) => {
                     let begun = clock::now();
                     self.ownership.node.metrics.ticks_skipped.add(pacer.handle_tick(begun));
-                    let produced = self.simulation.handle_tick(clock::unix_ms());
+                    let Some(produced) = self.make_tick() else { return Stop::Panicked };
                     let made = clock::now();
-                    if let Err(stop) = self.ownership.commit(produced, stopping).await {
+                    if let Err(stop) = self.commit(produced, stopping).await {
                         return stop;
                     }
                     self.measure(begun, made, &mut counted);
@@ -97,15 +102,31 @@ impl<B: Backplane> Owned<B> {
                         return Stop::Empty;
                     }
                 }
+                order = self.orders.recv() => {
+                    let Some(MatchOrder::HandOver(heir)) = order else { return Stop::Released };
+                    self.ownership.heir = heir;
+                    return Stop::Released;
+                }
                 delivery = self.inputs.recv() => match delivery {
                     Some(Delivery::Message(message)) => self.handle_message(&message),
-                    // Joins are repeated by relays; lost inputs are lost, as on any network.
-                    Some(Delivery::Lost) => self.ownership.node.metrics.inputs_lost.add(1),
-                    None => return Stop::Shutdown,
+                    Some(Delivery::Lost) => self.ownership.handle_loss().await,
+                    None => return Stop::Released,
                 },
-                _ = stopping.changed() => return Stop::Shutdown,
+                _ = stopping.changed() => return Stop::Released,
             }
         }
+    }
+
+    /// Makes a tick; `None` if the game panicked over it. Then nothing of it was committed, and the next owner
+    /// goes on from the tick before.
+    fn make_tick(&mut self) -> Option<Produced> {
+        let sent_ms = clock::unix_ms();
+        let made = catch_unwind(AssertUnwindSafe(|| self.simulation.handle_tick(sent_ms)));
+        if made.is_err() {
+            self.ownership.node.metrics.match_panics.add(1);
+            tracing::error!(id = %self.ownership.id, tick = %self.simulation.position().tick.next(), "the game panicked");
+        }
+        made.ok()
     }
 
     fn handle_message(&mut self, message: &[u8]) {
@@ -136,52 +157,79 @@ impl<B: Backplane> Owned<B> {
         metrics.priors.add(counts.priors - counted.priors);
         *counted = counts;
     }
-}
 
-impl<B: Backplane> Ownership<B> {
-    async fn commit(&self, produced: Produced, stopping: &mut watch::Receiver<bool>) -> Result<(), Stop> {
-        self.commit_until_known(&produced.commit, stopping).await?;
+    async fn commit(&mut self, produced: Produced, stopping: &mut watch::Receiver<bool>) -> Result<(), Stop> {
+        let committed = self.commit_until_known(produced.commit, stopping).await;
+        self.ownership.node.health.handle_committed(&self.ownership.id);
+        committed?;
         for note in &produced.notes {
-            let message = channel::encode_note(note);
             // A relay that misses it asks again, and is told again.
-            let _ = self.node.backplane.notify(&self.id, self.fence, message).await;
+            self.ownership.notify(note).await;
         }
         Ok(())
     }
 
     /// Repeats the very same commit until the store has answered: a tick is never computed anew.
     async fn commit_until_known(
-        &self,
-        commit: &Commit,
+        &mut self,
+        mut commit: Commit,
         stopping: &mut watch::Receiver<bool>,
     ) -> Result<(), Stop> {
-        let mut pause = RETRY_MIN;
+        let Ownership { node, id, .. } = &self.ownership;
+        let since = clock::now();
+        let mut commitment = Commitment::default();
         loop {
-            match self.node.backplane.commit(&self.id, commit).await {
-                Ok(CommitReply::Ok | CommitReply::DupSame) => return Ok(()),
-                Ok(CommitReply::Fenced) => {
-                    self.node.metrics.fenced.add(1);
-                    return Err(Stop::Fenced);
+            let reply = node.backplane.commit(id, &commit).await;
+            let pause = match commitment.handle_reply(&reply) {
+                Answered::Committed => return Ok(()),
+                Answered::Stop(stop) => {
+                    node.metrics.fenced.add(u64::from(stop == Stop::Fenced));
+                    return Err(stop);
                 }
-                Ok(CommitReply::NoMatch) => return Err(Stop::NoMatch),
-                Ok(CommitReply::DupDiff | CommitReply::Behind(_) | CommitReply::Stale(_)) => {
-                    return Err(Stop::Disagreement);
+                Answered::Repair(stored) => {
+                    node.metrics.repairs.add(1);
+                    tracing::warn!(%id, tick = %commit.tick, %stored, "the store lost ticks, writing them back");
+                    commit = self.simulation.repair(&commit);
+                    continue;
                 }
-                Err(error) => {
-                    self.node.metrics.commits_unknown.add(1);
-                    tracing::warn!(id = %self.id, tick = %commit.tick, %error, "commit not answered, repeating");
-                }
+                Answered::Repeat(pause) => pause,
+            };
+            node.metrics.commits_unknown.add(1);
+            if let Err(error) = &reply {
+                tracing::warn!(%id, tick = %commit.tick, %error, "commit not answered, repeating");
+            }
+            if clock::now() >= since + TROUBLE_AFTER {
+                node.health.handle_uncommitted(id);
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_MAX),
-                _ = stopping.changed() => return Err(Stop::Shutdown),
+                () = tokio::time::sleep(pause) => {}
+                _ = stopping.changed() => return Err(Stop::Released),
             }
         }
     }
+}
 
-    async fn release(&self) -> bool {
-        let released = self.node.backplane.release(&self.id, self.fence).await.is_ok();
-        let _ = self.node.backplane.notify(&self.id, self.fence, channel::encode_note(&Note::Released)).await;
+impl<B: Backplane> Ownership<B> {
+    async fn notify(&self, note: &Note) {
+        let _ = self.node.backplane.notify(&self.id, self.fence, channel::encode_note(note)).await;
+    }
+
+    /// Inputs were lost on their way: clients are asked for those that are not acknowledged. Joins, and players
+    /// who are back, are repeated by relays anyway.
+    async fn handle_loss(&self) {
+        self.node.metrics.inputs_lost.add(1);
+        self.notify(&Note::InputsLost).await;
+    }
+
+    /// Gives the match up, and tells the heir.
+    async fn release(&self, clean: bool) -> bool {
+        let release = Release { heir: self.heir.clone(), grace: HEIR_GRACE, clean };
+        let message = channel::encode_note(&Note::Released);
+        let released = self.node.backplane.release(&self.id, self.fence, &release, message).await.is_ok();
+        if let Some(heir) = &self.heir {
+            self.node.metrics.handovers.add(1);
+            self.node.order(heir, &Order::Take { id: self.id.clone() }).await;
+        }
         released
     }
 

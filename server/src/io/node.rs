@@ -7,18 +7,21 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use tickcast_protocol::message::Join;
-use tickcast_protocol::{CloseCode, MatchId, Nonce, SessionId};
+use tickcast_protocol::{CloseCode, MatchId, PlayerId, ResumeToken, SessionId};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::backplane::{Backplane, Channel, Claim, ClaimReply, Unavailable, fields};
+use crate::backplane::{Backplane, Unavailable, fields};
 use crate::config::Settings;
 use crate::game::{Games, Options};
+use crate::io::claims::Claimed;
 use crate::io::clock;
-use crate::io::match_task::Owned;
-use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, RelayCommand};
+use crate::io::match_task::MatchOrder;
+use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, RelayCommand, Wish};
 use crate::io::sink::Sink;
 use crate::io::tasks::Tasks;
-use crate::logic::simulation::{Simulation, Writing};
+use crate::logic::health::Health;
+use crate::logic::rate::Bucket;
+use crate::logic::resume::TokenDigest;
 use crate::logic::stored::{self, StoredMatch};
 use crate::ops::metrics::Metrics;
 
@@ -47,6 +50,11 @@ impl Refusal {
     /// The store did not answer.
     pub fn unavailable(error: Unavailable) -> Refusal {
         Refusal::new(CloseCode::Internal, &error.to_string())
+    }
+
+    /// The match may not be run.
+    pub fn quarantined() -> Refusal {
+        Refusal::new(CloseCode::Quarantined, CloseCode::Quarantined.text())
     }
 
     /// There is no such match.
@@ -78,12 +86,17 @@ pub struct Node<B: Backplane> {
     pub tasks: Tasks,
     /// What it counts.
     pub metrics: Metrics,
+    /// What is wrong with it.
+    pub health: Health,
     /// The open connections.
     pub sessions: DashMap<SessionId, Arc<Sink>>,
     /// The matches it follows.
     pub followed: DashMap<MatchId, mpsc::Sender<RelayCommand>>,
     /// The matches it owns or is about to own.
-    pub owned: DashMap<MatchId, ()>,
+    pub owned: DashMap<MatchId, mpsc::Sender<MatchOrder>>,
+    /// Claims it may make.
+    pub(in crate::io) claims: std::sync::Mutex<Bucket>,
+    leaving: watch::Sender<bool>,
     stopping: watch::Sender<bool>,
     sessions_made: AtomicU64,
     /// Places given away by quick play and not yet part of a state, by match. Also makes quick plays wait
@@ -94,7 +107,11 @@ pub struct Node<B: Backplane> {
 impl<B: Backplane> Node<B> {
     /// A node without connections or matches.
     pub fn new(settings: Settings, backplane: B, games: Games) -> Arc<Node<B>> {
+        let claims = Bucket::new(clock::now(), settings.claims_per_second, settings.claims_per_second);
         Arc::new(Node {
+            claims: std::sync::Mutex::new(claims),
+            health: Health::default(),
+            leaving: watch::Sender::new(false),
             settings,
             backplane,
             games,
@@ -114,6 +131,21 @@ impl<B: Backplane> Node<B> {
         SessionId(self.sessions_made.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Whether the node takes nothing new any more, because it is about to stop.
+    pub fn is_leaving(&self) -> bool {
+        *self.leaving.borrow() || *self.stopping.borrow()
+    }
+
+    /// Changes to true when the node is to leave its cluster and stop.
+    pub fn leaving(&self) -> watch::Receiver<bool> {
+        self.leaving.subscribe()
+    }
+
+    /// The node takes nothing new from now on, and leaves.
+    pub fn leave(&self) {
+        self.leaving.send_replace(true);
+    }
+
     /// Changes to true when the node stops.
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
@@ -127,22 +159,40 @@ impl<B: Backplane> Node<B> {
         name: String,
         join: Join,
     ) -> Result<Joined, Refusal> {
-        let (id, name) = match join {
-            Join::Quick { game } => (self.quick(&game).await?, Some(name)),
-            Join::Match(id) => (id, Some(name)),
-            Join::Spectate(id) => (id, None),
+        if self.is_leaving() {
+            return Err(Refusal::new(CloseCode::Shutdown, CloseCode::Shutdown.text()));
+        }
+        let (id, wish) = match join {
+            Join::Quick { game } => (self.quick(&game).await?, Wish::Play { name }),
+            Join::Match(id) => (id, Wish::Play { name }),
+            Join::Spectate(id) => (id, Wish::Watch),
+            Join::Resume { match_id, player, token } => {
+                self.check_token(&match_id, player, &token).await?;
+                (match_id, Wish::Resume { player, token })
+            }
         };
         for _ in 0..JOIN_TRIES {
             let relay = self.follow(&id);
             let (reply, answer) = oneshot::channel();
             let sink = Arc::clone(sink);
-            if relay.send(RelayCommand::Join { session, sink, name: name.clone(), reply }).await.is_ok()
+            if relay.send(RelayCommand::Join { session, sink, wish: wish.clone(), reply }).await.is_ok()
                 && let Ok(answer) = answer.await
             {
                 return answer;
             }
         }
         Err(Refusal::new(CloseCode::Internal, "the match is starting or ending: reconnect"))
+    }
+
+    /// Whether a token is that of a player who has a seat.
+    async fn check_token(&self, id: &MatchId, player: PlayerId, token: &ResumeToken) -> Result<(), Refusal> {
+        let seat = fields::seat(player);
+        let stored = self.backplane.read(id, &[&seat]).await.map_err(Refusal::unavailable)?;
+        let stored = stored.ok_or_else(Refusal::no_such_match)?;
+        match fields::text(&stored, &seat).and_then(TokenDigest::from_text) {
+            Some(digest) if digest == TokenDigest::of(token) => Ok(()),
+            Some(_) | None => Err(Refusal::new(CloseCode::BadTicket, CloseCode::BadTicket.text())),
+        }
     }
 
     /// The relay of a match; started if there is none yet.
@@ -211,7 +261,15 @@ impl<B: Backplane> Node<B> {
         if !self.backplane.create(&id, stored).await.map_err(Refusal::unavailable)? {
             return Err(Refusal::new(CloseCode::Malformed, &format!("a match `{id}` exists already")));
         }
-        self.own(&id).await?;
+        match self.own(&id).await {
+            // Whoever owns it: it runs.
+            Claimed::Ours | Claimed::Held(_) => {}
+            Claimed::Deferred => {
+                return Err(Refusal::new(CloseCode::Internal, "the node is busy: try again"));
+            }
+            Claimed::Unavailable(error) => return Err(Refusal::unavailable(error)),
+            Claimed::Refused(refusal) => return Err(refusal),
+        }
         let stored = self.backplane.load(&id).await.map_err(Refusal::unavailable)?;
         let stored = stored.ok_or_else(Refusal::no_such_match)?;
         let stored = StoredMatch::parse(&stored)
@@ -219,56 +277,9 @@ impl<B: Backplane> Node<B> {
         Ok((id, stored))
     }
 
-    fn snapshot_every(&self, hz: u8) -> u64 {
+    /// Ticks between snapshots of a match of this rate.
+    pub fn snapshot_every(&self, hz: u8) -> u64 {
         self.settings.snapshot_every.unwrap_or(u64::from(hz))
-    }
-
-    /// Claims a match and runs it here, if its lease has expired; nothing happens when it is owned.
-    pub async fn own(self: &Arc<Self>, id: &MatchId) -> Result<(), Refusal> {
-        if *self.stopping.borrow() || self.owned.insert(id.clone(), ()).is_some() {
-            return Ok(());
-        }
-        let claimed = self.claim(id).await;
-        if !matches!(claimed, Ok(true)) {
-            self.owned.remove(id);
-        }
-        claimed.map(|_| ())
-    }
-
-    async fn claim(self: &Arc<Self>, id: &MatchId) -> Result<bool, Refusal> {
-        // Inputs sent from now on arrive, also those sent before the claim is answered.
-        let inputs = self.backplane.subscribe(id, Channel::Input).await.map_err(Refusal::unavailable)?;
-        let claim = Claim {
-            node: self.settings.node.clone(),
-            nonce: Nonce(rand::random()),
-            lease: self.settings.lease,
-        };
-        let stored = match self.backplane.claim(id, claim).await.map_err(Refusal::unavailable)? {
-            ClaimReply::Claimed { fields, .. } => fields,
-            ClaimReply::Held { .. } => return Ok(false),
-            ClaimReply::NoMatch => return Err(Refusal::no_such_match()),
-        };
-        let unusable = |text: String| {
-            tracing::error!(%id, text, "match claimed but not usable");
-            Refusal::new(CloseCode::Internal, &text)
-        };
-        let restored = stored::restore(&stored).map_err(|error| unusable(error.to_string()))?;
-        let stored = &restored.stored;
-        let game = self.games.find(&stored.game).ok_or_else(|| unusable("unknown game".to_owned()))?.1;
-        let info = game.info(&stored.options).map_err(|bad| unusable(bad.0))?;
-        if info.schema.hash() != stored.schema.hash() {
-            return Err(unusable("the match is of another version of its game".to_owned()));
-        }
-        let writing = Writing {
-            snapshot_every: self.snapshot_every(stored.tick_rate.hz()),
-            hash_every: self.settings.hash_every,
-            lease: self.settings.lease,
-        };
-        let tick_rate = stored.tick_rate;
-        let simulation = Simulation::new(game.create(&stored.options), restored, writing);
-        let owned = Owned::new(Arc::clone(self), id.clone(), simulation, tick_rate, inputs);
-        self.tasks.spawn(owned.run());
-        Ok(true)
     }
 
     /// Stops: matches are ended or released, connections told, tasks finished.

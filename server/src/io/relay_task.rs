@@ -7,28 +7,32 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tickcast_protocol::message::{Role, ServerMessage};
 use tickcast_protocol::replica::Gap;
-use tickcast_protocol::{CloseCode, MatchId, PlayerId, Replica, Schema, SessionId, TickRate};
+use tickcast_protocol::{CloseCode, MatchId, PlayerId, Replica, ResumeToken, Schema, SessionId, TickRate};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription};
+use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription, fields};
 use crate::io::clock;
 use crate::io::node::{Node, Refusal};
 use crate::io::sink::{Sink, ws_frames};
 use crate::logic::channel::{self, UPSTREAM_BATCH_MAX, Upstream};
 use crate::logic::laggards::{Laggards, Next, Standing};
-use crate::logic::relay::{Relay, Resync, Verdict};
+use crate::logic::relay::{Relay, Verdict};
 use crate::logic::stored::{self, Restored, StoredMatch};
+use crate::logic::watch::Watch;
+
+mod admission;
+mod upkeep;
+
+use admission::Request;
 
 /// Commands that wait for a relay; more are refused.
 pub const COMMANDS_QUEUED_MAX: usize = 4096;
 /// Messages that wait to go upstream; more are dropped and counted.
 const UPSTREAM_QUEUED_MAX: usize = 4096;
-/// How often joins are repeated and silence is looked at.
+/// How often requests to the owner are looked at.
 const BEAT: Duration = Duration::from_millis(250);
-/// Beats between two repetitions of a join that is not yet part of the state.
-const JOIN_REPEAT_BEATS: u64 = 4;
-/// How long a join may take.
-const JOIN_DEADLINE: Duration = Duration::from_secs(10);
+/// By how much of a lease nodes that follow a match differ in when they claim it.
+const JITTER_PART: u32 = 16;
 /// Beats between two signs of presence of this relay's players.
 const PRESENCE_BEATS: u64 = 8;
 /// How long a match is followed without listeners, unless the node stops.
@@ -42,8 +46,8 @@ pub enum RelayCommand {
         session: SessionId,
         /// Its writing half.
         sink: Arc<Sink>,
-        /// The player's name; `None` for a spectator.
-        name: Option<String>,
+        /// What the client wants.
+        wish: Wish,
         /// Where the answer goes. Dropped when the relay is just ending: ask again.
         reply: oneshot::Sender<Result<Joined, Refusal>>,
     },
@@ -51,6 +55,8 @@ pub enum RelayCommand {
     Leave {
         /// Which.
         session: SessionId,
+        /// The player does not come back.
+        for_good: bool,
     },
     /// Something for the owner.
     Upstream(Upstream),
@@ -66,6 +72,25 @@ pub enum RelayCommand {
         /// To whom.
         session: SessionId,
     },
+}
+
+/// What a client wants in a match.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    /// A place.
+    Play {
+        /// The player's name.
+        name: String,
+    },
+    /// The place it had. The token has been checked.
+    Resume {
+        /// Who it is.
+        player: PlayerId,
+        /// The token, to be used again.
+        token: ResumeToken,
+    },
+    /// To look on.
+    Watch,
 }
 
 /// What a joined connection needs to know.
@@ -86,13 +111,6 @@ struct Listener {
     standing: Standing,
 }
 
-/// A join that is not yet part of the state.
-struct Joining {
-    session: SessionId,
-    name: String,
-    deadline: Instant,
-}
-
 /// A match that this node follows.
 pub struct Followed<B: Backplane> {
     node: Arc<Node<B>>,
@@ -100,11 +118,14 @@ pub struct Followed<B: Backplane> {
     stored: StoredMatch,
     relay: Relay,
     listeners: BTreeMap<SessionId, Listener>,
-    joining: BTreeMap<PlayerId, Joining>,
+    requests: BTreeMap<PlayerId, Request>,
     upstream: mpsc::Sender<Upstream>,
     commands: mpsc::WeakSender<RelayCommand>,
     laggards: Laggards,
+    watch: Watch,
     heard: Instant,
+    /// A load is due that the store did not answer.
+    stale: bool,
     idle_since: Instant,
     beats: u64,
 }
@@ -123,22 +144,26 @@ pub async fn run<B: Backplane>(
         Ok::<_, Refusal>((deliveries, restored))
     };
     match begun.await {
-        Ok((deliveries, Restored { stored, world, prior })) => {
+        Ok((deliveries, Restored { stored, world, prior, .. })) => {
             let relay = Relay::new(world, prior, stored.position());
             let (upstream, pending) = mpsc::channel(UPSTREAM_QUEUED_MAX);
             node.tasks.spawn(pump(Arc::clone(&node), id.clone(), pending));
             let now = clock::now();
+            let lease = node.settings.lease;
+            let jitter = (lease / JITTER_PART).mul_f64(rand::random());
             let followed = Followed {
                 node: Arc::clone(&node),
                 id: id.clone(),
                 stored,
                 relay,
                 listeners: BTreeMap::new(),
-                joining: BTreeMap::new(),
+                requests: BTreeMap::new(),
                 upstream,
                 commands: sender,
                 laggards: Laggards::new(ws_frames),
+                watch: Watch::new(now, lease, jitter),
                 heard: now,
+                stale: false,
                 idle_since: now,
                 beats: 0,
             };
@@ -161,8 +186,11 @@ async fn load<B: Backplane>(node: &Arc<Node<B>>, id: &MatchId) -> Result<MatchFi
     fields.ok_or_else(Refusal::no_such_match)
 }
 
-fn restore(id: &MatchId, fields: &MatchFields) -> Result<Restored, Refusal> {
-    stored::restore(fields).map_err(|error| {
+fn restore(id: &MatchId, stored: &MatchFields) -> Result<Restored, Refusal> {
+    if fields::text(stored, fields::STATUS) == Some(fields::QUARANTINED) {
+        return Err(Refusal::quarantined());
+    }
+    stored::restore(stored).map_err(|error| {
         tracing::error!(%id, %error, "match in the store is not readable");
         Refusal::new(CloseCode::Internal, "the match in the store is not readable")
     })
@@ -196,6 +224,9 @@ impl<B: Backplane> Followed<B> {
                     None => false,
                 },
                 _ = beat.tick() => self.handle_beat().await,
+                () = tokio::time::sleep_until(self.watch.due().into()), if !self.listeners.is_empty() => {
+                    self.claim().await
+                }
                 _ = stopping.changed() => true,
             };
             let done = self.listeners.is_empty() && *stopping.borrow();
@@ -205,14 +236,15 @@ impl<B: Backplane> Followed<B> {
         }
         // From here on a new join starts a new relay; those that came too late ask again.
         self.node.followed.remove(&self.id);
+        self.node.health.handle_heard(&self.id);
         commands.close();
         while commands.try_recv().is_ok() {}
     }
 
     fn handle_command(&mut self, command: RelayCommand) -> bool {
         match command {
-            RelayCommand::Join { session, sink, name, reply } => self.handle_join(session, sink, name, reply),
-            RelayCommand::Leave { session } => self.remove(session),
+            RelayCommand::Join { session, sink, wish, reply } => self.handle_join(session, sink, wish, reply),
+            RelayCommand::Leave { session, for_good } => self.remove(session, for_good),
             RelayCommand::Upstream(upstream) => self.send_upstream(upstream),
             RelayCommand::Ping { session, nonce } => {
                 if let Some(listener) = self.listeners.get(&session) {
@@ -230,71 +262,6 @@ impl<B: Backplane> Followed<B> {
         true
     }
 
-    fn handle_join(
-        &mut self,
-        session: SessionId,
-        sink: Arc<Sink>,
-        name: Option<String>,
-        reply: oneshot::Sender<Result<Joined, Refusal>>,
-    ) {
-        let Some(relay) = self.commands.upgrade() else { return };
-        let players =
-            self.relay.replica().world().count(self.stored.schema.player_kind()) + self.joining.len();
-        if name.is_some() && players as u64 >= self.stored.players_max {
-            let text = format!("the match is full: {} players", self.stored.players_max);
-            let _ = reply.send(Err(Refusal::new(CloseCode::MatchFull, &text)));
-            return;
-        }
-        let player = name.is_some().then(|| self.free_player());
-        let role = player.map_or(Role::Spectator, Role::Player);
-        let welcome = ServerMessage::Welcome {
-            protocol: tickcast_protocol::message::PROTOCOL_VERSION,
-            node: self.node.settings.node.clone(),
-            session,
-            match_id: self.id.clone(),
-            role,
-            tick_rate: self.stored.tick_rate,
-            schema: self.stored.schema.to_json(),
-        };
-        let schema = Arc::clone(&self.stored.schema);
-        if reply.send(Ok(Joined { role, schema, tick_rate: self.stored.tick_rate, relay })).is_err() {
-            return;
-        }
-        sink.send_control(&welcome.to_frame());
-        let mut listener = Listener { sink, player, standing: Standing::default() };
-        serve(&mut self.laggards, self.relay.replica(), &mut listener, clock::now());
-        self.listeners.insert(session, listener);
-        if let (Some(player), Some(name)) = (player, name) {
-            let deadline = clock::now() + JOIN_DEADLINE;
-            self.send_upstream(Upstream::Join { player, name: name.clone() });
-            self.joining.insert(player, Joining { session, name, deadline });
-        }
-    }
-
-    /// A player id that nobody in the match has.
-    fn free_player(&self) -> PlayerId {
-        let world = self.relay.replica().world();
-        let field = self.stored.schema.player_field();
-        loop {
-            let player = PlayerId(rand::random_range(1..=i32::MAX as u32));
-            let taken =
-                world.ids(self.stored.schema.player_kind()).any(|id| world.get(id, field) as u32 == player.0);
-            if !taken && !self.joining.contains_key(&player) {
-                return player;
-            }
-        }
-    }
-
-    fn remove(&mut self, session: SessionId) {
-        if let Some(player) = self.listeners.remove(&session).and_then(|listener| listener.player) {
-            self.joining.remove(&player);
-            self.send_upstream(Upstream::Leave { player });
-        }
-        if self.listeners.is_empty() {
-            self.idle_since = clock::now();
-        }
-    }
-
     fn send_upstream(&self, upstream: Upstream) {
         if self.upstream.try_send(upstream).is_err() {
             self.node.metrics.inputs_lost.add(1);
@@ -305,6 +272,8 @@ impl<B: Backplane> Followed<B> {
         match self.relay.handle_message(message) {
             Verdict::FanOut(frames) => {
                 self.heard = clock::now();
+                self.watch.handle_tick(self.heard);
+                self.node.health.handle_heard(&self.id);
                 self.laggards.handle_tick(&frames);
                 self.serve_all();
                 self.notice_joined();
@@ -320,13 +289,13 @@ impl<B: Backplane> Followed<B> {
                 self.node.metrics.desyncs.add(u64::from(matches!(gap, Gap::Desync { .. })));
                 self.reload().await
             }
+            Verdict::Confirm(fence) => self.confirm(fence, message).await,
             Verdict::Refuse(player, code) => {
-                if let Some(joining) = self.joining.remove(&player)
-                    && let Some(listener) = self.listeners.get_mut(&joining.session)
-                {
-                    listener.player = None;
-                    listener.sink.close(code, code.text());
-                }
+                self.handle_refused(player, code);
+                true
+            }
+            Verdict::Resumed(player, session) => {
+                self.handle_resumed(player, session);
                 true
             }
             Verdict::Ended => {
@@ -334,7 +303,10 @@ impl<B: Backplane> Followed<B> {
                 self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
                 self.close_all(CloseCode::MatchOver)
             }
-            Verdict::Released => self.claim().await,
+            Verdict::Released => {
+                self.watch.handle_released(clock::now());
+                true
+            }
         }
     }
 
@@ -346,51 +318,10 @@ impl<B: Backplane> Followed<B> {
         self.node.metrics.add_sent(self.laggards.take_counts());
     }
 
-    fn notice_joined(&mut self) {
-        if self.joining.is_empty() {
-            return;
-        }
-        let world = self.relay.replica().world();
-        let field = self.stored.schema.player_field();
-        for id in world.ids(self.stored.schema.player_kind()) {
-            self.joining.remove(&PlayerId(world.get(id, field) as u32));
-        }
-    }
-
-    async fn reload(&mut self) -> bool {
-        self.node.metrics.reloads.add(1);
-        let loaded = load(&self.node, &self.id).await;
-        match loaded.and_then(|fields| Ok((restore(&self.id, &fields)?, fields))) {
-            Ok((restored, fields)) => {
-                if let Some(difference) = self.relay.find_difference(&fields) {
-                    tracing::warn!(id = %self.id, %difference, "this node's copy of the state was wrong here");
-                }
-                self.handle_load(restored);
-                true
-            }
-            Err(refusal) if refusal.code == CloseCode::NoSuchMatch => self.close_all(CloseCode::MatchOver),
-            // The store is away: the next message or beat tries again.
-            Err(_) => true,
-        }
-    }
-
-    fn handle_load(&mut self, restored: Restored) {
-        let Restored { stored, world, prior } = restored;
-        let resync = self.relay.handle_load(world, prior, stored.position());
-        self.stored = stored;
-        if let Resync::Reset { from, to } = resync {
-            let message = ServerMessage::Reset { from, to }.to_frame();
-            self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
-        }
-        self.laggards.handle_load();
-        self.listeners.values_mut().for_each(|listener| listener.standing.lose());
-        self.serve_all();
-    }
-
     async fn handle_beat(&mut self) -> bool {
         let now = clock::now();
         self.beats += 1;
-        self.repeat_joins(now);
+        self.repeat_requests(now);
         if self.beats.is_multiple_of(PRESENCE_BEATS) {
             let players: Vec<PlayerId> =
                 self.listeners.values().filter_map(|listener| listener.player).collect();
@@ -401,49 +332,11 @@ impl<B: Backplane> Followed<B> {
         if self.listeners.is_empty() {
             return now < self.idle_since + LINGER;
         }
-        if now >= self.heard + self.node.settings.lease {
-            self.heard = now;
-            let still_there = self.claim().await;
-            if still_there && self.relay.replica().is_broken() {
-                return self.reload().await;
-            }
-            return still_there;
+        if self.heard + self.node.settings.stall_max <= now {
+            tracing::error!(id = %self.id, "no tick for too long, its clients are sent away");
+            return self.close_all(CloseCode::PositionLost);
         }
-        true
-    }
-
-    fn repeat_joins(&mut self, now: Instant) {
-        let repeats = self.beats.is_multiple_of(JOIN_REPEAT_BEATS);
-        let late: Vec<PlayerId> = self
-            .joining
-            .iter()
-            .filter(|(_, joining)| joining.deadline <= now)
-            .map(|(player, _)| *player)
-            .collect();
-        for player in late {
-            if let Some(joining) = self.joining.remove(&player)
-                && let Some(listener) = self.listeners.get(&joining.session)
-            {
-                listener.sink.close(CloseCode::Internal, "the match's owner did not answer: reconnect");
-            }
-        }
-        if repeats {
-            for (player, joining) in &self.joining {
-                self.send_upstream(Upstream::Join { player: *player, name: joining.name.clone() });
-            }
-        }
-    }
-
-    /// The match has no owner that ticks: ask for it. `false` when it is gone from the store.
-    async fn claim(&mut self) -> bool {
-        match self.node.own(&self.id).await {
-            Err(refusal) if refusal.code == CloseCode::NoSuchMatch => self.close_all(CloseCode::MatchOver),
-            Err(refusal) => {
-                tracing::debug!(id = %self.id, text = refusal.text, "match not claimed");
-                true
-            }
-            Ok(()) => true,
-        }
+        if self.stale { self.reload().await } else { true }
     }
 
     fn close_all(&mut self, code: CloseCode) -> bool {

@@ -97,7 +97,12 @@ pub async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, early: B
     let mut connection = Connection { node, id, sink, session, relay: None };
     connection.run(ws).await;
     if let Some(relay) = connection.relay.take() {
-        let _ = relay.send(RelayCommand::Leave { session: id }).await;
+        // Whoever said goodbye, or may not come back, is gone; whose connection broke may be back in a moment.
+        let for_good = connection
+            .sink
+            .closing()
+            .is_some_and(|code| !code.may_reconnect() && code != CloseCode::Replaced);
+        let _ = relay.send(RelayCommand::Leave { session: id, for_good }).await;
     }
     connection.node.sessions.remove(&id);
     if let Some(code) = connection.sink.closing() {

@@ -13,7 +13,9 @@ use thiserror::Error;
 use tickcast_protocol::codec::{self, MessageError};
 use tickcast_protocol::frame;
 use tickcast_protocol::varint::{DecodeError, Reader};
-use tickcast_protocol::{InputSeq, PlayerId, Position, Tick};
+use tickcast_protocol::{InputSeq, PlayerId, Position, SessionId, Tick};
+
+use crate::logic::resume::TokenDigest;
 
 const TICK: u8 = 0x81;
 const NOTE: u8 = 0x82;
@@ -39,8 +41,17 @@ pub enum Note {
     },
     /// The match is over and gone.
     Ended,
-    /// The owner stopped in good order: another node may claim at once.
+    /// The owner gave the match up: another node may claim.
     Released,
+    /// Inputs were lost on their way: clients are to send again what the state does not acknowledge.
+    InputsLost,
+    /// A player is on this connection from now on, and on no other.
+    Resumed {
+        /// Who.
+        player: PlayerId,
+        /// The connection.
+        session: SessionId,
+    },
 }
 
 /// What a relay says to the owner.
@@ -52,8 +63,17 @@ pub enum Upstream {
         player: PlayerId,
         /// For other players to see.
         name: String,
+        /// Of the token that gives the player back on another connection.
+        token: TokenDigest,
     },
-    /// A player's connection ended.
+    /// A player is back on another connection, which has shown the token. Repeated until the owner has told it.
+    Resume {
+        /// Who.
+        player: PlayerId,
+        /// The connection.
+        session: SessionId,
+    },
+    /// A player left for good.
     Leave {
         /// Who.
         player: PlayerId,

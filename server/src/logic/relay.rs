@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::replica::{Gap, Progress, Replica};
 use tickcast_protocol::world::Difference;
-use tickcast_protocol::{CloseCode, PlayerId, Position, Tick, World, frame};
+use tickcast_protocol::{CloseCode, Fence, PlayerId, Position, SessionId, Tick, World, frame};
 
 use crate::backplane::MatchFields;
 use crate::logic::channel::{self, FromOwner, Note, TickMessage};
@@ -29,11 +29,19 @@ pub enum Verdict {
     Ended,
     /// The owner stepped down: somebody should claim.
     Released,
+    /// The message is of an ownership that this copy does not know: if the store confirms it, call
+    /// [`Relay::confirm`] and hand the message in again; else it is foreign.
+    Confirm(Fence),
+    /// This player is on this connection; another of ours is out of date.
+    Resumed(PlayerId, SessionId),
 }
 
 /// What a load changes for the sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resync {
+    /// The store has lost ticks of the owner that we follow: we keep ours, and wait for the owner to write them
+    /// back. If it does not live, another owner will show a fence of its own.
+    Kept,
     /// The match went on meanwhile: a snapshot brings them up.
     Forward,
     /// They saw ticks that the store does not know: they are told, then get a snapshot.
@@ -51,12 +59,17 @@ pub struct Relay {
     replica: Replica,
     /// The tick at which the copy was found to differ from the owner's state; until it is loaded anew.
     desync: Option<Tick>,
+    /// Another ownership that the store has confirmed.
+    confirmed: Option<Fence>,
+    /// The owner lost inputs: with the next tick clients are told to send theirs again.
+    inputs_lost: bool,
 }
 
 impl Relay {
     /// Begins at a loaded state.
     pub fn new(world: World, prior: Arc<Prior>, position: Position) -> Relay {
-        Relay { replica: Replica::loaded(world, prior, position), desync: None }
+        let replica = Replica::loaded(world, prior, position);
+        Relay { replica, desync: None, confirmed: None, inputs_lost: false }
     }
 
     /// The copy.
@@ -73,6 +86,11 @@ impl Relay {
             }
             Ok(FromOwner::Note(Note::Ended)) => Verdict::Ended,
             Ok(FromOwner::Note(Note::Released)) => Verdict::Released,
+            Ok(FromOwner::Note(Note::InputsLost)) => {
+                self.inputs_lost = true;
+                Verdict::Ignore
+            }
+            Ok(FromOwner::Note(Note::Resumed { player, session })) => Verdict::Resumed(player, session),
             Err(_) => Verdict::Foreign,
         }
     }
@@ -87,12 +105,15 @@ impl Relay {
         if same_owner && position.tick <= have.tick {
             return Verdict::Ignore;
         }
+        if !same_owner && self.confirmed != Some(position.fence) {
+            return Verdict::Confirm(position.fence);
+        }
         if position.tick != have.tick.next() {
             return self.lose(Gap::Missing { have: have.tick });
         }
         let mut frames = Vec::with_capacity(3);
-        if !same_owner {
-            // The full hash below proves that the new owner went on from the very state we have.
+        if !same_owner || std::mem::take(&mut self.inputs_lost) {
+            // The full hash below proves that a new owner went on from the very state we have.
             let announced = Position { fence: position.fence, tick: have.tick };
             self.replica.rebase(announced);
             frames.push(Bytes::from(frame::owner(announced)));
@@ -124,6 +145,11 @@ impl Relay {
         Verdict::Reload(gap)
     }
 
+    /// The store says that this is the ownership now.
+    pub fn confirm(&mut self, fence: Fence) {
+        self.confirmed = Some(fence);
+    }
+
     /// Where the copy is wrong that was found to differ, told from the match's fields; `None` when they do not
     /// tell that tick's state any more.
     pub fn find_difference(&self, fields: &MatchFields) -> Option<Difference> {
@@ -134,6 +160,9 @@ impl Relay {
     /// Takes in a newly loaded state; tells what the sockets have to learn.
     pub fn handle_load(&mut self, world: World, prior: Arc<Prior>, position: Position) -> Resync {
         let before = self.replica.position();
+        if position.fence == before.fence && position.tick < before.tick && !self.replica.is_broken() {
+            return Resync::Kept;
+        }
         *self = Relay::new(world, prior, position);
         if position.tick < before.tick {
             Resync::Reset { from: before.tick, to: position.tick }

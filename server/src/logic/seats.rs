@@ -4,10 +4,12 @@
 //! not used is saved up to a bound, so a client whose inputs arrive in pairs loses nothing and a client that
 //! sends twice as many gains nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::{EntityId, InputSeq, PlayerId, Tick, World};
+
+use crate::logic::resume::TokenDigest;
 
 /// Inputs that wait per player; the oldest gives way.
 pub const INPUTS_QUEUED_MAX: usize = 8;
@@ -15,8 +17,6 @@ pub const INPUTS_QUEUED_MAX: usize = 8;
 const CREDITS_MAX: u32 = 4;
 /// Inputs of one player that one tick applies at most.
 const INPUTS_PER_TICK_MAX: usize = 2;
-/// Ticks without a sign of life from a player's relay, after which the player is taken for gone: in seconds.
-const ABSENT_SECONDS_MAX: u64 = 10;
 
 /// An input that waits for its tick.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +47,14 @@ pub enum Admission {
 #[derive(Debug)]
 struct Seat {
     entity: EntityId,
-    newest: InputSeq,
+    /// What the player proves itself with on another connection.
+    token: Option<TokenDigest>,
+    /// The last input that was applied or given up: the next in order has one number more.
+    done: InputSeq,
     credits: u32,
-    waiting: VecDeque<Waiting>,
+    waiting: BTreeMap<InputSeq, Waiting>,
+    /// Since when the first input that waits is not the next in order.
+    hole_since: Option<Tick>,
     heard_tick: Tick,
 }
 
@@ -60,22 +65,36 @@ pub struct Seats {
 }
 
 impl Seats {
-    /// The seats that a world's player entities tell of.
-    pub fn of(world: &World, tick: Tick) -> Seats {
+    /// The seats that a world's player entities tell of, with what the store knows of their tokens.
+    pub fn of(world: &World, tick: Tick, tokens: &BTreeMap<PlayerId, TokenDigest>) -> Seats {
         let mut seats = Seats::default();
         let schema = world.schema();
         for entity in world.ids(schema.player_kind()) {
             let player = PlayerId(world.get(entity, schema.player_field()) as u32);
-            let newest = InputSeq(world.get(entity, schema.seq_field()) as u32);
-            seats.seat(player, entity, newest, tick);
+            let done = InputSeq(world.get(entity, schema.seq_field()) as u32);
+            seats.seat(player, entity, tokens.get(&player).copied(), tick);
+            seats.seats.entry(player).and_modify(|seat| seat.done = done);
         }
         seats
     }
 
-    /// Gives a player a seat.
-    pub fn seat(&mut self, player: PlayerId, entity: EntityId, newest: InputSeq, tick: Tick) {
-        let seat = Seat { entity, newest, credits: 1, waiting: VecDeque::new(), heard_tick: tick };
+    /// Gives a player a seat; its first input has number 1.
+    pub fn seat(&mut self, player: PlayerId, entity: EntityId, token: Option<TokenDigest>, tick: Tick) {
+        let seat = Seat {
+            entity,
+            token,
+            done: InputSeq(0),
+            credits: 1,
+            waiting: BTreeMap::new(),
+            hole_since: None,
+            heard_tick: tick,
+        };
         self.seats.insert(player, seat);
+    }
+
+    /// The players whose tokens are known, with them.
+    pub fn tokens(&self) -> impl Iterator<Item = (PlayerId, TokenDigest)> {
+        self.seats.iter().filter_map(|(player, seat)| Some((*player, seat.token?)))
     }
 
     /// Takes a player's seat away and returns the player's entity.
@@ -105,10 +124,9 @@ impl Seats {
         }
     }
 
-    /// Players whose relay has been silent for too long.
-    pub fn absent(&self, tick: Tick, hz: u8) -> Vec<PlayerId> {
-        let bound = ABSENT_SECONDS_MAX * u64::from(hz);
-        let gone = |seat: &Seat| tick.0.saturating_sub(seat.heard_tick.0) > bound;
+    /// Players of whom nothing was heard for more than so many ticks.
+    pub fn absent(&self, tick: Tick, ticks_max: u64) -> Vec<PlayerId> {
+        let gone = |seat: &Seat| tick.0.saturating_sub(seat.heard_tick.0) > ticks_max;
         self.seats.iter().filter(|(_, seat)| gone(seat)).map(|(player, _)| *player).collect()
     }
 
@@ -116,33 +134,49 @@ impl Seats {
     pub fn handle_input(&mut self, player: PlayerId, input: Waiting, tick: Tick) -> Admission {
         let Some(seat) = self.seats.get_mut(&player) else { return Admission::Unknown };
         seat.heard_tick = tick;
-        if input.seq <= seat.newest {
+        if input.seq <= seat.done || seat.waiting.contains_key(&input.seq) {
             return Admission::Repeated;
         }
-        if input.seq.0 - seat.newest.0 > INPUT_SEQ_AHEAD_MAX || input.seq.0 > i32::MAX as u32 {
+        if input.seq.0 - seat.done.0 > INPUT_SEQ_AHEAD_MAX || input.seq.0 > i32::MAX as u32 {
             return Admission::Ahead;
         }
-        seat.newest = input.seq;
-        seat.waiting.push_back(input);
+        seat.waiting.insert(input.seq, input);
         if seat.waiting.len() > INPUTS_QUEUED_MAX {
-            seat.waiting.pop_front();
+            seat.done = seat.waiting.pop_first().map_or(seat.done, |(seq, _)| seq);
             return Admission::Displaced;
         }
         Admission::Queued
     }
 
-    /// The inputs of this tick, by player, each player's in order; with the player's entity.
-    pub fn take_inputs(&mut self) -> Vec<(PlayerId, EntityId, Waiting)> {
+    /// The inputs of this tick, by player, each player's in order; with the player's entity. An input whose
+    /// predecessor is missing waits for it, at most so many ticks: an owner that has just taken the match over
+    /// hears new inputs before those that are sent again.
+    pub fn take_inputs(&mut self, tick: Tick, hole_ticks_max: u64) -> Vec<(PlayerId, EntityId, Waiting)> {
         let mut taken = Vec::new();
         for (player, seat) in &mut self.seats {
             for _ in 0..INPUTS_PER_TICK_MAX.min(seat.credits as usize) {
-                let Some(input) = seat.waiting.pop_front() else { break };
+                let Some(input) = seat.next_input(tick, hole_ticks_max) else { break };
                 seat.credits -= 1;
                 taken.push((*player, seat.entity, input));
             }
             seat.credits = (seat.credits + 1).min(CREDITS_MAX);
         }
         taken
+    }
+}
+
+impl Seat {
+    fn next_input(&mut self, tick: Tick, hole_ticks_max: u64) -> Option<Waiting> {
+        let first = self.waiting.first_entry()?;
+        if first.key().0 != self.done.0 + 1 {
+            let since = *self.hole_since.get_or_insert(tick);
+            if tick.0.saturating_sub(since.0) < hole_ticks_max {
+                return None;
+            }
+        }
+        self.hole_since = None;
+        self.done = *first.key();
+        Some(first.remove())
     }
 }
 
@@ -154,7 +188,7 @@ mod tests {
 
     fn seats() -> Seats {
         let mut seats = Seats::default();
-        seats.seat(ME, EntityId { kind: 0, index: 0 }, InputSeq(0), Tick(1));
+        seats.seat(ME, EntityId { kind: 0, index: 0 }, None, Tick(1));
         seats
     }
 
@@ -163,8 +197,12 @@ mod tests {
         seats.handle_input(ME, input, Tick(1))
     }
 
+    fn taken_at(seats: &mut Seats, tick: u64) -> Vec<u32> {
+        seats.take_inputs(Tick(tick), 10).into_iter().map(|(_, _, input)| input.seq.0).collect()
+    }
+
     fn taken(seats: &mut Seats) -> Vec<u32> {
-        seats.take_inputs().into_iter().map(|(_, _, input)| input.seq.0).collect()
+        taken_at(seats, 2)
     }
 
     #[test]
@@ -174,10 +212,46 @@ mod tests {
         assert_eq!(send(&mut seats, 1), Admission::Repeated);
         assert_eq!(taken(&mut seats), [1]);
         assert_eq!(send(&mut seats, 1), Admission::Repeated);
-        assert_eq!(send(&mut seats, 3), Admission::Queued);
-        assert_eq!(send(&mut seats, 2), Admission::Repeated, "behind the newest");
         assert_eq!(send(&mut seats, u32::MAX), Admission::Ahead);
-        assert_eq!(send(&mut seats, 4), Admission::Queued, "a jump does not lock the player out");
+    }
+
+    #[test]
+    fn what_overtook_waits_for_what_it_overtook() {
+        let mut seats = seats();
+        send(&mut seats, 1);
+        assert_eq!(taken(&mut seats), [1]);
+        assert_eq!(send(&mut seats, 4), Admission::Queued);
+        assert_eq!(taken_at(&mut seats, 3), [0; 0]);
+        // Sent again, in order: all are applied, each once.
+        for seq in [2, 3] {
+            assert_eq!(send(&mut seats, seq), Admission::Queued);
+        }
+        assert_eq!(send(&mut seats, 4), Admission::Repeated);
+        assert_eq!(taken_at(&mut seats, 4), [2, 3]);
+        assert_eq!(taken_at(&mut seats, 5), [4]);
+    }
+
+    #[test]
+    fn what_never_comes_is_not_waited_for_longer_than_a_moment() {
+        let mut seats = seats();
+        send(&mut seats, 5);
+        assert_eq!(taken_at(&mut seats, 2), [0; 0]);
+        assert_eq!(taken_at(&mut seats, 11), [0; 0]);
+        assert_eq!(taken_at(&mut seats, 12), [5]);
+        assert_eq!(send(&mut seats, 4), Admission::Repeated, "it came too late");
+        assert_eq!(send(&mut seats, 6), Admission::Queued, "a jump does not lock the player out");
+        assert_eq!(taken_at(&mut seats, 13), [6]);
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_gives_way_and_is_not_waited_for() {
+        let mut seats = seats();
+        for seq in 1..=INPUTS_QUEUED_MAX as u32 {
+            assert_eq!(send(&mut seats, seq), Admission::Queued);
+        }
+        assert_eq!(send(&mut seats, 9), Admission::Displaced);
+        assert_eq!(send(&mut seats, 1), Admission::Repeated);
+        assert_eq!(taken(&mut seats), [2]);
     }
 
     #[test]
@@ -202,9 +276,9 @@ mod tests {
     #[test]
     fn silence_of_the_relay_makes_a_player_absent() {
         let mut seats = seats();
-        assert_eq!(seats.absent(Tick(301), 30), []);
-        assert_eq!(seats.absent(Tick(302), 30), [ME]);
+        assert_eq!(seats.absent(Tick(301), 300), []);
+        assert_eq!(seats.absent(Tick(302), 300), [ME]);
         seats.handle_presence(ME, Tick(302));
-        assert_eq!(seats.absent(Tick(302), 30), []);
+        assert_eq!(seats.absent(Tick(302), 300), []);
     }
 }

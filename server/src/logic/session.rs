@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role};
 use tickcast_protocol::{CloseCode, InputSeq, PlayerId, Schema, Tick, TickRate};
 
@@ -84,7 +85,8 @@ impl Session {
     /// The client is in its match.
     pub fn handle_joined(&mut self, now: Instant, role: Role, schema: Arc<Schema>, rate: TickRate) {
         let per_second = (2 * u32::from(rate.hz())).max(MESSAGES_PER_SECOND_MIN) + 10;
-        self.messages = Bucket::new(now, per_second, per_second);
+        // Room for the inputs that a client sends again.
+        self.messages = Bucket::new(now, per_second, per_second + INPUT_SEQ_AHEAD_MAX);
         self.state = State::Joined { role, schema };
     }
 

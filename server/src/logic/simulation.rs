@@ -7,16 +7,19 @@ use rand::SeedableRng;
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::prior::Prior;
-use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick, World, frame, record};
+use tickcast_protocol::{CloseCode, EntityId, PlayerId, Position, SessionId, Tick, World, frame, record};
 
 use crate::backplane::{Commit, fields};
 use crate::game::{Game, PlayerInput, Step, TickRng};
 use crate::logic::channel::{self, Note, Upstream};
+use crate::logic::resume::TokenDigest;
 use crate::logic::seats::{Admission, Seats, Waiting};
 use crate::logic::stored::{Restored, entity_name};
 
-/// Joins that wait for a tick; more are passed over and come again.
+/// Joins, and players who are back, that wait for a tick; more are passed over and come again.
 const JOINS_QUEUED_MAX: usize = 256;
+/// Part of a second for which an input waits for one that is missing before it.
+const HOLE_SECOND_PART: u64 = 2;
 
 /// What a simulation counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,6 +50,15 @@ pub struct Writing {
     pub hash_every: u64,
     /// How long a commit extends the lease.
     pub lease: Duration,
+    /// For how long the place of a player of whom nothing is heard is kept, in match time.
+    pub resume_window: Duration,
+}
+
+/// A join that waits for its tick.
+struct Joining {
+    player: PlayerId,
+    name: String,
+    token: TokenDigest,
 }
 
 /// A match that this node owns.
@@ -54,8 +66,13 @@ pub struct Simulation {
     game: Box<dyn Game>,
     world: World,
     seats: Seats,
-    joins: Vec<(PlayerId, String)>,
+    joins: Vec<Joining>,
     leaves: Vec<PlayerId>,
+    resumes: Vec<(PlayerId, SessionId)>,
+    /// Seats that the next commit writes, or takes out.
+    seats_changed: Vec<(PlayerId, Option<TokenDigest>)>,
+    /// Ticks made under this ownership.
+    ticks: u64,
     position: Position,
     seed: u64,
     ring: u64,
@@ -71,18 +88,23 @@ pub struct Simulation {
 impl Simulation {
     /// Goes on from a restored match, whose fence is the claim's.
     pub fn new(mut game: Box<dyn Game>, restored: Restored, writing: Writing) -> Simulation {
-        let Restored { stored, world, prior } = restored;
+        let Restored { stored, world, prior, tokens } = restored;
         if stored.tick > Tick(0) {
             game.restore(&world);
         }
         let snapshot_every = writing.snapshot_every.clamp(1, stored.ring);
         let hash_every = writing.hash_every.clamp(1, HASH_EVERY_TICKS_MAX);
+        let seats = Seats::of(&world, stored.tick, &tokens);
+        let vacant = tokens.into_keys().filter(|player| !seats.contains(*player));
         Simulation {
-            seats: Seats::of(&world, stored.tick),
+            seats_changed: vacant.map(|player| (player, None)).collect(),
+            seats,
             game,
             world,
             joins: Vec::new(),
             leaves: Vec::new(),
+            resumes: Vec::new(),
+            ticks: 0,
             position: stored.position(),
             seed: stored.seed,
             ring: stored.ring,
@@ -120,14 +142,21 @@ impl Simulation {
     pub fn handle_upstream(&mut self, upstream: Upstream) {
         let tick = self.position.tick;
         match upstream {
-            Upstream::Join { player, name } => {
-                let waits = self.joins.iter().any(|(joining, _)| *joining == player);
+            Upstream::Join { player, name, token } => {
+                let waits = self.joins.iter().any(|joining| joining.player == player);
                 if !waits && !self.seats.contains(player) && self.joins.len() < JOINS_QUEUED_MAX {
-                    self.joins.push((player, name));
+                    self.joins.push(Joining { player, name, token });
                 }
             }
+            Upstream::Resume { player, session } => {
+                self.resumes.retain(|(waiting, _)| *waiting != player);
+                if self.resumes.len() < JOINS_QUEUED_MAX {
+                    self.resumes.push((player, session));
+                }
+                self.seats.handle_presence(player, tick);
+            }
             Upstream::Leave { player } => {
-                self.joins.retain(|(joining, _)| *joining != player);
+                self.joins.retain(|joining| joining.player != player);
                 if self.seats.contains(player) {
                     self.leaves.push(player);
                 }
@@ -160,8 +189,10 @@ impl Simulation {
         if tick == Tick(1) {
             self.game.start(&mut rng, &mut self.world);
         }
+        self.ticks += 1;
         self.remove_players(tick);
-        let notes = self.admit_players(tick, &mut rng);
+        let mut notes = self.admit_players(tick, &mut rng);
+        notes.extend(self.answer_resumes());
         self.step(tick, &mut rng);
 
         self.payload.clear();
@@ -175,9 +206,11 @@ impl Simulation {
     }
 
     fn remove_players(&mut self, tick: Tick) {
-        self.leaves.extend(self.seats.absent(tick, self.hz));
+        let away = self.writing.resume_window.as_millis() as u64 * u64::from(self.hz) / 1000;
+        self.leaves.extend(self.seats.absent(tick, away));
         for player in std::mem::take(&mut self.leaves) {
             if let Some(entity) = self.seats.leave(player) {
+                self.seats_changed.push((player, None));
                 self.game.leave(player, &mut self.world);
                 self.world.despawn(entity);
             }
@@ -188,12 +221,13 @@ impl Simulation {
         let player_kind = self.world.schema().player_kind();
         let player_field = self.world.schema().player_field();
         let mut notes = Vec::new();
-        for (player, name) in std::mem::take(&mut self.joins) {
+        for Joining { player, name, token } in std::mem::take(&mut self.joins) {
             let entity = self.game.join(player, &name, rng, &mut self.world);
             match entity.filter(|entity| entity.kind == player_kind && self.world.contains(*entity)) {
                 Some(entity) => {
                     self.world.set(entity, player_field, player.0 as i32);
-                    self.seats.seat(player, entity, InputSeq(0), tick);
+                    self.seats.seat(player, entity, Some(token), tick);
+                    self.seats_changed.push((player, Some(token)));
                 }
                 None => notes.push(Note::Refused { player, code: CloseCode::MatchFull.number() }),
             }
@@ -201,9 +235,18 @@ impl Simulation {
         notes
     }
 
+    fn answer_resumes(&mut self) -> Vec<Note> {
+        let answer = |(player, session)| match self.seats.contains(player) {
+            true => Note::Resumed { player, session },
+            false => Note::Refused { player, code: CloseCode::BadTicket.number() },
+        };
+        std::mem::take(&mut self.resumes).into_iter().map(answer).collect()
+    }
+
     fn step(&mut self, tick: Tick, rng: &mut TickRng) {
         let seq_field = self.world.schema().seq_field();
-        let taken: Vec<(PlayerId, EntityId, Waiting)> = self.seats.take_inputs();
+        let taken: Vec<(PlayerId, EntityId, Waiting)> =
+            self.seats.take_inputs(tick, u64::from(self.hz) / HOLE_SECOND_PART);
         self.counts.inputs_applied += taken.len() as u64;
         for (_, entity, input) in &taken {
             self.world.set(*entity, seq_field, input.seq.0 as i32);
@@ -237,6 +280,16 @@ impl Simulation {
             prior_frame
         });
         let mut delete = Vec::new();
+        for (player, token) in std::mem::take(&mut self.seats_changed) {
+            let name = fields::seat(player).into_bytes();
+            match token {
+                Some(token) => set.push((name, Bytes::from(token.to_text()))),
+                None => delete.push(name),
+            }
+        }
+        if self.ticks == u64::from(self.hz) {
+            set.push((fields::CRASHES.into(), Bytes::from_static(b"0")));
+        }
         // With a new prior the entities are written too: whatever the ring holds after them is coded with it.
         if next.is_some() || tick.0 - self.snapshot_tick.0 >= self.writing.snapshot_every {
             self.snapshot_tick = tick;
@@ -251,7 +304,36 @@ impl Simulation {
             message: channel::encode_tick(self.position, hash, sent_ms, &diff_frame, prior_frame.as_deref()),
             set,
             delete,
+            whole: false,
         }
+    }
+
+    /// The commit of the last tick once more, with the whole state: for a store that lost what came before it.
+    pub fn repair(&mut self, commit: &Commit) -> Commit {
+        let tick = self.position.tick;
+        debug_assert_eq!(commit.tick, tick, "the last tick is the one that is not committed");
+        let world = &self.world;
+        let schema = world.schema();
+        let mut set = vec![
+            (fields::HASH.into(), Bytes::from(format!("{:08x}", world.hash()))),
+            (fields::PLAYERS.into(), Bytes::from(self.seats.len().to_string())),
+            (fields::SNAPSHOT_TICK.into(), Bytes::from(tick.0.to_string())),
+        ];
+        if self.encoder.prior().number() > 0 {
+            let mut bytes = Vec::new();
+            self.encoder.prior().encode(&mut bytes);
+            set.push((fields::PRIOR.into(), bytes.into()));
+        }
+        for id in (0..schema.kinds().len()).flat_map(|kind| world.ids(kind as u8)) {
+            let record = record::encode_entity(world, id).expect("an entity of this world");
+            set.push((entity_name(schema, id).into_bytes(), record.into()));
+        }
+        for (player, token) in self.seats.tokens() {
+            set.push((fields::seat(player).into_bytes(), Bytes::from(token.to_text())));
+        }
+        self.world.take_touched();
+        self.snapshot_tick = tick;
+        Commit { set, delete: Vec::new(), whole: true, ..commit.clone() }
     }
 
     fn write_entities(&mut self, set: &mut Vec<(Vec<u8>, Bytes)>, delete: &mut Vec<Vec<u8>>) {

@@ -2,6 +2,7 @@
 //! diff is coded with. The fields come from outside: whatever they hold, the answer is a match or an error that
 //! names the field.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,12 +11,13 @@ use tickcast_protocol::prior::Prior;
 use tickcast_protocol::record;
 use tickcast_protocol::replica::{Progress, Replica};
 use tickcast_protocol::schema::SchemaError;
-use tickcast_protocol::{EntityId, Fence, Position, Schema, Tick, TickRate, World};
+use tickcast_protocol::{EntityId, Fence, PlayerId, Position, Schema, Tick, TickRate, World};
 
 use crate::backplane::MatchFields;
-use crate::backplane::fields;
+use crate::backplane::fields::{self, SEAT_PREFIX, VERSION_WRITTEN};
 use crate::game::{GameInfo, Options};
 use crate::logic::channel::{self, FromOwner};
+use crate::logic::resume::TokenDigest;
 
 /// Ring fields a match may have.
 const RING_MAX: u64 = 4096;
@@ -27,6 +29,8 @@ pub struct StoredMatch {
     pub game: String,
     /// The last ownership.
     pub fence: Fence,
+    /// Whether nobody may own it, because its ownerships failed one after another.
+    pub quarantined: bool,
     /// The last owner's node; empty after a release.
     pub owner: String,
     /// When the lease expires, milliseconds by the store's clock.
@@ -63,6 +67,9 @@ pub enum StoredError {
     /// A field is missing or makes no sense.
     #[error("field `{0}` is missing or makes no sense")]
     Field(String),
+    /// Another program wrote it, newer or older than this one.
+    #[error("the match is stored in version {0}, this program reads version {VERSION_WRITTEN}")]
+    Version(u64),
     /// The schema is unusable.
     #[error("field `~schema`: {0}")]
     Schema(#[from] SchemaError),
@@ -80,6 +87,7 @@ pub enum StoredError {
 pub fn new_match(info: &GameInfo, options: &Options, seed: u64, created_ms: u64, ring: u64) -> MatchFields {
     let options = serde_json::to_string(options).expect("numbers by name are JSON");
     let entries = [
+        (fields::VERSION, VERSION_WRITTEN.to_string()),
         (fields::GAME, info.schema.game().to_owned()),
         (fields::SCHEMA, info.schema.to_json()),
         (fields::OPTIONS, options),
@@ -100,6 +108,10 @@ impl StoredMatch {
         let bad = |name: &str| StoredError::Field(name.to_owned());
         let number = |name: &str| fields::number(stored, name).ok_or_else(|| bad(name));
         let text = |name: &str| fields::text(stored, name).ok_or_else(|| bad(name));
+        match number(fields::VERSION)? {
+            VERSION_WRITTEN => {}
+            other => return Err(StoredError::Version(other)),
+        }
         let hash = u32::from_str_radix(text(fields::HASH)?, 16).map_err(|_| bad(fields::HASH))?;
         let options = serde_json::from_str(text(fields::OPTIONS)?).map_err(|_| bad(fields::OPTIONS))?;
         let tick_rate = TickRate::try_from(number(fields::TICK_RATE)?).map_err(|_| bad(fields::TICK_RATE))?;
@@ -109,6 +121,7 @@ impl StoredMatch {
         }
         Ok(StoredMatch {
             game: text(fields::GAME)?.to_owned(),
+            quarantined: text(fields::STATUS)? == fields::QUARANTINED,
             fence: fields::fence(stored).ok_or_else(|| bad(fields::EPOCH))?,
             owner: text(fields::OWNER)?.to_owned(),
             lease_ms: number(fields::LEASE_MS)?,
@@ -142,6 +155,8 @@ pub struct Restored {
     pub world: World,
     /// What the next diff is coded with.
     pub prior: Arc<Prior>,
+    /// The players' resume tokens.
+    pub tokens: BTreeMap<PlayerId, TokenDigest>,
 }
 
 /// A whole match as of its last tick.
@@ -152,7 +167,18 @@ pub fn restore(fields: &MatchFields) -> Result<Restored, StoredError> {
     if world.hash() != stored.hash {
         return Err(StoredError::Hash { expected: stored.hash, actual: world.hash() });
     }
-    Ok(Restored { stored, world, prior })
+    Ok(Restored { stored, world, prior, tokens: read_tokens(fields)? })
+}
+
+fn read_tokens(fields: &MatchFields) -> Result<BTreeMap<PlayerId, TokenDigest>, StoredError> {
+    let prefix = SEAT_PREFIX.as_bytes();
+    let read = |(name, digest): (&Vec<u8>, &Bytes)| {
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
+        let player = text(&name[prefix.len()..])?.parse().ok()?;
+        Some((PlayerId(player), TokenDigest::from_text(&text(digest)?)?))
+    };
+    let seats = fields.range(prefix.to_vec()..).take_while(|(name, _)| name.starts_with(prefix));
+    seats.map(|seat| read(seat).ok_or_else(|| bad_field(seat.0))).collect()
 }
 
 /// The state as of an earlier tick; `None` if the fields do not tell it, because it is before the snapshot or

@@ -119,7 +119,7 @@ async fn show_match<B: Backplane>(backplane: &B, id: &MatchId, as_json: bool) ->
 }
 
 fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
-    let Restored { stored, world, prior } = restored;
+    let Restored { stored, world, prior, .. } = restored;
     let kinds = world.schema().kinds().iter().enumerate().map(|(kind, declared)| {
         let entities: Vec<Value> = world.ids(kind as u8).map(|entity| entity_json(world, entity)).collect();
         (declared.name.clone(), Value::Array(entities))
@@ -161,7 +161,7 @@ fn entity_json(world: &World, entity: EntityId) -> Value {
 }
 
 fn match_text(id: &MatchId, restored: &Restored, now_ms: u64) -> String {
-    let Restored { stored, world, prior } = restored;
+    let Restored { stored, world, prior, .. } = restored;
     let verdict =
         if world.recomputed_hash() == stored.hash { "verified" } else { "DOES NOT MATCH THE STATE" };
     let owner = if stored.owner.is_empty() { "nobody" } else { &stored.owner };

@@ -49,6 +49,13 @@ counters! {
     commit_us: "Time spent waiting for commits, microseconds.",
     commits_unknown: "Commits that were not answered and repeated.",
     fenced: "Matches lost to another owner.",
+    repairs: "Times the store had lost ticks of an owned match and got them back.",
+    takeovers: "Matches claimed here that had ticked elsewhere, or here before.",
+    handovers: "Matches handed to another node.",
+    claims_deferred: "Claims put off because of many others.",
+    claims_unfit: "Matches not claimed because this node cannot host them.",
+    claims_failed: "Claimed matches that could not be restored.",
+    match_panics: "Ticks over which a game panicked.",
     inputs_applied: "Inputs that a tick applied.",
     inputs_dropped: "Inputs that were repeated, too far ahead, displaced or of nobody.",
     inputs_lost: "Upstream messages that a full queue or an unreachable store swallowed.",
@@ -62,6 +69,8 @@ counters! {
     snapshots_for_slow: "Snapshots that brought a slow client up again.",
     priors: "Priors that owned matches published.",
     reloads: "Times a relay lost its place and loaded the match anew.",
+    resets: "Times players were told that ticks they saw are lost.",
+    deaf: "Times a followed match ticked and was not heard.",
     desyncs: "Times a relay's state did not have its owner's hash.",
 }
 

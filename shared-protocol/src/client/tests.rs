@@ -1,4 +1,5 @@
 //! What frames mean to a client: a snapshot, one tick, several ticks in one, and what a repaired state was wrong about.
+//! What it sends again, and what it says to be the same player on another connection.
 
 use std::sync::Arc;
 
@@ -7,14 +8,14 @@ use crate::catch_up::{self, Leap};
 use crate::diff::Encoder;
 use crate::ids::{Epoch, Fence, Nonce};
 use crate::prior::Prior;
-use crate::schema::{Field, Kind};
+use crate::schema::{Field, InputField, Kind};
 use crate::tick::Position;
 use crate::world::World;
 use crate::{frame, snapshot};
 
 fn schema() -> Arc<Schema> {
     let player = Kind::new("player", [Field::int("player", 0, i32::MAX), Field::linear("seq", 0, i32::MAX)]);
-    Schema::new("demo", "player", [player], []).unwrap()
+    Schema::new("demo", "player", [player], [InputField::new("move", -1, 1)]).unwrap()
 }
 
 fn position(tick: u64) -> Position {
@@ -22,26 +23,35 @@ fn position(tick: u64) -> Position {
 }
 
 fn snapshot_of(world: &World, tick: u64) -> Vec<u8> {
+    snapshot_at(world, position(tick))
+}
+
+fn snapshot_at(world: &World, at: Position) -> Vec<u8> {
     let (mut prior, mut payload) = (Vec::new(), Vec::new());
     Prior::first(&schema()).encode(&mut prior);
     snapshot::encode(world, &mut payload);
-    frame::snapshot(position(tick), world.hash(), &prior, &payload)
+    frame::snapshot(at, world.hash(), &prior, &payload)
+}
+
+fn welcome(role: Role, token: u8) -> Vec<u8> {
+    let welcome = ServerMessage::Welcome {
+        protocol: PROTOCOL_VERSION,
+        node: "n1".parse().unwrap(),
+        session: SessionId(1),
+        match_id: "m1".parse().unwrap(),
+        role,
+        tick_rate: TickRate::try_from(30u64).unwrap(),
+        schema: schema().to_json(),
+        resume: ResumeToken([token; 16]),
+    };
+    welcome.to_frame()
 }
 
 /// A client that has been let in and holds the state of tick 5, with one player in it.
 fn joined() -> (Client, World) {
     let mut client = Client::new("n", Join::Quick { game: String::new() });
     client.poll_transmit().unwrap();
-    let welcome = ServerMessage::Welcome {
-        protocol: PROTOCOL_VERSION,
-        node: "n1".parse().unwrap(),
-        session: SessionId(1),
-        match_id: "m1".parse().unwrap(),
-        role: Role::Spectator,
-        tick_rate: TickRate::try_from(30u64).unwrap(),
-        schema: schema().to_json(),
-    };
-    assert_eq!(client.handle_frame(&welcome.to_frame()), Ok(Event::Welcome));
+    assert_eq!(client.handle_frame(&welcome(Role::Spectator, 0)), Ok(Event::Welcome));
     let mut world = World::new(schema());
     world.spawn(0).unwrap();
     world.advance();
@@ -90,4 +100,148 @@ fn a_gap_is_asked_about_once_and_what_was_wrong_is_told() {
     let difference = client.take_difference().unwrap().to_string();
     assert_eq!(difference, "player:0 field `player` is 0, should be 7");
     assert_eq!(client.take_difference(), None, "told once");
+}
+
+const ME: Role = Role::Player(PlayerId(4));
+
+/// A client that plays and is part of the state of tick 5.
+fn playing() -> (Client, World) {
+    let mut client = Client::new("n", Join::Match("m1".parse().unwrap()));
+    client.poll_transmit().unwrap();
+    client.handle_frame(&welcome(ME, 7)).unwrap();
+    let mut world = World::new(schema());
+    let id = world.spawn(0).unwrap();
+    world.set(id, 0, 4);
+    world.advance();
+    client.handle_frame(&snapshot_of(&world, 5)).unwrap();
+    (client, world)
+}
+
+fn acknowledge(world: &mut World, seq: i32) {
+    let id = world.ids(0).next().unwrap();
+    world.set(id, 1, seq);
+    world.advance();
+}
+
+/// What a client says, the inputs as their numbers.
+fn said(client: &mut Client) -> (Vec<ClientMessage>, Vec<u32>) {
+    let (mut others, mut inputs) = (Vec::new(), Vec::new());
+    while let Some(frame) = client.poll_transmit() {
+        match ClientMessage::from_frame(&frame).unwrap() {
+            ClientMessage::Input { seq, seen, values } => {
+                assert_eq!((seen, values), (Tick(5), vec![seq.0 as i32 % 2]), "an input stays as it was");
+                inputs.push(seq.0);
+            }
+            other => others.push(other),
+        }
+    }
+    (others, inputs)
+}
+
+fn plays(client: &mut Client, inputs: u32) {
+    for _ in 0..inputs {
+        let value = (client.last_seq().0 + 1) as i32 % 2;
+        client.input(&[value]).unwrap();
+    }
+}
+
+fn of_owner(nonce: u64, tick: u64) -> Position {
+    Position { fence: Fence { epoch: Epoch(2), nonce: Nonce(nonce) }, tick: Tick(tick) }
+}
+
+#[test]
+fn a_resumed_player_is_the_same_and_says_again_what_is_not_acknowledged() {
+    let (mut client, mut world) = playing();
+    plays(&mut client, 5);
+    assert_eq!(said(&mut client).1, [1, 2, 3, 4, 5]);
+    client.ping(9);
+    client.resume().unwrap();
+    assert!(client.joined().unwrap().replica.is_broken() && !client.is_welcomed());
+    let join =
+        Join::Resume { match_id: "m1".parse().unwrap(), player: PlayerId(4), token: ResumeToken([7; 16]) };
+    let hello = ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "n".to_owned(), join };
+    assert_eq!(said(&mut client), (vec![hello.clone()], vec![]), "and nothing of the last connection");
+    assert_eq!(client.input(&[0]), None, "only pings before the welcome");
+    let early = client.handle_frame(&snapshot_of(&world, 6));
+    assert_eq!(early, Err(ServerError::Order("state before the welcome")));
+    assert_eq!(client.handle_frame(&welcome(ME, 8)), Ok(Event::Welcome));
+    assert_eq!(client.handle_frame(&welcome(ME, 8)), Err(ServerError::Order("a second welcome")));
+    assert_eq!(client.input(&[0]), None, "it would overtake those that are sent again");
+    acknowledge(&mut world, 3);
+    assert_eq!(client.handle_frame(&snapshot_of(&world, 6)), Ok(Event::Snapshot));
+    assert_eq!(said(&mut client), (vec![], vec![4, 5]));
+    assert_eq!((client.last_seq(), client.inputs_sent_again()), (InputSeq(5), 2));
+    assert_eq!(client.input(&[0]), Some(InputSeq(6)));
+    // The next connection shows the newest token.
+    client.resume().unwrap();
+    client.resume().unwrap();
+    let (hellos, inputs) = said(&mut client);
+    assert!(matches!(
+        hellos[..],
+        [ClientMessage::Hello { join: Join::Resume { token: ResumeToken([8, ..]), .. }, .. }]
+    ));
+    assert!(inputs.is_empty());
+}
+
+#[test]
+fn only_the_same_place_is_resumed() {
+    let (mut client, _) = playing();
+    client.resume().unwrap();
+    let other = client.handle_frame(&welcome(Role::Player(PlayerId(5)), 7));
+    assert!(matches!(other, Err(ServerError::Order(_))), "{other:?}");
+    assert_eq!(Client::new("n", Join::Quick { game: String::new() }).resume(), Err(NeverWelcomed));
+    let (mut watcher, world) = joined();
+    watcher.resume().unwrap();
+    let (hellos, _) = said(&mut watcher);
+    assert!(
+        matches!(&hellos[..], [ClientMessage::Hello { join: Join::Spectate(id), .. }] if id.as_str() == "m1")
+    );
+    assert_eq!(watcher.handle_frame(&welcome(Role::Spectator, 0)), Ok(Event::Welcome));
+    assert_eq!(watcher.handle_frame(&snapshot_of(&world, 6)), Ok(Event::Snapshot));
+}
+
+#[test]
+fn a_new_owner_is_told_what_the_last_one_did_not_apply() {
+    let (mut client, mut world) = playing();
+    plays(&mut client, 3);
+    assert_eq!(said(&mut client).1, [1, 2, 3]);
+    assert_eq!(client.handle_frame(&frame::owner(of_owner(8, 5))), Ok(Event::NewOwner));
+    assert_eq!(said(&mut client).1, [1, 2, 3]);
+    acknowledge(&mut world, 2);
+    assert_eq!(client.handle_frame(&snapshot_at(&world, of_owner(8, 6))), Ok(Event::Snapshot));
+    assert!(said(&mut client).1.is_empty(), "the same owner");
+    assert_eq!(client.handle_frame(&snapshot_at(&world, of_owner(9, 6))), Ok(Event::Snapshot));
+    assert_eq!(said(&mut client).1, [3]);
+    // Found out by a diff of a stranger, and by a state that is wrong at first.
+    let diff = frame::diff(of_owner(10, 7), 0, None, &[]);
+    assert!(matches!(client.handle_frame(&diff), Ok(Event::Gap(Gap::Owner { .. }))));
+    let mut wrong = snapshot_at(&world, of_owner(10, 7));
+    wrong[25] ^= 1;
+    assert!(matches!(client.handle_frame(&wrong), Ok(Event::Gap(Gap::Desync { .. }))));
+    assert_eq!(said(&mut client), (vec![ClientMessage::NeedSnapshot; 2], vec![]));
+    assert_eq!(client.handle_frame(&snapshot_at(&world, of_owner(10, 7))), Ok(Event::Snapshot));
+    assert_eq!(said(&mut client).1, [3]);
+    assert_eq!(client.inputs_sent_again(), 5);
+}
+
+#[test]
+fn the_oldest_inputs_are_given_up() {
+    let (mut client, _) = playing();
+    plays(&mut client, INPUTS_KEPT_MAX as u32 + 2);
+    said(&mut client);
+    client.handle_frame(&frame::owner(of_owner(8, 5))).unwrap();
+    let (_, again) = said(&mut client);
+    assert_eq!((again.len(), again[0], again[INPUTS_KEPT_MAX - 1]), (INPUTS_KEPT_MAX, 3, 66));
+}
+
+#[test]
+fn a_node_that_stops_says_where_to_go() {
+    let (mut client, mut world) = joined();
+    let sent = |url: &str| ServerMessage::Reconnect { within_ms: 2500, url: url.to_owned() }.to_frame();
+    let within = Duration::from_millis(2500);
+    assert_eq!(client.handle_frame(&sent("")), Ok(Event::Reconnect { within, url: None }));
+    let url = Some("ws://b:1/ws".to_owned());
+    assert_eq!(client.handle_frame(&sent("ws://b:1/ws")), Ok(Event::Reconnect { within, url }));
+    let goes_on = catch_up(&mut world, 6, 1, 2);
+    assert_eq!(client.handle_frame(&goes_on), Ok(Event::Advanced));
 }

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use tickcast_protocol::catch_up::{self, Leap};
-use tickcast_protocol::client::{Client, Event};
+use tickcast_protocol::client::{Client, Event, INPUTS_KEPT_MAX};
 use tickcast_protocol::diff::{self, Encoder};
 use tickcast_protocol::frame::{self, StateFrame};
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::replica::Gap;
 use tickcast_protocol::{
-    Epoch, Fence, Nonce, PlayerId, Position, Progress, Replica, Schema, SessionId, Tick, TickRate, World,
-    snapshot,
+    Epoch, Fence, InputSeq, Nonce, PlayerId, Position, Progress, Replica, ResumeToken, Schema, SessionId,
+    Tick, TickRate, World, snapshot,
 };
 
 use crate::checks::{assert_sound, assert_untouched, born_max, head};
@@ -173,11 +173,14 @@ fn assert_followed(before: &Replica, after: &Replica, frame: &[u8], progress: &P
 
 /// A client that is let in and hears frames: `moment role frames`.
 pub(crate) fn client(input: &[u8]) -> bool {
-    let ([moment, role], input) = head(input);
+    let ([moment, role_byte], input) = head(input);
     let (scene, _, _) = scenes::pick(moment, 0);
     let mut client = Client::new("fuzz", Join::Quick { game: String::new() });
     let mut outsider = Client::new("fuzz", Join::Quick { game: String::new() });
-    let role = if role % 2 == 0 { Role::Spectator } else { Role::Player(PlayerId(u32::from(role))) };
+    let role = match role_byte % 2 {
+        0 => Role::Spectator,
+        _ => Role::Player(PlayerId(u32::from(role_byte))),
+    };
     let welcome = ServerMessage::Welcome {
         protocol: PROTOCOL_VERSION,
         node: "n1".parse().expect("an id"),
@@ -186,24 +189,30 @@ pub(crate) fn client(input: &[u8]) -> bool {
         role,
         tick_rate: TickRate::try_from(30u64).expect("a rate"),
         schema: scene.schema.to_json(),
+        resume: ResumeToken([role_byte; 16]),
     };
     assert_eq!(client.handle_frame(&welcome.to_frame()), Ok(Event::Welcome));
     client.poll_transmit().expect("the hello");
     let mut advanced = false;
+    let mut owner = None;
     for spoken in spoken(input) {
         let frame = spoken.frame(&client.joined().expect("it was let in").replica);
         let heard = client.handle_frame(&frame);
         assert_ne!(heard, Ok(Event::Welcome), "there is one welcome");
-        let asked = client.poll_transmit();
+        let (asked, again) = said(&mut client);
         assert_eq!(
-            asked.is_some(),
-            matches!(heard, Ok(Event::Gap(_))),
+            asked,
+            u32::from(matches!(heard, Ok(Event::Gap(_)))),
             "a gap is asked about once: {heard:?}"
         );
-        assert_eq!(client.poll_transmit(), None);
         client.take_difference();
         let joined = client.joined().expect("it was let in");
         assert_eq!(joined.acknowledged().is_some(), joined.entity().is_some());
+        let fence = Some(joined.replica.position().fence).filter(|_| !joined.replica.is_broken());
+        let changed = fence.is_some_and(|fence| owner.replace(fence).is_some_and(|before| before != fence));
+        assert!(changed || again.is_empty(), "only another owner is told again: {heard:?}");
+        assert!(again.is_sorted() && again.iter().all(|seq| *seq <= client.last_seq()));
+        assert!(again.len() <= INPUTS_KEPT_MAX);
         if let Some(seq) = client.input(&[1]) {
             assert_eq!(seq, client.last_seq());
             client.poll_transmit().expect("the input");
@@ -214,7 +223,24 @@ pub(crate) fn client(input: &[u8]) -> bool {
         }
         advanced |= matches!(heard, Ok(Event::Snapshot | Event::Advanced | Event::CaughtUp));
     }
+    client.resume().expect("it was let in");
+    client.poll_transmit().expect("the next hello");
+    assert_eq!(client.poll_transmit(), None, "nothing of the last connection is left");
+    assert_eq!(client.handle_frame(&welcome.to_frame()), Ok(Event::Welcome));
     advanced
+}
+
+/// How often a client asks for a snapshot, and the inputs that it sends.
+fn said(client: &mut Client) -> (u32, Vec<InputSeq>) {
+    let (mut asked, mut inputs) = (0, Vec::new());
+    while let Some(frame) = client.poll_transmit() {
+        match ClientMessage::from_frame(&frame) {
+            Ok(ClientMessage::Input { seq, .. }) => inputs.push(seq),
+            Ok(ClientMessage::NeedSnapshot) => asked += 1,
+            other => panic!("nobody asked for {other:?}"),
+        }
+    }
+    (asked, inputs)
 }
 
 /// A control message: `side message`.

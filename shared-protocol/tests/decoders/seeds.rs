@@ -7,8 +7,8 @@ use tickcast_protocol::catch_up::{self, Leap, STEPS_KNOWN_MAX};
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
 use tickcast_protocol::{
-    EntityId, Field, InputField, InputSeq, Kind, PlayerId, Schema, SessionId, Tick, TickRate, World, frame,
-    record, snapshot,
+    EntityId, Field, InputField, InputSeq, Kind, PlayerId, ResumeToken, Schema, SessionId, Tick, TickRate,
+    World, frame, record, snapshot,
 };
 
 use crate::conversation::{Form, HASH, OTHER_PRIOR, STRANGER};
@@ -157,6 +157,11 @@ fn messages() -> Vec<Vec<u8>> {
         Join::Quick { game: "arena".to_owned() },
         Join::Match("m1".parse().expect("an id")),
         Join::Spectate("m-2_3".parse().expect("an id")),
+        Join::Resume {
+            match_id: "m1".parse().expect("an id"),
+            player: PlayerId(7),
+            token: ResumeToken([251; 16]),
+        },
     ];
     let hello = |join| ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "näme".to_owned(), join };
     let mut client: Vec<ClientMessage> = join.into_iter().map(hello).collect();
@@ -175,6 +180,7 @@ fn messages() -> Vec<Vec<u8>> {
         role,
         tick_rate: TickRate::try_from(30u64).expect("a rate"),
         schema: "{}".to_owned(),
+        resume: ResumeToken([1; 16]),
     };
     let server = [
         welcome(Role::Player(PlayerId(7))),
@@ -182,6 +188,7 @@ fn messages() -> Vec<Vec<u8>> {
         ServerMessage::Pong { nonce: 1, tick: Tick(300) },
         ServerMessage::Reset { from: Tick(9), to: Tick(3) },
         ServerMessage::Ended,
+        ServerMessage::Reconnect { within_ms: 5000, url: "ws://b1:7777/ws".to_owned() },
     ];
     let client = client.iter().map(|message| with_head(&[0], message.to_frame()));
     client.chain(server.iter().map(|message| with_head(&[1], message.to_frame()))).collect()

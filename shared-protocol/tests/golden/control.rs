@@ -1,7 +1,7 @@
 //! Every control message.
 
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
-use tickcast_protocol::{InputSeq, MatchId, NodeId, PlayerId, SessionId, Tick, TickRate};
+use tickcast_protocol::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId, Tick, TickRate};
 
 use crate::file::{Entry, File};
 use crate::worlds;
@@ -34,6 +34,7 @@ fn client() -> Vec<Entry> {
         ("hello_default", "quick play of the node's default game, without a name", hello("", quick(""))),
         ("hello_match", "play this match", hello("Bo", Join::Match(match_id()))),
         ("hello_spectate", "watch this match", hello("Bo", Join::Spectate(match_id()))),
+        ("hello_resume", "be player 1 of this match again", hello("Bo", resume())),
         ("input", "input 42, made after tick 70000 was applied: move -1, aim 200", input),
         ("input_extreme", "the widest numbers of an input", extreme),
         ("ping", "a ping", ClientMessage::Ping { nonce: 1000 }),
@@ -47,6 +48,15 @@ fn client() -> Vec<Entry> {
     .into()
 }
 
+/// The bytes 0xa0 to 0xaf.
+fn token() -> ResumeToken {
+    ResumeToken(std::array::from_fn(|index| 0xa0 + index as u8))
+}
+
+fn resume() -> Join {
+    Join::Resume { match_id: match_id(), player: PlayerId(1), token: token() }
+}
+
 fn welcome(role: Role) -> ServerMessage {
     ServerMessage::Welcome {
         protocol: PROTOCOL_VERSION,
@@ -56,16 +66,20 @@ fn welcome(role: Role) -> ServerMessage {
         role,
         tick_rate: TickRate::default(),
         schema: worlds::duel().to_json(),
+        resume: if role == Role::Spectator { ResumeToken::default() } else { token() },
     }
 }
 
 fn server() -> Vec<Entry> {
+    let reconnect = |url: &str| ServerMessage::Reconnect { within_ms: 5000, url: url.to_owned() };
     [
         ("welcome_player", "let in as player 1, at 30 ticks per second", welcome(Role::Player(PlayerId(1)))),
         ("welcome_spectator", "let in as a spectator", welcome(Role::Spectator)),
         ("pong", "the answer to a ping", ServerMessage::Pong { nonce: 1000, tick: Tick(70_001) }),
         ("reset", "the state was set back", ServerMessage::Reset { from: Tick(70_010), to: Tick(70_000) }),
         ("ended", "the match ended", ServerMessage::Ended),
+        ("reconnect", "connect anew within 5 seconds, to where you would anyway", reconnect("")),
+        ("reconnect_url", "connect anew within 5 seconds, to this node", reconnect("ws://b1:7777/ws")),
     ]
     .map(|(name, comment, message)| {
         let json = serde_json::to_string(&message).expect("a message is JSON");

@@ -1,6 +1,7 @@
 //! Bytes that every decoder must refuse.
 
 use tickcast_protocol::catch_up::{self, Leap};
+use tickcast_protocol::limits::RECONNECT_URL_BYTES_MAX;
 use tickcast_protocol::message::{ClientMessage, ServerMessage};
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::varint::{DecodeError, Reader};
@@ -16,7 +17,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("varint", "cut", "80", "the bytes end"),
     ("frame", "empty", "", "no kind"),
     ("frame", "kind", "40 00 00 00", "0x40 is no kind"),
-    ("frame", "segments", "12 00 00 00", "a DIFF in segments, which version 2 does not have"),
+    ("frame", "segments", "12 00 00 00", "a DIFF in segments, which version 3 does not have"),
     ("frame", "header", "11 47 08 00 01 02", "the hash is cut off"),
     ("frame", "prior_header", "22 47 08", "the tick is cut off"),
     ("frame", "span", "30 47 08 00 00", "a CATCHUP over no tick"),
@@ -81,8 +82,10 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ),
     ("client", "wide_u16", "01 00 fc 01 00 00 00 00 00 00", "a u16 in the 32-bit form"),
     ("client", "match_id", "01 00 02 00 01 03 61 20 62", "a blank in a match id"),
+    ("client", "join", "01 00 03 00 04", "no join 4"),
+    ("client", "token", "01 00 03 00 03 02 6d 31 01 a0 a1", "a resume token of 2 bytes"),
     ("client", "length", "01 01 01 01 fd 00 00 00 00 00 00 00 80", "a list that claims 2^63 values"),
-    ("server", "variant", "02 04", "no message 4"),
+    ("server", "variant", "02 05", "no message 5"),
     ("server", "cut", "02 01 fb e8", "the bytes end"),
 ];
 
@@ -94,6 +97,7 @@ pub(crate) fn file() -> File {
         ("snapshot", crafted::snapshots()),
         ("catch_up", crafted::catch_ups()),
         ("prior", crafted::priors()),
+        ("server", vec![("url", endless_url(), "a URL of 257 bytes")]),
     ];
     let crafted = crafted.into_iter().flat_map(|(of, cases)| {
         cases.into_iter().map(move |(label, bytes, why)| entry(of, label, bytes, why))
@@ -104,6 +108,11 @@ pub(crate) fn file() -> File {
                  known; wide_diff is a diff for the state of wide_snapshot in wide.hex; entity is player:0\n\
                  of the duel.";
     File { name: "refused.hex", about, entries: plain.chain(crafted).collect() }
+}
+
+fn endless_url() -> Vec<u8> {
+    let message = ServerMessage::Reconnect { within_ms: 0, url: "u".repeat(RECONNECT_URL_BYTES_MAX + 1) };
+    message.to_frame()
 }
 
 fn entry(of: &str, label: &str, bytes: Vec<u8>, why: &str) -> Entry {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tickcast_protocol::catch_up::STEPS_KNOWN_MAX;
-use tickcast_protocol::{MatchId, NodeId, Nonce, PlayerId};
+use tickcast_protocol::{MatchId, NodeId, Nonce, PlayerId, ResumeToken};
 use tickcast_server::backplane::store::{Publication, Store};
 use tickcast_server::backplane::{Channel, Claim, ClaimReply, Commit, CommitReply, fields};
 use tickcast_server::game::{GameType, Options};
@@ -17,6 +17,7 @@ use tickcast_server::logic::channel::{self, FromOwner, TickMessage, Upstream};
 use tickcast_server::logic::laggards::Laggards;
 use tickcast_server::logic::pacing::Pacer;
 use tickcast_server::logic::relay::{Relay, Resync, Verdict};
+use tickcast_server::logic::resume::TokenDigest;
 use tickcast_server::logic::simulation::{Simulation, Writing};
 use tickcast_server::logic::stored::{self, Restored};
 
@@ -245,7 +246,7 @@ impl Cluster {
 
     fn handle_diff(&mut self, node: usize, message: Option<Bytes>) {
         self.nodes[node].heard_ms = self.now_ms;
-        let verdict = message.map(|message| self.nodes[node].relay.handle_message(&message));
+        let verdict = message.map(|message| self.hear(node, &message));
         match verdict {
             None | Some(Verdict::Reload(_)) => self.reload(node),
             Some(Verdict::FanOut(frames)) => {
@@ -257,9 +258,25 @@ impl Cluster {
         }
     }
 
+    /// What a node makes of a message; an owner that it does not know is looked up in the store.
+    fn hear(&mut self, node: usize, message: &Bytes) -> Verdict {
+        let relay = &mut self.nodes[node].relay;
+        match relay.handle_message(message) {
+            Verdict::Confirm(fence) => {
+                let loaded = self.store.load(&self.id).expect("the match is there");
+                if fields::fence(&loaded) != Some(fence) {
+                    return Verdict::Ignore;
+                }
+                relay.confirm(fence);
+                relay.handle_message(message)
+            }
+            verdict => verdict,
+        }
+    }
+
     fn reload(&mut self, node: usize) {
         let loaded = self.store.load(&self.id).expect("the match is there");
-        let Restored { stored, world, prior } = stored::restore(&loaded).expect("readable");
+        let Restored { stored, world, prior, .. } = stored::restore(&loaded).expect("readable");
         let resync = self.nodes[node].relay.handle_load(world, prior, stored.position());
         assert_eq!(resync, Resync::Forward, "a store that keeps its data never sets back");
         self.nodes[node].laggards.handle_load();
@@ -277,7 +294,11 @@ impl Cluster {
             let joined = seat.client.joined();
             seat.node == node && joined.is_some_and(|joined| joined.entity().is_none())
         };
-        let again = |seat: &Seat| Upstream::Join { player: seat.player, name: "again".to_owned() };
+        let again = |seat: &Seat| Upstream::Join {
+            player: seat.player,
+            name: "again".to_owned(),
+            token: TokenDigest::of(&ResumeToken::default()),
+        };
         let joins: Vec<Upstream> = self.seats.iter().filter(waits).map(again).collect();
         self.upstream(&joins);
         self.upstream(&[Upstream::Present { players }]);
@@ -292,13 +313,19 @@ impl Cluster {
             node: format!("n{node}").parse::<NodeId>().expect("an id"),
             nonce: Nonce(self.rng.random()),
             lease: Duration::from_millis(LEASE_MS),
+            crashes_max: u32::MAX,
         };
         let ClaimReply::Claimed { fields, .. } = self.store.claim(&self.id.clone(), &claim, self.now_ms)
         else {
             return;
         };
         let restored = stored::restore(&fields).expect("readable");
-        let writing = Writing { snapshot_every: 10, hash_every: 1, lease: claim.lease };
+        let writing = Writing {
+            snapshot_every: 10,
+            hash_every: 1,
+            lease: claim.lease,
+            resume_window: Duration::from_secs(60),
+        };
         let pacer = Pacer::new(self.now(), restored.stored.tick_rate, &self.id);
         let simulation = Simulation::new(Arena.create(&restored.stored.options), restored, writing);
         self.claims += 1;

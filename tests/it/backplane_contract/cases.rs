@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{
     LONG, claim_by, claimed, commit_of, commit_ok, eventually, expect_message, fields_of, id, loaded,
-    message, next, notify_ok, owned,
+    message, next, notify_ok, owned, to_anybody,
 };
 
 /// Entities of the largest commit; Lua's `unpack` fails at a fifth of its values.
@@ -34,6 +34,7 @@ pub(super) async fn a_match_is_created_once_and_unowned<B: Backplane>(plane: &B)
         (fields::TICK, "0"),
         (fields::SNAPSHOT_TICK, "0"),
         (fields::STATUS, "open"),
+        (fields::CRASHES, "0"),
     ]);
     assert_eq!(loaded(plane, &id).await, expected);
 }
@@ -69,7 +70,10 @@ pub(super) async fn a_held_match_cannot_be_claimed<B: Backplane>(plane: &B) {
 
 pub(super) async fn a_released_match_can_be_claimed<B: Backplane>(plane: &B) {
     let (id, fence) = owned(plane, "m1").await;
-    assert_eq!(plane.release(&id, fence).await, Ok(Guarded::Done));
+    assert_eq!(
+        plane.release(&id, fence, &to_anybody(), Bytes::from_static(b"free")).await,
+        Ok(Guarded::Done)
+    );
     let hash = loaded(plane, &id).await;
     assert_eq!(fields::number(&hash, fields::LEASE_MS), Some(0));
     assert_eq!(fields::text(&hash, fields::OWNER), Some(""));
@@ -93,7 +97,7 @@ pub(super) async fn an_expired_lease_permits_a_claim<B: Backplane>(plane: &B) {
                 assert!(left <= Duration::from_millis(200));
                 false
             }
-            ClaimReply::NoMatch => panic!("the match is there"),
+            reply => panic!("{reply:?}"),
         }
     })
     .await;
@@ -124,7 +128,7 @@ pub(super) async fn of_concurrent_claims_one_wins<B: Backplane>(plane: &B) {
         match reply {
             ClaimReply::Claimed { fence, .. } => fences.push(fence),
             ClaimReply::Held { .. } => {}
-            ClaimReply::NoMatch => panic!("the match is there"),
+            reply => panic!("{reply:?}"),
         }
     }
     assert_eq!(fences.len(), 1, "{fences:?}");
@@ -256,7 +260,7 @@ pub(super) async fn guarded_operations_refuse_another_fence<B: Backplane>(plane:
     let other_epoch = Fence { epoch: Epoch(fence.epoch.0 + 1), ..fence };
     let other_nonce = Fence { nonce: Nonce(fence.nonce.0 + 1), ..fence };
     for (id, fence) in [(&id, other_epoch), (&id, other_nonce), (&super::id("absent"), fence)] {
-        assert_eq!(plane.release(id, fence).await, Ok(Guarded::Refused));
+        assert_eq!(plane.release(id, fence, &to_anybody(), leak()).await, Ok(Guarded::Refused));
         assert_eq!(plane.notify(id, fence, leak()).await, Ok(Guarded::Refused));
         assert_eq!(plane.end(id, fence, leak()).await, Ok(Guarded::Refused));
     }

@@ -8,7 +8,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tickcast_protocol::{Epoch, Fence, MatchId, Nonce, Tick};
 use tickcast_server::backplane::store::{Publication, Store};
-use tickcast_server::backplane::{Backplane, Channel, ClaimReply, Commit, MatchFields, Subscription, fields};
+use tickcast_server::backplane::{
+    Backplane, Channel, Claim, ClaimReply, Commit, MatchFields, Release, Subscription, fields,
+};
 
 use super::{LONG, RING, claim_by, expect_message, fields_of, id};
 
@@ -64,14 +66,18 @@ async fn step<B: Backplane>(
         }
         1..=3 => {
             let lease = if random.random_bool(0.5) { Duration::ZERO } else { LONG };
-            let claim = claim_by("n1", random.random_range(1..3), lease);
+            let node = if random.random_bool(0.5) { "n1" } else { "n2" };
+            let crashes_max = if random.random_bool(0.1) { 2 } else { 1000 };
+            let claim = Claim { crashes_max, ..claim_by(node, random.random_range(1..5), lease) };
             let real = plane.claim(id, claim.clone()).await.map(timeless_reply);
             let expected = timeless_reply(model.claim(id, &claim, NOW_MS));
             (format!("{real:?}"), format!("{:?}", Ok::<_, ()>(expected)), None)
         }
         4..=5 => {
-            let real = plane.release(id, fence).await;
-            (format!("{real:?}"), format!("{:?}", Ok::<_, ()>(model.release(id, fence))), None)
+            let release = random_release(random);
+            let real = plane.release(id, fence, &release, message.clone()).await;
+            let (expected, publication) = model.release(id, fence, &release, message, NOW_MS);
+            (format!("{real:?}"), format!("{:?}", Ok::<_, ()>(expected)), publication)
         }
         6..=7 => {
             let real = plane.notify(id, fence, message.clone()).await;
@@ -79,6 +85,10 @@ async fn step<B: Backplane>(
             (format!("{real:?}"), format!("{:?}", Ok::<_, ()>(expected)), publication)
         }
         8 => {
+            let real = plane.revive(id).await;
+            (format!("{real:?}"), format!("{:?}", Ok::<_, ()>(model.revive(id))), None)
+        }
+        9 if random.random_bool(0.3) => {
             let real = plane.end(id, fence, message.clone()).await;
             let (expected, publication) = model.end(id, fence, message);
             (format!("{real:?}"), format!("{:?}", Ok::<_, ()>(expected)), publication)
@@ -104,6 +114,12 @@ fn random_fence(stored: &MatchFields, random: &mut StdRng) -> Fence {
     }
 }
 
+fn random_release(random: &mut StdRng) -> Release {
+    let heir = random.random_bool(0.5).then(|| "n2".parse().expect("a valid id"));
+    let grace = if random.random_bool(0.5) { Duration::ZERO } else { LONG };
+    Release { heir, grace, clean: random.random_bool(0.5) }
+}
+
 /// Mostly the next tick.
 fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mut StdRng) -> Commit {
     let last = fields::number(stored, fields::TICK).unwrap_or(0);
@@ -117,7 +133,16 @@ fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mu
     let set = (0..random.random_range(0..3)).map(|index| (name(index), message.clone())).collect();
     let delete = (3..random.random_range(3..6)).map(name).collect();
     let ring_field = fields::ring(tick, RING);
-    Commit { fence, tick: Tick(tick), lease: Duration::ZERO, ring_field, message, set, delete }
+    Commit {
+        fence,
+        tick: Tick(tick),
+        lease: Duration::ZERO,
+        ring_field,
+        message,
+        set,
+        delete,
+        whole: random.random_bool(0.2),
+    }
 }
 
 /// Without what depends on the clock.
@@ -134,6 +159,6 @@ fn timeless_reply(reply: ClaimReply) -> ClaimReply {
     match reply {
         ClaimReply::Claimed { fence, fields } => ClaimReply::Claimed { fence, fields: timeless(fields) },
         ClaimReply::Held { .. } => ClaimReply::Held { left: Duration::ZERO },
-        ClaimReply::NoMatch => ClaimReply::NoMatch,
+        ClaimReply::Quarantined | ClaimReply::NoMatch => reply,
     }
 }

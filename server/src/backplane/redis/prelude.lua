@@ -1,4 +1,5 @@
--- What the scripts share. It stands before each of them.
+-- What the scripts share. It stands before each of them; before it stands what PUBLISH is: the command by which
+-- this kind of server publishes.
 
 -- Time by this server's clock: the only clock that judges leases.
 local function now_ms()
@@ -17,10 +18,10 @@ local function owns()
   return stored[1] == ARGV[1] and stored[2] == ARGV[2]
 end
 
--- HSET or HDEL with ARGV[first] to ARGV[last]. `unpack` fails above some 8,000 values, hence 2,000 pairs at once.
-local function in_chunks(command, first, last)
+-- HSET or HDEL with list[first] to list[last]. `unpack` fails above some 8,000 values, hence 2,000 pairs at once.
+local function in_chunks(command, list, first, last)
   for from = first, last, 4000 do
-    redis.call(command, KEYS[1], unpack(ARGV, from, math.min(from + 3999, last)))
+    redis.call(command, KEYS[1], unpack(list, from, math.min(from + 3999, last)))
   end
 end
 

@@ -6,7 +6,7 @@ use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, cmd};
 /// A script, run by its digest; the server gets its text when it does not know it.
 #[derive(Debug)]
 pub(super) struct Script {
-    text: &'static str,
+    text: String,
     digest: String,
 }
 
@@ -19,32 +19,30 @@ pub(super) struct Scripts {
     pub(super) release: Script,
     pub(super) notify: Script,
     pub(super) end: Script,
-    pub(super) forget: Script,
-}
-
-macro_rules! script {
-    ($file:literal) => {
-        Script::new(concat!(include_str!("prelude.lua"), include_str!($file)))
-    };
+    pub(super) revive: Script,
 }
 
 impl Scripts {
-    pub(super) fn new() -> Scripts {
+    /// The scripts for a server on which this command publishes.
+    pub(super) fn new(publish: &str) -> Scripts {
+        let script = |text: &str| Script::new(publish, text);
         Scripts {
-            create: script!("create.lua"),
-            claim: script!("claim.lua"),
-            commit: script!("commit.lua"),
-            release: script!("release.lua"),
-            notify: script!("notify.lua"),
-            end: script!("end.lua"),
-            forget: script!("forget.lua"),
+            create: script(include_str!("create.lua")),
+            claim: script(include_str!("claim.lua")),
+            commit: script(include_str!("commit.lua")),
+            release: script(include_str!("release.lua")),
+            notify: script(include_str!("notify.lua")),
+            end: script(include_str!("end.lua")),
+            revive: script(include_str!("revive.lua")),
         }
     }
 }
 
 impl Script {
-    fn new(text: &'static str) -> Script {
-        Script { text, digest: redis::Script::new(text).get_hash().to_owned() }
+    fn new(publish: &str, text: &str) -> Script {
+        let text = format!("local PUBLISH = '{publish}'\n{}{text}", include_str!("prelude.lua"));
+        let digest = redis::Script::new(&text).get_hash().to_owned();
+        Script { text, digest }
     }
 
     /// A call with these keys; the arguments are to be added.
@@ -63,7 +61,7 @@ impl Script {
         match call.query_async(&mut link).await {
             // The server has been restarted or replaced. It has run nothing, so repeating is safe.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let () = cmd("SCRIPT").arg("LOAD").arg(self.text).query_async(&mut link).await?;
+                let () = cmd("SCRIPT").arg("LOAD").arg(&self.text).query_async(&mut link).await?;
                 call.query_async(&mut link).await
             }
             outcome => outcome,

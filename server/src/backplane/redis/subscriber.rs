@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use redis::aio::{PubSubSink, PubSubStream};
 use redis::{Client, Msg, RedisResult, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{interval, sleep, timeout};
 
 use super::connection::{describe, is_fatal};
@@ -26,6 +27,7 @@ const CHANNELS_PER_COMMAND_MAX: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Subscriber {
     requests: mpsc::Sender<Request>,
+    distrusted: Arc<Notify>,
     timing: Timing,
 }
 
@@ -41,6 +43,8 @@ pub(super) struct Supervisor {
     client: Client,
     timing: Timing,
     requests: mpsc::Receiver<Request>,
+    /// Somebody knows of messages that should have come over this connection and did not.
+    distrusted: Arc<Notify>,
     outlets: BTreeMap<String, Vec<Outlet>>,
 }
 
@@ -56,11 +60,19 @@ struct Broken(String);
 /// A handle and its supervisor.
 pub(super) fn supervised(client: Client, timing: Timing) -> (Subscriber, Supervisor) {
     let (requests_tx, requests_rx) = mpsc::channel(REQUESTS_QUEUED_MAX);
-    let supervisor = Supervisor { client, timing, requests: requests_rx, outlets: BTreeMap::new() };
-    (Subscriber { requests: requests_tx, timing }, supervisor)
+    let distrusted = Arc::new(Notify::new());
+    let subscriber = Subscriber { requests: requests_tx, distrusted: Arc::clone(&distrusted), timing };
+    let supervisor =
+        Supervisor { client, timing, requests: requests_rx, distrusted, outlets: BTreeMap::new() };
+    (subscriber, supervisor)
 }
 
 impl Subscriber {
+    /// Has the connection replaced.
+    pub(super) fn distrust(&self) {
+        self.distrusted.notify_one();
+    }
+
     /// Subscribes; returns when the server has confirmed it.
     pub(super) async fn subscribe(&self, channel: String) -> Result<Subscription, Unavailable> {
         let (reply_tx, reply_rx) = oneshot::channel();
@@ -122,10 +134,12 @@ impl Supervisor {
         let mut silence = pin!(silent(sink.clone(), self.timing));
         let mut sweeps = interval(self.timing.ping_interval);
         let mut requests = Vec::with_capacity(REQUESTS_QUEUED_MAX);
+        let distrusted = Arc::clone(&self.distrusted);
         loop {
             let step = tokio::select! {
                 message = stream.next() => self.handle_message(message),
                 broken = &mut silence => Err(broken),
+                () = distrusted.notified() => Err(Broken("messages were sent and not heard".to_owned())),
                 count = self.requests.recv_many(&mut requests, REQUESTS_QUEUED_MAX) => {
                     if count == 0 {
                         return None;

@@ -222,7 +222,12 @@ impl Place {
     fn tick(&mut self, with_prior: bool) {
         self.now += TICK;
         let message = self.owner.tick(with_prior);
-        let Verdict::FanOut(frames) = self.relay.handle_message(&message) else { panic!("fan out") };
+        let mut verdict = self.relay.handle_message(&message);
+        if let Verdict::Confirm(fence) = verdict {
+            self.relay.confirm(fence);
+            verdict = self.relay.handle_message(&message);
+        }
+        let Verdict::FanOut(frames) = verdict else { panic!("fan out") };
         self.laggards.handle_tick(&frames);
         (0..self.clients.len()).for_each(|client| self.serve(client));
         let bases = self.laggards.bases.iter().filter(|base| base.strong_count() > 0).count();

@@ -97,16 +97,43 @@ fn a_hole_or_a_false_hash_is_a_reload_and_nothing_is_passed_on_until_then() {
 }
 
 #[test]
-fn a_new_owner_that_goes_on_from_our_state_is_announced() {
+fn a_new_owner_that_goes_on_from_our_state_is_announced_once_the_store_knows_it() {
     let (mut world, mut relay) = started();
     let message = tick(&mut world, fence(2), 11);
+    assert_eq!(relay.handle_message(&message), Verdict::Confirm(fence(2)));
+    assert_eq!(relay.replica().position().tick, Tick(10), "nothing is believed before");
+    relay.confirm(fence(2));
     let Verdict::FanOut(frames) = relay.handle_message(&message) else { panic!("fan out") };
     assert_eq!(frames[0], frame::owner(Position { fence: fence(2), tick: Tick(10) }));
     assert_eq!(frames.len(), 2);
-    // What the old owner says now is nobody's business.
+    // What the old owner says now is nobody's business: the store will not confirm it.
     let mut zombie = World::new(schema());
-    let message = tick(&mut zombie, fence(1), 11);
-    assert!(matches!(relay.handle_message(&message), Verdict::Reload(_)));
+    for number in [11, 12, 400] {
+        let message = tick(&mut zombie, fence(1), number);
+        assert_eq!(relay.handle_message(&message), Verdict::Confirm(fence(1)));
+    }
+    assert!(!relay.replica().is_broken());
+}
+
+#[test]
+fn when_inputs_were_lost_clients_are_told_with_the_next_tick() {
+    let (mut world, mut relay) = started();
+    assert_eq!(relay.handle_message(&channel::encode_note(&Note::InputsLost)), Verdict::Ignore);
+    let told = |verdict| match verdict {
+        Verdict::FanOut(frames) => frames.len() == 2 && frames[0][0] == frame::OWNER,
+        other => panic!("{other:?}"),
+    };
+    assert!(told(relay.handle_message(&tick(&mut world, fence(1), 11))));
+    assert!(!told(relay.handle_message(&tick(&mut world, fence(1), 12))));
+}
+
+#[test]
+fn ticks_that_the_store_lost_are_kept_for_their_owner_to_write_back() {
+    let (mut world, mut relay) = started();
+    let back = Position { fence: fence(1), tick: Tick(4) };
+    assert_eq!(relay.handle_load(World::new(schema()), first(), back), Resync::Kept);
+    let verdict = relay.handle_message(&tick(&mut world, fence(1), 11));
+    assert!(matches!(verdict, Verdict::FanOut(_)), "{verdict:?}");
 }
 
 #[test]

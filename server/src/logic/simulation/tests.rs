@@ -10,11 +10,17 @@ use crate::logic::channel::FromOwner;
 use crate::logic::relay::{Relay, Verdict};
 use crate::logic::stored;
 use tickcast_protocol::replica::{Gap, Progress, Replica};
+use tickcast_protocol::{InputSeq, ResumeToken};
 
 const SNAPSHOT_EVERY: u64 = 5;
 
 fn writing() -> Writing {
-    Writing { snapshot_every: SNAPSHOT_EVERY, hash_every: 1, lease: Duration::from_secs(1) }
+    Writing {
+        snapshot_every: SNAPSHOT_EVERY,
+        hash_every: 1,
+        lease: Duration::from_secs(1),
+        resume_window: Duration::from_secs(10),
+    }
 }
 
 fn created() -> MatchFields {
@@ -26,6 +32,7 @@ fn created() -> MatchFields {
         (fields::EPOCH, "1"),
         (fields::NONCE, "0000000000000007"),
         (fields::OWNER, "n"),
+        (fields::STATUS, fields::OPEN),
         (fields::LEASE_MS, "0"),
         (fields::TICK, "0"),
         (fields::SNAPSHOT_TICK, "0"),
@@ -42,6 +49,9 @@ fn resumed(fields: &MatchFields) -> Simulation {
 
 /// Writes a commit the way a store does.
 fn write(fields: &mut MatchFields, commit: &Commit) {
+    if commit.whole {
+        fields.retain(|name, _| !fields::is_state(name));
+    }
     fields.insert(commit.ring_field.clone(), commit.message.clone());
     fields.insert(fields::TICK.into(), commit.tick.0.to_string().into());
     fields.extend(commit.set.iter().cloned().collect::<BTreeMap<_, _>>());
@@ -50,8 +60,16 @@ fn write(fields: &mut MatchFields, commit: &Commit) {
     }
 }
 
+fn token(player: u32) -> TokenDigest {
+    TokenDigest::of(&ResumeToken([player as u8; 16]))
+}
+
 fn join(simulation: &mut Simulation, player: u32) {
-    simulation.handle_upstream(Upstream::Join { player: PlayerId(player), name: format!("p{player}") });
+    simulation.handle_upstream(Upstream::Join {
+        player: PlayerId(player),
+        name: format!("p{player}"),
+        token: token(player),
+    });
 }
 
 fn input(simulation: &mut Simulation, player: u32, seq: u32) {
@@ -231,7 +249,7 @@ fn a_copy_that_differs_is_told_where_as_long_as_the_ring_tells_it() {
 fn what_is_published_is_all_that_a_replica_needs() {
     let fields = created();
     let mut simulation = resumed(&fields);
-    let stored::Restored { stored, world, prior } = stored::restore(&fields).unwrap();
+    let stored::Restored { stored, world, prior, .. } = stored::restore(&fields).unwrap();
     let mut replica = Replica::loaded(world, prior, stored.position());
     let mut numbers = Vec::new();
     for round in 0..200 {
@@ -265,4 +283,79 @@ fn damaged_fields_are_an_error_that_names_the_field() {
         let restored = stored::restore(&damaged);
         assert!(restored.is_err() || harmless || old, "{}", String::from_utf8_lossy(&name));
     }
+}
+
+#[test]
+fn a_whole_commit_mends_a_store_that_lost_ticks() {
+    let mut fields = created();
+    let mut simulation = resumed(&fields);
+    join(&mut simulation, 1);
+    let mut lost = None;
+    for round in 0..200 {
+        if round == 2 * SNAPSHOT_EVERY as u32 + 1 {
+            lost = Some(fields.clone());
+        }
+        if round == 50 {
+            join(&mut simulation, 2);
+        }
+        write(&mut fields, &play(&mut simulation, round));
+    }
+    assert!(simulation.encoder.prior().number() > 1, "priors came after the loss");
+    let mut mended = lost.unwrap();
+    let commit = play(&mut simulation, 200);
+    let whole = simulation.repair(&commit);
+    assert_eq!((whole.tick, &whole.message), (commit.tick, &commit.message), "the very tick, told as before");
+    write(&mut mended, &whole);
+    write(&mut fields, &commit);
+    let (one, other) = (stored::restore(&mended).unwrap(), stored::restore(&fields).unwrap());
+    assert!(one.world.same_state(&other.world) && one.world.same_state(simulation.world()));
+    assert_eq!((one.prior.number(), one.tokens), (other.prior.number(), other.tokens));
+    // And on from there.
+    for round in 201..240 {
+        let commit = play(&mut simulation, round);
+        write(&mut mended, &commit);
+        assert!(stored::restore(&mended).unwrap().world.same_state(simulation.world()));
+    }
+}
+
+#[test]
+fn who_has_the_token_is_known_to_the_next_owner() {
+    let mut fields = created();
+    let mut simulation = resumed(&fields);
+    join(&mut simulation, 1);
+    join(&mut simulation, 2);
+    write(&mut fields, &simulation.handle_tick(0).commit);
+    let known = |fields: &MatchFields| stored::restore(fields).unwrap().tokens;
+    assert_eq!(known(&fields), BTreeMap::from([(PlayerId(1), token(1)), (PlayerId(2), token(2))]));
+    let mut successor = resumed(&fields);
+    successor.handle_upstream(Upstream::Leave { player: PlayerId(2) });
+    for (player, session) in [(1, 11), (2, 12)] {
+        successor.handle_upstream(Upstream::Resume { player: PlayerId(player), session: SessionId(session) });
+    }
+    let produced = successor.handle_tick(0);
+    write(&mut fields, &produced.commit);
+    assert_eq!(known(&fields), BTreeMap::from([(PlayerId(1), token(1))]));
+    let refused = Note::Refused { player: PlayerId(2), code: CloseCode::BadTicket.number() };
+    assert_eq!(produced.notes, [Note::Resumed { player: PlayerId(1), session: SessionId(11) }, refused]);
+}
+
+#[test]
+fn failures_are_forgotten_after_a_good_second() {
+    let mut simulation = resumed(&created());
+    let forgets = |commit: &Commit| commit.set.iter().any(|(name, _)| name == fields::CRASHES.as_bytes());
+    let told: Vec<u64> = (1..=100).filter(|_| forgets(&simulation.handle_tick(0).commit)).collect();
+    assert_eq!(told, [u64::from(simulation.hz)]);
+}
+
+#[test]
+fn a_player_of_whom_nothing_is_heard_keeps_its_place_for_a_while() {
+    let mut simulation = resumed(&created());
+    join(&mut simulation, 1);
+    let window = 10 * u64::from(simulation.hz);
+    for _ in 0..window {
+        simulation.handle_tick(0);
+        assert_eq!(simulation.players(), 1);
+    }
+    (0..2).for_each(|_| drop(simulation.handle_tick(0)));
+    assert_eq!(simulation.players(), 0);
 }

@@ -3,9 +3,10 @@
 use rand::RngExt;
 use tickcast_protocol::client::{Client, Event as Told};
 use tickcast_protocol::message::{Join, Role, ServerMessage};
-use tickcast_protocol::{PlayerId, SessionId};
+use tickcast_protocol::{PlayerId, ResumeToken, SessionId};
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::laggards::{Next, Standing};
+use tickcast_server::logic::resume::TokenDigest;
 use tickcast_server::logic::session::{Output, Session};
 use tickcast_server::logic::stored::StoredMatch;
 
@@ -67,13 +68,14 @@ impl Cluster {
             role,
             tick_rate: meta.tick_rate,
             schema: meta.schema.to_json(),
+            resume: ResumeToken::default(),
         };
         let seat = &mut self.seats[client];
         seat.listening = true;
         seat.session.handle_joined(now, role, meta.schema.clone(), meta.tick_rate);
         seat.line.send_control(&welcome.to_frame());
         self.serve(client);
-        self.upstream(&[Upstream::Join { player, name }]);
+        self.upstream(&[Upstream::Join { player, name, token: TokenDigest::of(&ResumeToken::default()) }]);
     }
 
     /// Sends a client what comes next for it, as a relay's task does.
@@ -130,7 +132,7 @@ impl Cluster {
         let jump = match told {
             Told::Advanced => false,
             Told::Snapshot | Told::CaughtUp => true,
-            Told::Welcome | Told::Stale => return,
+            Told::Welcome | Told::Stale | Told::NewOwner => return,
             other => panic!("on a socket that keeps order there is no {other:?}"),
         };
         let seat = &mut self.seats[client];

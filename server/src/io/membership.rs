@@ -1,0 +1,199 @@
+//! A node among others: it says that it lives, looks for matches that nobody runs, and follows orders.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::seq::SliceRandom;
+use tickcast_protocol::{MatchId, NodeId};
+
+use crate::backplane::{Backplane, Delivery, MatchFields, Unavailable, fields};
+use crate::io::clock;
+use crate::io::match_task::MatchOrder;
+use crate::io::node::Node;
+use crate::logic::orders::Order;
+use crate::logic::placement::{Candidates, NodeEntry};
+
+/// How often a node says that it lives.
+const BEAT: Duration = Duration::from_millis(500);
+/// A node that has not said so for this long gets no matches.
+const ENTRY_AGE_MAX_MS: u64 = 2_000;
+/// An entry this old is taken out of the list.
+const ENTRY_FORGOTTEN_MS: u64 = 60_000;
+/// Pause before a lost subscription to orders is made again.
+const ORDERS_PAUSE: Duration = Duration::from_millis(500);
+
+/// Says that the node lives, and what it is like, until it stops.
+pub async fn beat<B: Backplane>(node: Arc<Node<B>>) {
+    let mut beats = tokio::time::interval(BEAT);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stopping = node.stopping();
+    loop {
+        tokio::select! {
+            _ = beats.tick() => {}
+            _ = stopping.changed() => break,
+        }
+        if let Err(error) = node.enlist().await {
+            tracing::debug!(%error, "the node could not say that it lives");
+        }
+    }
+    // The others are not to wait for its entry to grow old.
+    let _ = node.backplane.enlist(&node.settings.node, None).await;
+}
+
+/// Looks for matches without an owner, until the node leaves.
+pub async fn sweep<B: Backplane>(node: Arc<Node<B>>) {
+    let mut leaving = node.leaving();
+    let mut stopping = node.stopping();
+    let mut suspects = Suspects::new();
+    loop {
+        let pause = node.settings.sweep.mul_f64(0.75 + rand::random::<f64>() / 2.0);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = leaving.changed() => return,
+            _ = stopping.changed() => return,
+        }
+        match node.sweep(suspects).await {
+            Ok(found) => suspects = found,
+            Err(error) => {
+                tracing::debug!(%error, "the sweep was not answered");
+                // Whoever owned a match has its time to come back once the store does.
+                suspects = Suspects::new();
+            }
+        }
+    }
+}
+
+/// Matches whose lease had expired at the last look, with what they looked like.
+type Suspects = BTreeMap<MatchId, MatchFields>;
+
+/// What of a match changes with each tick and each claim.
+const LOOKED_AT: [&str; 6] =
+    [fields::STATUS, fields::OWNER, fields::LEASE_MS, fields::EPOCH, fields::NONCE, fields::TICK];
+
+/// Follows orders until the node stops.
+pub async fn follow_orders<B: Backplane>(node: Arc<Node<B>>) {
+    let mut stopping = node.stopping();
+    loop {
+        let subscribed = node.backplane.subscribe_orders(&node.settings.node).await;
+        if let Ok(mut orders) = subscribed {
+            loop {
+                tokio::select! {
+                    delivery = orders.recv() => match delivery {
+                        Some(Delivery::Message(message)) => handle_order(&node, &message).await,
+                        // Whatever was asked: the sweep finds matches without an owner.
+                        Some(Delivery::Lost) => {}
+                        None => break,
+                    },
+                    _ = stopping.changed() => return,
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ORDERS_PAUSE) => {}
+            _ = stopping.changed() => return,
+        }
+    }
+}
+
+async fn handle_order<B: Backplane>(node: &Arc<Node<B>>, message: &Bytes) {
+    match Order::decode(message) {
+        Ok(Order::Take { id }) => {
+            let taking = Arc::clone(node);
+            node.tasks.spawn(async move {
+                let claimed = taking.own(&id).await;
+                tracing::info!(%id, ?claimed, "asked to take a match");
+            });
+        }
+        Ok(Order::HandOver { id, to }) => match node.hand_over(&id, to).await {
+            Ok(heir) => tracing::info!(%id, %heir, "asked to hand a match over"),
+            Err(reason) => tracing::warn!(%id, reason, "asked to hand a match over"),
+        },
+        Ok(Order::Drain) => {
+            tracing::info!("asked to leave");
+            node.leave();
+        }
+        Err(error) => {
+            node.metrics.foreign_messages.add(1);
+            tracing::warn!(%error, "an order that is none");
+        }
+    }
+}
+
+impl<B: Backplane> Node<B> {
+    /// Says what the node is like now.
+    pub async fn enlist(&self) -> Result<(), Unavailable> {
+        let beat_ms = self.backplane.now_ms().await?;
+        self.health.handle_answer(clock::now());
+        let entry = NodeEntry {
+            beat_ms,
+            matches: self.owned.len() as u64,
+            matches_max: self.settings.matches_max as u64,
+            connections: self.sessions.len() as u64,
+            leaving: self.is_leaving(),
+            url: self.settings.advertise.clone(),
+        };
+        let json = serde_json::to_vec(&entry).expect("an entry is JSON");
+        self.backplane.enlist(&self.settings.node, Some(json.into())).await
+    }
+
+    /// The nodes that this one can hand matches to.
+    pub async fn candidates(&self) -> Result<Candidates, Unavailable> {
+        let now_ms = self.backplane.now_ms().await?;
+        let mut known = Vec::new();
+        for (node, json) in self.backplane.nodes().await? {
+            match NodeEntry::from_json(&json) {
+                Some(entry) if entry.is_fresh(now_ms, ENTRY_FORGOTTEN_MS) => known.push((node, entry)),
+                Some(_) | None => self.backplane.enlist(&node, None).await?,
+            }
+        }
+        Ok(Candidates::of(known, &self.settings.node, now_ms, ENTRY_AGE_MAX_MS))
+    }
+
+    /// Hands an owned match to a node, or to one of this node's choice.
+    async fn hand_over(&self, id: &MatchId, to: Option<NodeId>) -> Result<NodeId, String> {
+        let Some(orders) = self.owned.get(id).map(|orders| orders.clone()) else {
+            return Err("this node does not own it".to_owned());
+        };
+        let mut candidates = self.candidates().await.map_err(|error| error.to_string())?;
+        let heir = match to {
+            Some(node) if candidates.contains(&node) => node,
+            Some(node) => return Err(format!("there is no node `{node}` that could take it")),
+            None => candidates.choose(id).ok_or("there is no other node")?,
+        };
+        orders
+            .try_send(MatchOrder::HandOver(Some(heir.clone())))
+            .map_err(|_| "the match is busy with an earlier order".to_owned())?;
+        Ok(heir)
+    }
+
+    /// Sends an order to a node; one that is lost does no harm.
+    pub async fn order(&self, to: &NodeId, order: &Order) {
+        let _ = self.backplane.send_order(to, order.encode().into()).await;
+    }
+
+    /// Claims the matches that have no owner: those given up, and those whose lease had expired at the last look
+    /// and which have not changed since. Answers those that look so now.
+    async fn sweep(self: &Arc<Self>, suspects: Suspects) -> Result<Suspects, Unavailable> {
+        let now_ms = self.backplane.now_ms().await?;
+        let expired = |stored: &MatchFields| {
+            fields::text(stored, fields::STATUS) == Some(fields::OPEN)
+                && fields::number(stored, fields::LEASE_MS).is_some_and(|until| until <= now_ms)
+        };
+        let listed = self.backplane.list(&LOOKED_AT).await?;
+        let found: Suspects = listed.into_iter().filter(|(_, stored)| expired(stored)).collect();
+        let ready = |(id, stored): &(&MatchId, &MatchFields)| {
+            let given_up = fields::text(stored, fields::OWNER) == Some("");
+            (given_up || suspects.get(*id) == Some(*stored)) && !self.owned.contains_key(*id)
+        };
+        let mut ready: Vec<MatchId> = found.iter().filter(ready).map(|(id, _)| id.clone()).collect();
+        // Several nodes sweep: they are not to ask for the same one each time.
+        ready.shuffle(&mut rand::rng());
+        for id in ready {
+            let claimed = self.own(&id).await;
+            tracing::debug!(%id, ?claimed, "a match without an owner");
+        }
+        Ok(found)
+    }
+}

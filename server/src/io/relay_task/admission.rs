@@ -1,0 +1,194 @@
+//! Who listens: joins, players who are back on another connection, and goodbyes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tickcast_protocol::message::{PROTOCOL_VERSION, Role, ServerMessage};
+use tickcast_protocol::{CloseCode, PlayerId, ResumeToken, SessionId};
+use tokio::sync::oneshot;
+
+use super::{Followed, Joined, Listener, Wish, serve};
+use crate::backplane::Backplane;
+use crate::io::clock;
+use crate::io::node::Refusal;
+use crate::io::sink::Sink;
+use crate::logic::channel::Upstream;
+use crate::logic::laggards::Standing;
+use crate::logic::resume::TokenDigest;
+
+/// Beats between two repetitions of a request that the owner has not answered.
+const REPEAT_BEATS: u64 = 4;
+/// How long a request may take while the match ticks; while it does not, it may take as long as that lasts.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What a connection waits for the owner to do.
+pub(super) struct Request {
+    session: SessionId,
+    deadline: Instant,
+    kind: RequestKind,
+}
+
+enum RequestKind {
+    /// To be part of the state.
+    Join { name: String, token: TokenDigest },
+    /// To be told to everybody as the player's connection.
+    Resume,
+}
+
+impl Request {
+    fn upstream(&self, player: PlayerId) -> Upstream {
+        match &self.kind {
+            RequestKind::Join { name, token } => Upstream::Join { player, name: name.clone(), token: *token },
+            RequestKind::Resume => Upstream::Resume { player, session: self.session },
+        }
+    }
+}
+
+impl<B: Backplane> Followed<B> {
+    pub(super) fn handle_join(
+        &mut self,
+        session: SessionId,
+        sink: Arc<Sink>,
+        wish: Wish,
+        reply: oneshot::Sender<Result<Joined, Refusal>>,
+    ) {
+        let Some(relay) = self.commands.upgrade() else { return };
+        if matches!(wish, Wish::Play { .. }) && self.is_full() {
+            let text = format!("the match is full: {} players", self.stored.players_max);
+            let _ = reply.send(Err(Refusal::new(CloseCode::MatchFull, &text)));
+            return;
+        }
+        let (player, token) = match &wish {
+            Wish::Watch => (None, ResumeToken::default()),
+            Wish::Play { .. } => (Some(self.free_player()), ResumeToken(rand::random())),
+            Wish::Resume { player, token } => (Some(*player), *token),
+        };
+        let role = player.map_or(Role::Spectator, Role::Player);
+        let welcome = ServerMessage::Welcome {
+            protocol: PROTOCOL_VERSION,
+            node: self.node.settings.node.clone(),
+            session,
+            match_id: self.id.clone(),
+            role,
+            tick_rate: self.stored.tick_rate,
+            schema: self.stored.schema.to_json(),
+            resume: token,
+        };
+        let schema = Arc::clone(&self.stored.schema);
+        if reply.send(Ok(Joined { role, schema, tick_rate: self.stored.tick_rate, relay })).is_err() {
+            return;
+        }
+        sink.send_control(&welcome.to_frame());
+        if let Some(player) = player {
+            self.replace(player, session);
+            let kind = match wish {
+                Wish::Play { name } => RequestKind::Join { name, token: TokenDigest::of(&token) },
+                Wish::Resume { .. } | Wish::Watch => RequestKind::Resume,
+            };
+            let request = Request { session, deadline: clock::now() + REQUEST_DEADLINE, kind };
+            self.send_upstream(request.upstream(player));
+            self.requests.insert(player, request);
+        }
+        let mut listener = Listener { sink, player, standing: Standing::default() };
+        serve(&mut self.laggards, self.relay.replica(), &mut listener, clock::now());
+        self.listeners.insert(session, listener);
+    }
+
+    fn is_full(&self) -> bool {
+        let joins = |request: &&Request| matches!(request.kind, RequestKind::Join { .. });
+        let waiting = self.requests.values().filter(joins).count();
+        let playing = self.relay.replica().world().count(self.stored.schema.player_kind());
+        (playing + waiting) as u64 >= self.stored.players_max
+    }
+
+    /// A player id that nobody in the match has.
+    fn free_player(&self) -> PlayerId {
+        let world = self.relay.replica().world();
+        let field = self.stored.schema.player_field();
+        loop {
+            let player = PlayerId(rand::random_range(1..=i32::MAX as u32));
+            let taken =
+                world.ids(self.stored.schema.player_kind()).any(|id| world.get(id, field) as u32 == player.0);
+            if !taken && !self.requests.contains_key(&player) {
+                return player;
+            }
+        }
+    }
+
+    /// A player is on this connection: any other of ours is out of date.
+    fn replace(&mut self, player: PlayerId, session: SessionId) {
+        for (other, listener) in &mut self.listeners {
+            if *other != session && listener.player == Some(player) {
+                listener.player = None;
+                listener.sink.close(CloseCode::Replaced, CloseCode::Replaced.text());
+            }
+        }
+    }
+
+    /// The owner has told which connection a player is on.
+    pub(super) fn handle_resumed(&mut self, player: PlayerId, session: SessionId) {
+        if self.requests.get(&player).is_some_and(|request| request.session == session) {
+            self.requests.remove(&player);
+        }
+        self.replace(player, session);
+    }
+
+    /// The owner has refused a player.
+    pub(super) fn handle_refused(&mut self, player: PlayerId, code: CloseCode) {
+        if let Some(request) = self.requests.remove(&player)
+            && let Some(listener) = self.listeners.get_mut(&request.session)
+        {
+            listener.player = None;
+            listener.sink.close(code, code.text());
+        }
+    }
+
+    /// A connection is gone. The player's place is kept for a while, unless the player left for good.
+    pub(super) fn remove(&mut self, session: SessionId, for_good: bool) {
+        if let Some(player) = self.listeners.remove(&session).and_then(|listener| listener.player) {
+            self.requests.remove(&player);
+            if for_good {
+                self.send_upstream(Upstream::Leave { player });
+            }
+        }
+        if self.listeners.is_empty() {
+            self.idle_since = clock::now();
+        }
+    }
+
+    /// Joins that have become part of the state wait no longer.
+    pub(super) fn notice_joined(&mut self) {
+        if self.requests.is_empty() {
+            return;
+        }
+        let world = self.relay.replica().world();
+        let field = self.stored.schema.player_field();
+        for id in world.ids(self.stored.schema.player_kind()) {
+            let player = PlayerId(world.get(id, field) as u32);
+            let joined = |request: &Request| matches!(request.kind, RequestKind::Join { .. });
+            if self.requests.get(&player).is_some_and(joined) {
+                self.requests.remove(&player);
+            }
+        }
+    }
+
+    /// Asks again for what the owner has not done yet, and gives up on what takes too long although it ticks.
+    pub(super) fn repeat_requests(&mut self, now: Instant) {
+        if self.is_silent(now) {
+            for request in self.requests.values_mut() {
+                request.deadline = now + REQUEST_DEADLINE;
+            }
+        }
+        let late = self.requests.extract_if(.., |_, request| request.deadline <= now);
+        for (_, request) in late {
+            if let Some(listener) = self.listeners.get(&request.session) {
+                listener.sink.close(CloseCode::Internal, "the match's owner did not answer: reconnect");
+            }
+        }
+        if self.beats.is_multiple_of(REPEAT_BEATS) {
+            for (player, request) in &self.requests {
+                self.send_upstream(request.upstream(*player));
+            }
+        }
+    }
+}

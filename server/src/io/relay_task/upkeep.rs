@@ -1,0 +1,126 @@
+//! What keeps a followed match in step and owned: loads after a loss, claims after silence, questions to the
+//! store about an owner that is not known.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tickcast_protocol::message::ServerMessage;
+use tickcast_protocol::{CloseCode, Fence};
+
+use super::{Followed, load, restore};
+use crate::backplane::{Backplane, fields};
+use crate::io::claims::Claimed;
+use crate::io::clock;
+use crate::logic::relay::Resync;
+use crate::logic::stored::Restored;
+use crate::logic::watch::Silence;
+
+/// Silence after which clients are not kept waiting with a request's deadline running.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
+
+impl<B: Backplane> Followed<B> {
+    pub(super) async fn reload(&mut self) -> bool {
+        self.node.metrics.reloads.add(1);
+        self.stale = false;
+        let loaded = load(&self.node, &self.id).await;
+        match loaded.and_then(|fields| Ok((restore(&self.id, &fields)?, fields))) {
+            Ok((restored, fields)) => {
+                if let Some(difference) = self.relay.find_difference(&fields) {
+                    tracing::warn!(id = %self.id, %difference, "this node's copy of the state was wrong here");
+                }
+                self.handle_load(restored);
+                true
+            }
+            Err(refusal) if refusal.code == CloseCode::NoSuchMatch => self.close_all(CloseCode::MatchOver),
+            Err(refusal) if refusal.code == CloseCode::Quarantined => self.close_all(refusal.code),
+            // The store is away: the next beat tries again.
+            Err(_) => {
+                self.stale = true;
+                self.watch.handle_trouble(clock::now());
+                true
+            }
+        }
+    }
+
+    fn handle_load(&mut self, restored: Restored) {
+        let Restored { stored, world, prior, .. } = restored;
+        let resync = self.relay.handle_load(world, prior, stored.position());
+        self.stored = stored;
+        match resync {
+            Resync::Kept => return,
+            Resync::Forward => {}
+            Resync::Reset { from, to } => {
+                tracing::warn!(id = %self.id, %from, %to, "the store lost ticks that players saw");
+                self.node.metrics.resets.add(1);
+                let message = ServerMessage::Reset { from, to }.to_frame();
+                self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
+            }
+        }
+        self.laggards.handle_load();
+        self.listeners.values_mut().for_each(|listener| listener.standing.lose());
+        self.serve_all();
+    }
+
+    /// An owner that this copy does not know has ticked: the store knows whether there is such a one. Anybody can
+    /// publish on a channel.
+    pub(super) async fn confirm(&mut self, fence: Fence, message: &Bytes) -> bool {
+        let stored = self.node.backplane.read(&self.id, &[fields::EPOCH, fields::NONCE]).await;
+        match stored {
+            Ok(Some(stored)) if fields::fence(&stored) == Some(fence) => {
+                self.relay.confirm(fence);
+                Box::pin(self.handle_message(message)).await
+            }
+            Ok(Some(_)) => {
+                self.node.metrics.foreign_messages.add(1);
+                true
+            }
+            Ok(None) => self.close_all(CloseCode::MatchOver),
+            Err(_) => self.reload().await,
+        }
+    }
+
+    /// Whether the match is paused, as far as can be heard.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.heard + SILENT_AFTER < now
+    }
+
+    /// Nothing was heard of the match for too long, or its owner gave it up: ask for it. `false` when it is gone.
+    pub(super) async fn claim(&mut self) -> bool {
+        let claimed = self.node.own(&self.id).await;
+        let now = clock::now();
+        match claimed {
+            Claimed::Ours => self.watch.handle_claimed(now),
+            Claimed::Held(left) => {
+                if self.watch.handle_held(now, left) == Silence::Deaf {
+                    return self.handle_deafness().await;
+                }
+            }
+            Claimed::Deferred => self.watch.handle_deferred(now),
+            Claimed::Unavailable(_) => self.watch.handle_trouble(now),
+            Claimed::Refused(refusal) => {
+                tracing::debug!(id = %self.id, text = refusal.text, "match not claimed");
+                match refusal.code {
+                    CloseCode::NoSuchMatch => return self.close_all(CloseCode::MatchOver),
+                    CloseCode::Quarantined => return self.close_all(refusal.code),
+                    _ => self.watch.handle_claimed(now),
+                }
+            }
+        }
+        if self.relay.replica().is_broken() { self.reload().await } else { true }
+    }
+
+    /// The match is owned and nothing is heard of it: if its tick has moved, this node is deaf.
+    async fn handle_deafness(&mut self) -> bool {
+        let have = self.relay.replica().position().tick.0;
+        let stored = self.node.backplane.read(&self.id, &[fields::TICK]).await;
+        let moved = |stored| fields::number(&stored, fields::TICK).is_some_and(|tick| tick > have);
+        if stored.is_ok_and(|stored| stored.is_some_and(moved)) {
+            tracing::error!(id = %self.id, "the match ticks and is not heard here, subscribing anew");
+            self.node.metrics.deaf.add(1);
+            self.node.health.handle_unheard(&self.id);
+            self.node.backplane.distrust_subscriptions();
+            return self.reload().await;
+        }
+        true
+    }
+}
