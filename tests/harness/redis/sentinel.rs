@@ -112,6 +112,19 @@ impl Sentinels {
         new
     }
 
+    /// Makes every sentinel name another primary, while the one of before lives on and takes itself for it: so
+    /// does a primary that was cut off from the sentinels alone.
+    pub async fn name_another(&self, server: &RedisServer) {
+        let port = server.port().to_string();
+        for sentinel in &self.sentinels {
+            let () = sentinel.command(&["SENTINEL", "REMOVE", NAME]).await;
+            let () = sentinel.command(&["SENTINEL", "MONITOR", NAME, "127.0.0.1", &port, "2"]).await;
+            let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
+            let named: Vec<String> = sentinel.command(&words).await;
+            assert_eq!(named, ["127.0.0.1", &port]);
+        }
+    }
+
     /// Kills a sentinel.
     pub fn kill_sentinel(&mut self, at: usize) {
         self.sentinels[at].kill();

@@ -9,7 +9,7 @@ use tickcast_server::backplane::redis::{ConnectError, RedisBackplane, Timing};
 use tickcast_server::backplane::{Backplane, Channel, Commit, CommitReply, Delivery, Subscription, fields};
 use tokio::time::timeout;
 
-use super::{PATIENCE, commit_of, commit_ok, every_case, message, next, owned, tick_of};
+use super::{PATIENCE, commit_of, commit_ok, eventually, every_case, message, next, owned, tick_of};
 
 /// Bounds short enough for a test to exceed them.
 const QUICK: Timing = Timing {
@@ -154,6 +154,22 @@ async fn a_frozen_primary_is_left_for_the_promoted_one() {
     set.servers[0].cont();
 }
 
+#[tokio::test]
+async fn a_primary_that_does_not_know_of_its_successor_is_left() {
+    let set = Sentinels::start().await;
+    let plane = connected(&set.url(), QUICK).await;
+    let (id, _) = owned(&plane, "m1").await;
+    let mut subscription = plane.subscribe(&id, Channel::Diff).await.expect("a subscription");
+    let successor = RedisServer::start(Persistence::Off).await;
+    set.name_another(&successor).await;
+    let lost = timeout(FAILOVER_WITHIN, subscription.recv()).await.expect("a report before the deadline");
+    assert_eq!(lost, Some(Delivery::Lost));
+    eventually("commands have moved too", || async { plane.load(&id).await == Ok(None) }).await;
+    let (id, fence) = owned(&plane, "m1").await;
+    until_heard(&plane, (&id, fence), 0, &mut subscription, 0).await;
+    assert!(stored_tick(&successor, &id).await > 0);
+}
+
 async fn stored_tick(server: &RedisServer, id: &MatchId) -> u64 {
     server.command(&["HGET", &fields::key(id), fields::TICK]).await
 }
@@ -184,6 +200,53 @@ async fn nothing_is_lost_in_silence_when_a_slot_moves() {
         assert_eq!(stored_tick(&cluster.masters[slot_move.to], &id).await, last);
         let lost = timeout(PATIENCE, inputs.recv()).await.expect("a report");
         assert_eq!(lost, Some(Delivery::Lost), "the other channel of the match has moved too");
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_that_a_master_cuts_are_renewed_and_reported() {
+    let cluster = RedisCluster::start(Persistence::Off).await;
+    let plane = connected(&cluster.url(), QUICK).await;
+    let (id, fence) = owned(&plane, "m1").await;
+    let mut first = plane.subscribe(&id, Channel::Diff).await.expect("a subscription");
+    let mut second = plane.subscribe(&id, Channel::Diff).await.expect("a subscription");
+    let at = cluster.master_of(cluster.slot(&fields::key(&id)).await).await;
+    for round in 0..5 {
+        assert_eq!(cluster.masters[at].kill_subscribers().await, 1, "one connection carries both");
+        for subscription in [&mut first, &mut second] {
+            assert_eq!(next(subscription).await, Delivery::Lost);
+        }
+        commit_ok(&plane, &id, &commit_of(fence, round + 1)).await;
+        for subscription in [&mut first, &mut second] {
+            assert_eq!(next(subscription).await, Delivery::Message(message(round + 1)));
+        }
+    }
+    // The server is told when nobody listens any more.
+    drop((first, second));
+    let channel = fields::channel(&id, Channel::Diff);
+    eventually("the server forgets the channel", || async {
+        let (_name, count): (String, u64) =
+            cluster.masters[at].command(&["PUBSUB", "SHARDNUMSUB", &channel]).await;
+        count == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_to_a_cluster_end_with_the_last_clone() {
+    let cluster = RedisCluster::start(Persistence::Off).await;
+    let plane = connected(&cluster.url(), QUICK).await;
+    let (id, _) = owned(&plane, "m1").await;
+    let mut subscription = plane.subscribe(&id, Channel::Diff).await.expect("a subscription");
+    drop(plane);
+    assert_eq!(timeout(PATIENCE, subscription.recv()).await, Ok(None));
+    for master in &cluster.masters {
+        eventually("only this test is connected", || async {
+            let list: String = master.command(&["CLIENT", "LIST", "TYPE", "normal"]).await;
+            let subscribers: String = master.command(&["CLIENT", "LIST", "TYPE", "pubsub"]).await;
+            list.lines().count() == 1 && subscribers.trim().is_empty()
+        })
+        .await;
     }
 }
 
