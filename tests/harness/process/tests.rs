@@ -48,12 +48,13 @@ async fn a_frozen_process_does_not_outlive_its_handle() {
     assert_eq!(signals::state(pid), None);
 }
 
-#[test]
+#[tokio::test]
 #[should_panic(expected = "has ended; it was to be frozen")]
-fn a_process_that_is_gone_does_not_count_as_frozen() {
-    let mut child = Command::new("true").spawn().expect("a program that ends at once");
-    signals::freeze(child.id());
-    let _ = child.wait();
+async fn a_process_that_is_gone_does_not_count_as_frozen() {
+    let process = shell("exit 0");
+    let pid = process.child.id();
+    wait_until(WITHIN, "ended", || async { (signals::state(pid) == Some('Z')).then_some(()) }).await;
+    signals::freeze(pid);
 }
 
 #[tokio::test]

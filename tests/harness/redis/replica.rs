@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Persistence, RedisServer};
 use crate::process::wait_until;
 
-/// For a replica to have caught up.
-const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(20);
+/// For a replica to have caught up. Sentinels take some ten seconds to make one of a primary that has come back.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
 
 impl RedisServer {
     /// Starts a replica of the server at this port of 127.0.0.1, which may be a proxy's; it follows when this
