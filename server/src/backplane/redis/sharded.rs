@@ -67,7 +67,7 @@ pub(super) struct Supervisor {
     hints: Hints,
     orders: mpsc::Receiver<Order>,
     distrusted: Arc<Notify>,
-    /// Where feeds give back what is not theirs. Unbounded in name only: each channel is with one feed.
+    /// Where feeds give back what is not theirs.
     strays: mpsc::Sender<Order>,
     strayed: mpsc::Receiver<Order>,
     feeds: BTreeMap<HostPort, Handle>,
