@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::signals;
+
 /// Within this a node says where it listens.
 pub const READY_WITHIN: Duration = Duration::from_secs(20);
 /// Within this a program ends that is run for what it prints.
@@ -60,6 +62,14 @@ pub struct NodeOptions {
     pub example: Option<&'static str>,
 }
 
+impl NodeOptions {
+    /// A node of a cluster with this name, on this store, with further flags.
+    pub fn named(name: &str, redis: &str, flags: &[&str]) -> NodeOptions {
+        let args = ["--node", name].iter().chain(flags).map(ToString::to_string).collect();
+        NodeOptions { redis: Some(redis.to_owned()), args, ..NodeOptions::default() }
+    }
+}
+
 /// A running node.
 pub struct Node {
     process: Process,
@@ -103,6 +113,15 @@ impl Node {
         Node { process, players, operators }
     }
 
+    /// Starts the nodes of one cluster at the same time, each with the same flags; in the order of their names.
+    ///
+    /// # Panics
+    /// When one of them does not come up.
+    pub async fn start_cluster(names: &[&str], redis: &str, flags: &[&str]) -> Vec<Node> {
+        let starts = names.iter().map(|name| Node::start(NodeOptions::named(name, redis, flags)));
+        futures_util::future::join_all(starts).await
+    }
+
     /// Host and port for players.
     pub fn authority(&self) -> &str {
         let address = self.players.strip_prefix("ws://").and_then(|rest| rest.split_once('/'));
@@ -126,22 +145,36 @@ impl Node {
 
     /// Freezes it where it is (SIGSTOP), as a long pause of the machine would.
     pub fn stop(&self) {
-        self.process.signal("STOP");
+        signals::freeze(self.pid());
     }
 
     /// Lets a frozen one go on (SIGCONT).
     pub fn cont(&self) {
-        self.process.signal("CONT");
+        signals::thaw(self.pid());
     }
 
     /// Asks it to end, as Ctrl-C does (SIGINT).
     pub fn interrupt(&self) {
-        self.process.signal("INT");
+        signals::send(self.pid(), "INT");
     }
 
     /// Asks it to end, as a service manager does (SIGTERM).
     pub fn terminate(&self) {
-        self.process.signal("TERM");
+        signals::send(self.pid(), "TERM");
+    }
+
+    /// Whether the process is there; a frozen one is.
+    pub fn is_running(&mut self) -> bool {
+        self.process.child.try_wait().expect("our own child can be asked").is_none()
+    }
+
+    /// Waits until it has printed this.
+    ///
+    /// # Panics
+    /// When the deadline passes first.
+    pub async fn says(&self, text: &str, deadline: Duration) {
+        let what = format!("{} {} says `{text}`", self.process.name, self.pid());
+        wait_until(deadline, &what, || async { self.output().contains(text).then_some(()) }).await;
     }
 
     /// Waits until it has ended.
@@ -230,14 +263,6 @@ impl Process {
             output.follow("err", err.expect("stderr is piped")),
         ];
         Process { name, child, output, readers }
-    }
-
-    fn signal(&self, signal: &str) {
-        // The shell's own `kill`: the program of that name is not installed everywhere.
-        let mut command = Command::new("sh");
-        command.args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.child.id().to_string()]);
-        let status = command.status().expect("a shell is there");
-        assert!(status.success(), "SIG{signal} could not be sent to {} {}", self.name, self.child.id());
     }
 
     fn kill(&mut self) {

@@ -1,6 +1,7 @@
 //! A real `redis-server` of one test's own, on a free port of 127.0.0.1. It ends with its value, and a fault
 //! that did not take effect is a panic: a test that believes in it would prove nothing.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,16 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult, cmd};
 use tempfile::TempDir;
 use tokio::time::{interval, timeout};
+
+use crate::signals;
+
+mod cluster;
+pub mod faults;
+mod replica;
+mod sentinel;
+
+pub use self::cluster::{RedisCluster, SlotMove};
+pub use self::sentinel::Sentinels;
 
 /// For a server to start.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
@@ -23,8 +34,21 @@ const PORTS_TRIED_MAX: usize = 5;
 pub enum Persistence {
     /// Nothing.
     Off,
-    /// Every write, to an append-only file.
+    /// Every write, to an append-only file, which is synced once a second.
     AppendOnly,
+    /// Every write, to an append-only file, which is synced before the answer.
+    Always,
+}
+
+/// What answers at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A server on its own, a primary or a replica.
+    Single,
+    /// A node of a Redis Cluster; other nodes reach it at this port.
+    ClusterNode { bus_port: u16 },
+    /// A sentinel.
+    Sentinel,
 }
 
 /// A running server.
@@ -32,23 +56,42 @@ pub enum Persistence {
 pub struct RedisServer {
     child: Child,
     port: u16,
+    role: Role,
     persistence: Persistence,
+    /// Its settings in the form of a configuration file: a name and its value.
+    settings: Vec<(String, String)>,
     folder: TempDir,
 }
 
 impl RedisServer {
     /// Starts a server that answers.
     pub async fn start(persistence: Persistence) -> RedisServer {
+        RedisServer::start_with(persistence, &[]).await
+    }
+
+    /// Starts a server with further settings, which it keeps over a crash.
+    pub async fn start_with(persistence: Persistence, settings: &[(&str, &str)]) -> RedisServer {
+        RedisServer::start_as(|| Role::Single, persistence, settings).await
+    }
+
+    async fn start_as(
+        role: impl Fn() -> Role,
+        persistence: Persistence,
+        settings: &[(&str, &str)],
+    ) -> RedisServer {
+        let settings: Vec<(String, String)> =
+            settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         for _ in 0..PORTS_TRIED_MAX {
             let folder = tempfile::tempdir().expect("a folder for redis-server");
-            let port = free_port();
-            let child = spawn(port, persistence, folder.path());
-            let mut server = RedisServer { child, port, persistence, folder };
+            let (port, role) = (free_port(), role());
+            let child = spawn(port, role, persistence, &settings, folder.path());
+            let settings = settings.clone();
+            let mut server = RedisServer { child, port, role, persistence, settings, folder };
             if server.until_answering().await {
                 return server;
             }
         }
-        panic!("redis-server ended at once on each of {PORTS_TRIED_MAX} ports");
+        panic!("redis-server ended at once on each of {PORTS_TRIED_MAX} ports with {settings:?}");
     }
 
     /// Ends the process as a crash would.
@@ -59,7 +102,7 @@ impl RedisServer {
 
     /// Starts a killed server again, on its port and with what it has on disk.
     pub async fn start_again(&mut self) {
-        self.child = spawn(self.port, self.persistence, self.folder.path());
+        self.child = spawn(self.port, self.role, self.persistence, &self.settings, self.folder.path());
         assert!(self.until_answering().await, "redis-server ended at once on port {}", self.port);
     }
 
@@ -75,12 +118,12 @@ impl RedisServer {
 
     /// Freezes the process: its connections stay open and silent.
     pub fn stop(&self) {
-        self.signal("-STOP");
+        signals::freeze(self.child.id());
     }
 
     /// Lets a frozen process go on.
     pub fn cont(&self) {
-        self.signal("-CONT");
+        signals::thaw(self.child.id());
     }
 
     /// Cuts every connection that has subscriptions; answers how many.
@@ -88,6 +131,25 @@ impl RedisServer {
         let killed: u64 = self.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
         assert!(killed > 0, "no subscriber was there to be cut");
         killed
+    }
+
+    /// A figure of INFO.
+    ///
+    /// # Panics
+    /// When the server does not report it.
+    pub async fn info(&self, name: &str) -> String {
+        let all: String = self.command(&["INFO", "everything"]).await;
+        let value = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_else(|| panic!("INFO has no {name}")).to_owned()
+    }
+
+    /// A figure of INFO that is a number.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub async fn info_number(&self, name: &str) -> u64 {
+        let value = self.info(name).await;
+        value.parse().unwrap_or_else(|error| panic!("{name} is {value}: {error}"))
     }
 
     /// Changes a setting, and reads it back.
@@ -133,11 +195,6 @@ impl RedisServer {
         };
         timeout(START_TIME_MAX, wait).await.expect("redis-server answers PING before its deadline")
     }
-
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill {signal} did not take effect");
-    }
 }
 
 impl Drop for RedisServer {
@@ -148,16 +205,44 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, persistence: Persistence, folder: &Path) -> Child {
+fn spawn(
+    port: u16,
+    role: Role,
+    persistence: Persistence,
+    settings: &[(String, String)],
+    folder: &Path,
+) -> Child {
     let append_only = match persistence {
         Persistence::Off => "no",
-        Persistence::AppendOnly => "yes",
+        Persistence::AppendOnly | Persistence::Always => "yes",
     };
-    Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-        .args(["--save", "", "--appendonly", append_only])
-        .args(["--enable-debug-command", "local", "--dir"])
-        .arg(folder)
+    let mut text = format!("bind 127.0.0.1\nport {port}\ndir {}\n", folder.display());
+    match role {
+        Role::Single => {}
+        Role::ClusterNode { bus_port } => text += &format!("cluster-enabled yes\ncluster-port {bus_port}\n"),
+        Role::Sentinel => {}
+    }
+    if role != Role::Sentinel {
+        text += &format!("save \"\"\nappendonly {append_only}\n");
+        text += "enable-debug-command local\nrepl-diskless-sync-delay 0\n";
+    }
+    if persistence == Persistence::Always {
+        text += "appendfsync always\n";
+    }
+    for (name, value) in settings {
+        text += &format!("{name} {value}\n");
+    }
+    // A file, because a sentinel keeps what it learns there. One that is there knows more than we do.
+    let path = folder.join("redis.conf");
+    if role != Role::Sentinel || !path.exists() {
+        fs::write(&path, text).expect("our own folder can be written");
+    }
+    let mut command = Command::new("redis-server");
+    command.arg(path);
+    if role == Role::Sentinel {
+        command.arg("--sentinel");
+    }
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -170,3 +255,6 @@ pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("a bound socket has an address").port()
 }
+
+#[cfg(test)]
+mod tests;

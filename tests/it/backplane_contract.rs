@@ -1,5 +1,6 @@
 //! One contract, every backplane: the cases of `cases.rs`, `channels.rs` and `model.rs` run in memory and on a
-//! real Redis; `faults.rs` is about what only a Redis can do wrong.
+//! real Redis, a set of sentinels and a Redis Cluster; `faults.rs` and `failover.rs` are about what only these can
+//! do wrong.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 mod cases;
 mod channels;
+mod failover;
 mod faults;
 mod model;
 mod ownership;
@@ -40,6 +42,14 @@ macro_rules! contract {
                 async fn $case() {
                     super::$module::$case(&super::memory_backplane()).await;
                 }
+            )*
+        }
+        /// Runs every case one after the other on a backplane that `empty` empties before each.
+        async fn every_case<B: Backplane>(plane: &B, empty: impl AsyncFn()) {
+            $(
+                println!("{}", stringify!($case));
+                empty().await;
+                $module::$case(plane).await;
             )*
         }
         mod redis {

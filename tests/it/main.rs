@@ -8,5 +8,6 @@ mod golden_channel;
 mod refusals;
 mod simulation;
 mod slow_clients;
+mod store_kinds;
 mod stranger;
 mod tidy;

@@ -1,32 +1,40 @@
-//! The backplane on a Redis: one script per guarded operation, one connection for commands, one for
-//! subscriptions. No other part of the server may name the `redis` crate.
+//! The backplane on a Redis, a set of sentinels, or a Redis Cluster: one script per guarded operation, connections
+//! for commands, others for subscriptions. No other part of the server may name the `redis` crate.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use redis::{RedisResult, cmd};
 use tickcast_protocol::{Fence, MatchId, NodeId, Tick};
-use tokio::task::JoinSet;
 
-use self::connection::Connection;
+use self::connection::Link;
+use self::links::Links;
 use self::scripts::{Script, Scripts};
-use self::subscriber::Subscriber;
 use super::store::newborn;
 use super::{
     Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Release, Subscription,
     Unavailable, fields,
 };
 
+mod address;
 mod connect;
 mod connection;
+mod links;
+mod rights;
+mod router;
 mod scripts;
+mod sharded;
+mod slots;
 mod subscriber;
+mod target;
+mod verdict;
 
 pub use self::connect::{ConnectError, Warning};
 
-/// Matches asked for in one pipeline of `list`.
-const LISTED_PER_PIPELINE_MAX: usize = 500;
+/// Matches that `list` asks for at once.
+const LISTED_AT_ONCE_MAX: usize = 500;
 
 /// How long a Redis may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,67 +65,78 @@ pub struct RedisBackplane {
 
 #[derive(Debug)]
 struct Shared {
-    connection: Connection,
-    subscriber: Subscriber,
+    links: Links,
     scripts: Scripts,
-    /// The two supervisors; dropping the set ends them.
-    _supervisors: JoinSet<()>,
 }
 
 impl RedisBackplane {
     /// Connects, and checks that this Redis can be trusted with matches.
     pub async fn connect(url: &str, timing: Timing) -> Result<(RedisBackplane, Vec<Warning>), ConnectError> {
-        let client = connect::client(url, timing)?;
-        let (link, warnings) = connect::first_contact(&client, timing).await?;
-        let (connection, connection_supervisor) = connection::supervised(client.clone(), timing, link);
-        let (subscriber, subscriber_supervisor) = subscriber::supervised(client, timing);
-        let mut supervisors = JoinSet::new();
-        supervisors.spawn(connection_supervisor.run());
-        supervisors.spawn(subscriber_supervisor.run());
-        let scripts = Scripts::new("PUBLISH");
-        let shared = Shared { connection, subscriber, scripts, _supervisors: supervisors };
-        Ok((RedisBackplane { shared: Arc::new(shared) }, warnings))
+        let (links, warnings) = Links::open(url, timing).await?;
+        let scripts = Scripts::new(links.publish());
+        Ok((RedisBackplane { shared: Arc::new(Shared { links, scripts }) }, warnings))
+    }
+
+    /// Runs a script on a match.
+    async fn run_script<T: redis::FromRedisValue + Send>(
+        &self,
+        id: &MatchId,
+        script: &Script,
+        call: redis::Cmd,
+    ) -> Result<T, Unavailable> {
+        self.shared.links.commands.call(&fields::key(id), |link| script.run(&call, link)).await
     }
 
     /// Runs a script that answers whether it did something.
-    async fn run_guarded(&self, script: &Script, call: redis::Cmd) -> Result<Guarded, Unavailable> {
-        let done: bool = self.shared.connection.call(|link| script.run(&call, link)).await?;
+    async fn run_guarded(
+        &self,
+        id: &MatchId,
+        script: &Script,
+        call: redis::Cmd,
+    ) -> Result<Guarded, Unavailable> {
+        let done: bool = self.run_script(id, script, call).await?;
         Ok(if done { Guarded::Done } else { Guarded::Refused })
     }
 
-    /// Runs a command.
-    async fn run<T: redis::FromRedisValue + Send>(&self, call: redis::Cmd) -> Result<T, Unavailable> {
-        self.shared.connection.call(|link| query(&call, link)).await
+    /// Runs a command on a key.
+    async fn run<T: redis::FromRedisValue + Send>(
+        &self,
+        key: &str,
+        call: redis::Cmd,
+    ) -> Result<T, Unavailable> {
+        self.shared.links.commands.call(key, |link| query(&call, link)).await
     }
 
-    /// These fields of these matches, and whether each match exists.
-    async fn read_all(
-        &self,
-        ids: &[MatchId],
-        names: &[&str],
-    ) -> Result<Vec<Vec<Option<Vec<u8>>>>, Unavailable> {
-        let mut pipeline = redis::pipe();
-        for id in ids {
-            pipeline.cmd("HMGET").arg(fields::key(id)).arg(fields::EPOCH).arg(names);
-        }
-        let pipeline = &pipeline;
-        let read = |mut link| async move { pipeline.query_async(&mut link).await };
-        self.shared.connection.call(read).await
+    /// Publishes on a channel without a match.
+    async fn publish(&self, channel: &str, message: &Bytes) -> Result<(), Unavailable> {
+        let mut call = cmd(self.shared.links.publish());
+        call.arg(channel).arg(&message[..]);
+        let _receivers: u64 = self.run(channel, call).await?;
+        Ok(())
+    }
+
+    /// These fields of a match, after whether it exists.
+    async fn read_all(&self, id: &MatchId, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Unavailable> {
+        let key = fields::key(id);
+        let mut call = cmd("HMGET");
+        call.arg(&key).arg(fields::EPOCH).arg(names);
+        self.run(&key, call).await
     }
 
     /// Writes an id into the index, or out of it.
     async fn index(&self, command: &str, id: &MatchId) -> Result<(), Unavailable> {
         let mut call = cmd(command);
         call.arg(fields::INDEX_KEY).arg(id.as_str());
-        self.run(call).await
+        self.run(fields::INDEX_KEY, call).await
     }
 
     /// Drops an id from the index, unless it has been created again meanwhile.
     async fn forget(&self, id: &MatchId) -> Result<(), Unavailable> {
         self.index("SREM", id).await?;
+        let key = fields::key(id);
         let mut call = cmd("EXISTS");
-        call.arg(fields::key(id));
-        if self.run(call).await? { self.index("SADD", id).await } else { Ok(()) }
+        call.arg(&key);
+        if self.run(&key, call).await? { self.index("SADD", id).await } else { Ok(()) }
     }
 }
 
@@ -152,7 +171,7 @@ impl Backplane for RedisBackplane {
         for (name, value) in newborn(fields) {
             call.arg(name).arg(&value[..]);
         }
-        self.shared.connection.call(|link| script.run(&call, link)).await
+        self.run_script(id, script, call).await
     }
 
     async fn claim(&self, id: &MatchId, claim: Claim) -> Result<ClaimReply, Unavailable> {
@@ -162,8 +181,7 @@ impl Backplane for RedisBackplane {
             .arg(claim.node.as_str())
             .arg(decimal_ms(claim.lease))
             .arg(claim.crashes_max);
-        let (answer, left_ms, hash): (String, u64, Vec<Vec<u8>>) =
-            self.shared.connection.call(|link| script.run(&call, link)).await?;
+        let (answer, left_ms, hash): (String, u64, Vec<Vec<u8>>) = self.run_script(id, script, call).await?;
         match answer.as_str() {
             "CLAIMED" => {
                 let fields = to_fields(hash);
@@ -195,8 +213,7 @@ impl Backplane for RedisBackplane {
         for name in &commit.delete {
             call.arg(name);
         }
-        let (answer, stored): (String, u64) =
-            self.shared.connection.call(|link| script.run(&call, link)).await?;
+        let (answer, stored): (String, u64) = self.run_script(id, script, call).await?;
         match answer.as_str() {
             "OK" => Ok(CommitReply::Ok),
             "DUP_SAME" => Ok(CommitReply::DupSame),
@@ -224,12 +241,12 @@ impl Backplane for RedisBackplane {
             .arg(release.heir.as_ref().map_or("", NodeId::as_str))
             .arg(decimal_ms(release.grace))
             .arg(u8::from(release.clean));
-        self.run_guarded(script, call).await
+        self.run_guarded(id, script, call).await
     }
 
     async fn revive(&self, id: &MatchId) -> Result<Guarded, Unavailable> {
         let script = &self.shared.scripts.revive;
-        self.run_guarded(script, script.call(&[&fields::key(id)])).await
+        self.run_guarded(id, script, script.call(&[&fields::key(id)])).await
     }
 
     async fn notify(&self, id: &MatchId, fence: Fence, message: Bytes) -> Result<Guarded, Unavailable> {
@@ -237,7 +254,7 @@ impl Backplane for RedisBackplane {
         let mut call = script.call(&[&fields::key(id)]);
         add_fence(&mut call, fence);
         call.arg(fields::channel(id, Channel::Diff)).arg(&message[..]);
-        self.run_guarded(script, call).await
+        self.run_guarded(id, script, call).await
     }
 
     async fn end(&self, id: &MatchId, fence: Fence, message: Bytes) -> Result<Guarded, Unavailable> {
@@ -245,7 +262,7 @@ impl Backplane for RedisBackplane {
         let mut call = script.call(&[&fields::key(id)]);
         add_fence(&mut call, fence);
         call.arg(fields::channel(id, Channel::Diff)).arg(&message[..]);
-        let ended = self.run_guarded(script, call).await?;
+        let ended = self.run_guarded(id, script, call).await?;
         if ended == Guarded::Done {
             // An entry that stays behind is found to lead nowhere by the next who lists.
             let _ = self.index("SREM", id).await;
@@ -254,27 +271,28 @@ impl Backplane for RedisBackplane {
     }
 
     async fn load(&self, id: &MatchId) -> Result<Option<MatchFields>, Unavailable> {
+        let key = fields::key(id);
         let mut call = cmd("HGETALL");
-        call.arg(fields::key(id));
-        let hash: Vec<Vec<u8>> = self.run(call).await?;
+        call.arg(&key);
+        let hash: Vec<Vec<u8>> = self.run(&key, call).await?;
         Ok(if hash.is_empty() { None } else { Some(to_fields(hash)) })
     }
 
     async fn read(&self, id: &MatchId, fields: &[&str]) -> Result<Option<MatchFields>, Unavailable> {
-        let read = self.read_all(std::slice::from_ref(id), fields).await?;
-        let mut values = read.into_iter().flatten();
+        let mut values = self.read_all(id, fields).await?.into_iter();
         Ok(values.next().flatten().map(|_| present(fields, values)))
     }
 
     async fn list(&self, fields: &[&str]) -> Result<Vec<(MatchId, MatchFields)>, Unavailable> {
         let mut call = cmd("SMEMBERS");
         call.arg(fields::INDEX_KEY);
-        let names: Vec<String> = self.run(call).await?;
+        let names: Vec<String> = self.run(fields::INDEX_KEY, call).await?;
         let mut ids: Vec<MatchId> = names.iter().filter_map(|name| name.parse().ok()).collect();
         ids.sort();
         let mut matches = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(LISTED_PER_PIPELINE_MAX) {
-            for (id, values) in ids.iter().zip(self.read_all(ids, fields).await?) {
+        for ids in ids.chunks(LISTED_AT_ONCE_MAX) {
+            let read = try_join_all(ids.iter().map(|id| self.read_all(id, fields))).await?;
+            for (id, values) in ids.iter().zip(read) {
                 let mut values = values.into_iter();
                 if values.next().flatten().is_some() {
                     matches.push((id.clone(), present(fields, values)));
@@ -287,20 +305,17 @@ impl Backplane for RedisBackplane {
     }
 
     async fn send_input(&self, id: &MatchId, message: Bytes) -> Result<(), Unavailable> {
-        let mut call = cmd("PUBLISH");
-        call.arg(fields::channel(id, Channel::Input)).arg(&message[..]);
-        let _receivers: u64 = self.run(call).await?;
-        Ok(())
+        self.publish(&fields::channel(id, Channel::Input), &message).await
     }
 
     async fn subscribe(&self, id: &MatchId, channel: Channel) -> Result<Subscription, Unavailable> {
-        self.shared.subscriber.subscribe(fields::channel(id, channel)).await
+        self.shared.links.subscriptions.subscribe(fields::channel(id, channel)).await
     }
 
     async fn enlist(&self, node: &NodeId, entry: Option<Bytes>) -> Result<(), Unavailable> {
         let mut call = cmd(if entry.is_some() { "HSET" } else { "HDEL" });
         call.arg(fields::NODES_KEY).arg(node.as_str()).arg(entry.as_deref());
-        let _fields: u64 = self.run(call).await?;
+        let _fields: u64 = self.run(fields::NODES_KEY, call).await?;
         Ok(())
     }
 
@@ -309,35 +324,29 @@ impl Backplane for RedisBackplane {
         call.arg(fields::NODES_KEY);
         let named =
             |(name, entry): (Vec<u8>, Bytes)| Some((std::str::from_utf8(&name).ok()?.parse().ok()?, entry));
-        Ok(to_fields(self.run(call).await?).into_iter().filter_map(named).collect())
+        Ok(to_fields(self.run(fields::NODES_KEY, call).await?).into_iter().filter_map(named).collect())
     }
 
     async fn send_order(&self, node: &NodeId, message: Bytes) -> Result<(), Unavailable> {
-        let mut call = cmd("PUBLISH");
-        call.arg(fields::orders(node)).arg(&message[..]);
-        let _receivers: u64 = self.run(call).await?;
-        Ok(())
+        self.publish(&fields::orders(node), &message).await
     }
 
     async fn subscribe_orders(&self, node: &NodeId) -> Result<Subscription, Unavailable> {
-        self.shared.subscriber.subscribe(fields::orders(node)).await
+        self.shared.links.subscriptions.subscribe(fields::orders(node)).await
     }
 
     fn distrust_subscriptions(&self) {
-        self.shared.subscriber.distrust();
+        self.shared.links.subscriptions.distrust();
     }
 
     async fn now_ms(&self) -> Result<u64, Unavailable> {
-        let (seconds, micros): (u64, u64) = self.run(cmd("TIME")).await?;
+        let (seconds, micros): (u64, u64) = self.run(fields::INDEX_KEY, cmd("TIME")).await?;
         Ok(seconds * 1000 + micros / 1000)
     }
 }
 
-async fn query<T: redis::FromRedisValue>(
-    call: &redis::Cmd,
-    mut link: redis::aio::MultiplexedConnection,
-) -> RedisResult<T> {
-    call.query_async(&mut link).await
+async fn query<T: redis::FromRedisValue>(call: &redis::Cmd, mut link: Link) -> RedisResult<T> {
+    link.query(call).await
 }
 
 fn add_fence(call: &mut redis::Cmd, fence: Fence) {

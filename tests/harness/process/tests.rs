@@ -1,10 +1,10 @@
 //! The handle of a process, tried on a shell: no node is needed to see that it works.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use super::{Output, Process, wait_until};
+use crate::signals;
 
 const WITHIN: Duration = Duration::from_secs(10);
 
@@ -16,12 +16,6 @@ fn shell(script: &str) -> Process {
 
 async fn printed(process: &Process, text: &str) {
     wait_until(WITHIN, text, || async { process.output.to_string().contains(text).then_some(()) }).await;
-}
-
-/// The letter of the process's state in the system's table; `None` when there is no such process.
-fn state(pid: u32) -> Option<char> {
-    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 #[tokio::test]
@@ -37,10 +31,10 @@ async fn signals_arrive() {
     let mut process = shell("trap 'echo caught; exit 3' INT; echo ready; while :; do :; done");
     printed(&process, "ready").await;
     let pid = process.child.id();
-    process.signal("STOP");
-    wait_until(WITHIN, "frozen", || async { (state(pid) == Some('T')).then_some(()) }).await;
-    process.signal("INT");
-    process.signal("CONT");
+    signals::freeze(pid);
+    assert_eq!(signals::state(pid), Some('T'));
+    signals::send(pid, "INT");
+    signals::thaw(pid);
     assert_eq!(process.wait_exit(WITHIN).await.code(), Some(3));
 }
 
@@ -49,9 +43,18 @@ async fn a_frozen_process_does_not_outlive_its_handle() {
     let process = shell("echo ready; exec tail -f /dev/null");
     printed(&process, "ready").await;
     let pid = process.child.id();
-    process.signal("STOP");
+    signals::freeze(pid);
     drop(process);
-    assert_eq!(state(pid), None);
+    assert_eq!(signals::state(pid), None);
+}
+
+#[tokio::test]
+#[should_panic(expected = "has ended; it was to be frozen")]
+async fn a_process_that_is_gone_does_not_count_as_frozen() {
+    let process = shell("exit 0");
+    let pid = process.child.id();
+    wait_until(WITHIN, "ended", || async { (signals::state(pid) == Some('Z')).then_some(()) }).await;
+    signals::freeze(pid);
 }
 
 #[tokio::test]

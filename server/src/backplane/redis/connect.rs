@@ -2,29 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{
-    Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError, RedisResult, cmd,
-};
+use redis::{Client, ConnectionAddr, ErrorKind, RedisError, RedisResult, cmd};
 use thiserror::Error;
 use tokio::time::timeout;
 
 use super::Timing;
-use super::connection::{self, describe};
+use super::address::{HostPort, Login};
+use super::connection::{describe, link_to};
+use super::rights::{self, Lacking};
+use super::router::{Opened, read_map};
+use super::slots::Range;
 
 /// The oldest Redis that is known to have all that is used.
 const VERSION_MIN: (u32, u32) = (6, 2);
-const SECOND: Duration = Duration::from_secs(1);
+/// The oldest Redis Cluster with channels that stay within a shard.
+const CLUSTER_VERSION_MIN: (u32, u32) = (7, 0);
 
 /// Why this Redis cannot be the backplane, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConnectError {
     /// The address cannot be read.
     #[error(
-        "`{url}` is no address of a Redis ({reason}); write redis://[user:password@]host[:port][/database]"
+        "`{url}` is no address of a Redis ({reason}); write redis://[user:password@]host[:port][/database], or \
+         redis+sentinel://[user:password@]host:port,host:port/name[/database], or \
+         redis+cluster://[user:password@]host:port,host:port"
     )]
     BadUrl {
         /// The address, without its password.
@@ -43,6 +46,37 @@ pub enum ConnectError {
         /// What the operating system or the server said.
         reason: String,
     },
+    /// Nobody knows of a primary.
+    #[error("{reason}; start the sentinels and what they watch, or correct the address and the name in it")]
+    NoPrimary {
+        /// What each of those who were asked said.
+        reason: String,
+    },
+    /// A node of a cluster, or none, where the other was expected.
+    #[error("the Redis at {address} is {found}; write {write}")]
+    OtherKind {
+        /// Host and port.
+        address: String,
+        /// What it is.
+        found: &'static str,
+        /// How its address begins.
+        write: &'static str,
+    },
+    /// The user may not do what a node does.
+    #[error(
+        "the Redis at {address} does not let user `{user}` do what a node does ({reason}); run there: \
+         ACL SETUSER {user} ~tickcast:* &tickcast:* {grant}"
+    )]
+    Forbidden {
+        /// Host and port.
+        address: String,
+        /// Who we are there.
+        user: String,
+        /// The first refusal, in the server's words.
+        reason: String,
+        /// The commands that were refused, as ACL SETUSER takes them.
+        grant: String,
+    },
     /// The server wants another name or password.
     #[error(
         "the Redis at {address} refused the login ({reason}); put the user and the password into the address: \
@@ -55,8 +89,10 @@ pub enum ConnectError {
         reason: String,
     },
     /// The server is too old.
-    #[error("the Redis at {address} is version {version}; 6.2 or newer is needed")]
+    #[error("the Redis at {address} is version {version}; {wanted} or newer is needed")]
     TooOld {
+        /// The oldest that will do.
+        wanted: &'static str,
         /// Host and port.
         address: String,
         /// The version it reported.
@@ -111,39 +147,48 @@ impl fmt::Display for Warning {
     }
 }
 
-/// A client of this address, with the settings every connection needs.
-pub(super) fn client(url: &str, timing: Timing) -> Result<Client, ConnectError> {
-    let bad =
-        |error: RedisError| ConnectError::BadUrl { url: without_password(url), reason: describe(&error) };
-    // The system counts these in whole seconds and refuses 0.
-    let keepalive = TcpKeepalive::new()
-        .with_time(timing.silence_max.max(SECOND))
-        .with_interval(timing.ping_interval.max(SECOND))
-        .with_retries(3);
-    // Off by default in redis 1.8; without it a commit waits for the acknowledgement of the one before.
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive)
-        .set_user_timeout(timing.silence_max);
-    let info = url.into_connection_info().map_err(bad)?;
-    let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-    Client::open(info.set_tcp_settings(tcp).set_redis_settings(login)).map_err(bad)
+/// What an address says of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// A server on its own, or the primary of a replica.
+    Single,
+    /// A master of a cluster.
+    ClusterNode,
+}
+
+impl Expected {
+    /// The command by which such a server publishes.
+    pub(super) fn publish(self) -> &'static str {
+        match self {
+            Expected::Single => "PUBLISH",
+            Expected::ClusterNode => "SPUBLISH",
+        }
+    }
+
+    fn version_min(self) -> ((u32, u32), &'static str) {
+        match self {
+            Expected::Single => (VERSION_MIN, "6.2"),
+            Expected::ClusterNode => (CLUSTER_VERSION_MIN, "7.0"),
+        }
+    }
 }
 
 /// Opens the first connection and checks what answers.
 pub(super) async fn first_contact(
     client: &Client,
     timing: Timing,
+    expected: Expected,
 ) -> Result<(MultiplexedConnection, Vec<Warning>), ConnectError> {
     let address = client.get_connection_info().addr();
     let unreachable = |reason| ConnectError::Unreachable { address: address.to_string(), reason };
     let contact = async {
-        let link = connection::open(client, timing).await?;
+        let link = link_to(client, timing).await?;
         let info = read_info(link.clone()).await?;
         let save = read_save(link.clone()).await?;
-        Ok((link, info, save))
+        let lacking = rights::lacking(link.clone(), expected.publish()).await?;
+        Ok((link, info, save, lacking))
     };
-    let (link, info, save) = match timeout(timing.call_time_max, contact).await {
+    let (link, info, save, lacking) = match timeout(timing.call_time_max, contact).await {
         Ok(Ok(contact)) => contact,
         Ok(Err(error)) if is_login(&error) => {
             return Err(ConnectError::Login { address: address.to_string(), reason: describe(&error) });
@@ -151,8 +196,48 @@ pub(super) async fn first_contact(
         Ok(Err(error)) => return Err(unreachable(describe(&error))),
         Err(_) => return Err(unreachable(format!("no answer within {:?}", timing.call_time_max))),
     };
-    let warnings = judge(address, info, save)?;
+    let warnings = judge(address, info, save, expected)?;
+    let Lacking { commands, reason } = lacking;
+    if !commands.is_empty() {
+        let user = client.get_connection_info().redis_settings().username().unwrap_or("default").to_owned();
+        let grant: Vec<String> = commands.iter().map(|command| format!("+{command}")).collect();
+        let (address, grant) = (address.to_string(), grant.join(" "));
+        return Err(ConnectError::Forbidden { address, user, reason, grant });
+    }
     Ok((link, warnings))
+}
+
+/// Asks a node for the map of its cluster, and checks every master. A master that is not there at the moment
+/// is checked by nobody: the others go on without it.
+pub(super) async fn cluster_contact(
+    seed: &HostPort,
+    login: &Login,
+    timing: Timing,
+) -> Result<(Vec<Range>, Vec<Opened>, Vec<Warning>), ConnectError> {
+    let unreachable = |reason| ConnectError::Unreachable { address: seed.to_string(), reason };
+    let client_of = |at: &HostPort| login.client(at).map_err(|error| unreachable(describe(&error)));
+    let client = client_of(seed)?;
+    let (link, _) = first_contact(&client, timing, Expected::ClusterNode).await?;
+    let ranges = match timeout(timing.call_time_max, read_map(seed, link)).await {
+        Ok(Ok(ranges)) => ranges,
+        Ok(Err(error)) => return Err(unreachable(describe(&error))),
+        Err(_) => return Err(unreachable(format!("no answer within {:?}", timing.call_time_max))),
+    };
+    let (mut opened, mut warnings): (Vec<Opened>, Vec<Warning>) = (Vec::new(), Vec::new());
+    for range in &ranges {
+        if opened.iter().all(|(address, _, _)| *address != range.master) {
+            let client = client_of(&range.master)?;
+            match first_contact(&client, timing, Expected::ClusterNode).await {
+                Ok((link, more)) => {
+                    opened.push((range.master.clone(), client, link));
+                    warnings.extend(more);
+                }
+                Err(error @ ConnectError::Unreachable { .. }) => tracing::warn!("{error}"),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok((ranges, opened, warnings))
 }
 
 /// What INFO and `CONFIG GET save` answered: a refusal is a warning.
@@ -162,6 +247,7 @@ fn judge(
     address: &ConnectionAddr,
     info: Answer<BTreeMap<String, String>>,
     save: Answer<String>,
+    expected: Expected,
 ) -> Result<Vec<Warning>, ConnectError> {
     let info = match info {
         Ok(info) => info,
@@ -169,8 +255,18 @@ fn judge(
     };
     let value = |name: &str| info.get(name).map_or("", String::as_str);
     let version = value("redis_version");
-    if parse_version(version).is_some_and(|version| version < VERSION_MIN) {
-        return Err(ConnectError::TooOld { address: address.to_string(), version: version.to_owned() });
+    let (version_min, wanted) = expected.version_min();
+    if parse_version(version).is_some_and(|version| version < version_min) {
+        let version = version.to_owned();
+        return Err(ConnectError::TooOld { wanted, address: address.to_string(), version });
+    }
+    let other_kind = match (value("cluster_enabled"), expected) {
+        ("1", Expected::Single) => Some(("a node of a Redis Cluster", "redis+cluster://")),
+        ("0", Expected::ClusterNode) => Some(("not a node of a Redis Cluster", "redis://")),
+        _ => None,
+    };
+    if let Some((found, write)) = other_kind {
+        return Err(ConnectError::OtherKind { address: address.to_string(), found, write });
     }
     let policy = value("maxmemory_policy");
     if value("maxmemory") != "0" && policy != "noeviction" {
@@ -226,15 +322,6 @@ fn redis_cli_target(address: &str) -> String {
     match address.rsplit_once(':') {
         Some((host, port)) => format!("-h {host} -p {port}"),
         None => format!("-s {address}"),
-    }
-}
-
-/// The address as it may be shown: what stands before the last `@` is left out.
-fn without_password(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
-        (None, Some((_, host))) => format!("...@{host}"),
-        (_, None) => url.to_owned(),
     }
 }
 

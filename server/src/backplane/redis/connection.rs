@@ -4,11 +4,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, ServerErrorKind, Value, cmd};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult, ServerErrorKind, Value, cmd,
+};
 use tokio::sync::watch;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 
+use super::target::Target;
+use super::verdict::explain;
 use super::{Backoff, Timing};
 use crate::backplane::Unavailable;
 
@@ -29,21 +33,51 @@ pub(super) struct Connection {
 /// What is known of the connection.
 #[derive(Debug, Clone)]
 enum State {
-    Up { generation: u64, link: MultiplexedConnection },
+    Up { generation: u64, link: MultiplexedConnection, client: Box<Client> },
     Down { reason: String },
+}
+
+/// A link that was up a moment ago.
+#[derive(Debug, Clone)]
+pub(super) struct Usable {
+    generation: u64,
+    pub(super) link: Link,
+}
+
+/// What commands are sent on.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    connection: MultiplexedConnection,
+    asking: bool,
+}
+
+/// Why there is no result.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server, or the link to it, said so.
+    Refused(RedisError),
+    /// No answer in time.
+    Silent(String),
 }
 
 /// Keeps the connection up: owned by a task that runs [`Supervisor::run`].
 pub(super) struct Supervisor {
-    client: Client,
+    target: Target,
     timing: Timing,
     state: watch::Sender<State>,
     broken: watch::Receiver<u64>,
     generation: u64,
 }
 
-/// Opens one connection. The bounds on answers are its caller's.
-pub(super) async fn open(client: &Client, timing: Timing) -> RedisResult<MultiplexedConnection> {
+/// Opens a connection to whatever the target is now. The bounds on answers are its caller's.
+pub(super) async fn open(target: &Target, timing: Timing) -> RedisResult<(Client, MultiplexedConnection)> {
+    let client = target.client(timing).await?;
+    let link = link_to(&client, timing).await?;
+    Ok((client, link))
+}
+
+/// Opens a connection to this server.
+pub(super) async fn link_to(client: &Client, timing: Timing) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(timing.call_time_max))
         .set_response_timeout(None)
@@ -52,76 +86,129 @@ pub(super) async fn open(client: &Client, timing: Timing) -> RedisResult<Multipl
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// A handle and its supervisor, which begin with a link that has been opened already.
+/// A handle and its supervisor, which begin with a link that has been opened already, if there is one.
 pub(super) fn supervised(
-    client: Client,
+    target: Target,
     timing: Timing,
-    link: MultiplexedConnection,
+    opened: Option<(Client, MultiplexedConnection)>,
 ) -> (Connection, Supervisor) {
     let generation = 1;
-    let (state_tx, state_rx) = watch::channel(State::Up { generation, link });
+    let (state_tx, state_rx) = watch::channel(match opened {
+        Some((client, link)) => State::Up { generation, link, client: Box::new(client) },
+        None => State::Down { reason: "not connected yet".to_owned() },
+    });
     let (broken_tx, broken_rx) = watch::channel(0);
     let connection = Connection { state: state_rx, broken: broken_tx, call_time_max: timing.call_time_max };
-    (connection, Supervisor { client, timing, state: state_tx, broken: broken_rx, generation })
+    (connection, Supervisor { target, timing, state: state_tx, broken: broken_rx, generation })
+}
+
+/// The moment at which a wait that begins now is over.
+pub(super) fn deadline(wait: Duration) -> Instant {
+    sleep(wait).deadline()
+}
+
+impl Link {
+    /// The same link, where the next command is run for a slot that is on its way to this server.
+    pub(super) fn asking(mut self) -> Link {
+        self.asking = true;
+        self
+    }
+
+    /// Sends a command and waits for its answer.
+    pub(super) async fn query<T: FromRedisValue>(&mut self, call: &Cmd) -> RedisResult<T> {
+        if !self.asking {
+            return call.query_async(&mut self.connection).await;
+        }
+        let mut both = redis::pipe();
+        both.cmd("ASKING").add_command(call.clone());
+        let answers = self.connection.req_packed_commands(&both, 0, 2).await?;
+        let answer = answers.into_iter().nth(1).unwrap_or(Value::Nil);
+        Ok(redis::from_redis_value(answer.extract_error()?)?)
+    }
 }
 
 impl Connection {
     /// Runs commands on the connection, waiting for it if it is down: all of that within the bound.
-    pub(super) async fn call<T, F>(
-        &self,
-        operation: impl FnOnce(MultiplexedConnection) -> F + Send,
-    ) -> Result<T, Unavailable>
+    pub(super) async fn call<T, F>(&self, operation: impl FnOnce(Link) -> F + Send) -> Result<T, Unavailable>
     where
         T: Send,
         F: Future<Output = RedisResult<T>> + Send,
     {
-        let mut used = None;
-        let answer = timeout(self.call_time_max, async {
-            let (generation, link) = self.up().await?;
-            used = Some(generation);
-            Ok(operation(link).await)
-        })
-        .await;
-        match answer {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(error))) => {
+        let deadline = deadline(self.call_time_max);
+        let usable = self.up(deadline).await?;
+        self.attempt(&usable, deadline, operation).await.map_err(Unavailable::from)
+    }
+
+    /// Runs commands on a link; one that fails at it is replaced.
+    pub(super) async fn attempt<T, F>(
+        &self,
+        usable: &Usable,
+        deadline: Instant,
+        operation: impl FnOnce(Link) -> F + Send,
+    ) -> Result<T, Failure>
+    where
+        T: Send,
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        match timeout_at(deadline, operation(usable.link.clone())).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
                 if is_fatal(&error) {
-                    self.report_broken(used);
+                    self.report_broken(usable.generation);
                 }
-                Err(Unavailable(describe(&error)))
+                Err(Failure::Refused(error))
             }
-            Ok(Err(closed)) => Err(closed),
             Err(_) => {
-                self.report_broken(used);
-                Err(Unavailable(self.silence()))
+                self.report_broken(usable.generation);
+                Err(Failure::Silent(self.silence()))
             }
         }
     }
 
     /// The link, once there is one.
-    async fn up(&self) -> Result<(u64, MultiplexedConnection), Unavailable> {
+    pub(super) async fn up(&self, deadline: Instant) -> Result<Usable, Unavailable> {
         let mut state = self.state.clone();
-        let up = state.wait_for(|state| matches!(state, State::Up { .. })).await;
-        match up.as_deref() {
-            Ok(State::Up { generation, link }) => Ok((*generation, link.clone())),
-            Ok(State::Down { .. }) | Err(_) => Err(Unavailable("the connection is closed".to_owned())),
+        match timeout_at(deadline, state.wait_for(|state| matches!(state, State::Up { .. }))).await {
+            Ok(up) => match up.as_deref() {
+                Ok(State::Up { generation, link, .. }) => {
+                    let link = Link { connection: link.clone(), asking: false };
+                    Ok(Usable { generation: *generation, link })
+                }
+                Ok(State::Down { .. }) | Err(_) => Err(Unavailable("the connection is closed".to_owned())),
+            },
+            Err(_) => Err(Unavailable(self.silence())),
         }
     }
 
-    fn report_broken(&self, used: Option<u64>) {
-        if let Some(generation) = used {
-            self.broken.send_if_modified(|newest| {
-                let news = *newest < generation;
-                *newest = generation.max(*newest);
-                news
-            });
+    /// The link, if there is one.
+    pub(super) fn up_now(&self) -> Option<MultiplexedConnection> {
+        match &*self.state.borrow() {
+            State::Up { link, .. } => Some(link.clone()),
+            State::Down { .. } => None,
         }
+    }
+
+    fn report_broken(&self, generation: u64) {
+        self.broken.send_if_modified(|newest| {
+            let news = *newest < generation;
+            *newest = generation.max(*newest);
+            news
+        });
     }
 
     fn silence(&self) -> String {
         match &*self.state.borrow() {
             State::Up { .. } => format!("no answer within {:?}", self.call_time_max),
             State::Down { reason } => format!("no connection within {:?}: {reason}", self.call_time_max),
+        }
+    }
+}
+
+impl From<Failure> for Unavailable {
+    fn from(failure: Failure) -> Unavailable {
+        match failure {
+            Failure::Refused(error) => Unavailable(explain(&error)),
+            Failure::Silent(reason) => Unavailable(reason),
         }
     }
 }
@@ -133,8 +220,8 @@ impl Supervisor {
         loop {
             let state = self.state.borrow().clone();
             let reason = match state {
-                State::Up { link, .. } => {
-                    let reason = self.until_broken(link).await;
+                State::Up { link, client, .. } => {
+                    let reason = self.until_broken(link, &client).await;
                     tracing::warn!(%reason, "redis connection lost");
                     backoff = Backoff::default();
                     reason
@@ -148,10 +235,10 @@ impl Supervisor {
             sleep(backoff.next()).await;
             self.generation += 1;
             let wait = self.timing.call_time_max;
-            let state = match timeout(wait, open(&self.client, self.timing)).await {
-                Ok(Ok(link)) => {
-                    tracing::info!("redis connection renewed");
-                    State::Up { generation: self.generation, link }
+            let state = match timeout(wait, open(&self.target, self.timing)).await {
+                Ok(Ok((client, link))) => {
+                    tracing::info!(address = %client.get_connection_info().addr(), "redis connection renewed");
+                    State::Up { generation: self.generation, link, client: Box::new(client) }
                 }
                 Ok(Err(error)) => State::Down { reason: describe(&error) },
                 Err(_) => State::Down { reason: format!("no connection within {wait:?}") },
@@ -161,11 +248,12 @@ impl Supervisor {
     }
 
     /// Completes with a reason when a call found the link broken, or when it is silent.
-    async fn until_broken(&mut self, link: MultiplexedConnection) -> String {
+    async fn until_broken(&mut self, link: MultiplexedConnection, client: &Client) -> String {
         let generation = self.generation;
         tokio::select! {
             _ = self.broken.wait_for(|newest| *newest >= generation) => "a call failed".to_owned(),
             reason = silent(link, self.timing) => reason,
+            reason = self.target.replaced(client, self.timing) => reason,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The Lua scripts: each is one uninterrupted step of the store. `store.rs` is their model, field by field.
 
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, cmd};
+
+use super::connection::Link;
 
 /// A script, run by its digest; the server gets its text when it does not know it.
 #[derive(Debug)]
@@ -53,16 +54,12 @@ impl Script {
     }
 
     /// Runs a call made by [`Script::call`].
-    pub(super) async fn run<T: FromRedisValue>(
-        &self,
-        call: &Cmd,
-        mut link: MultiplexedConnection,
-    ) -> RedisResult<T> {
-        match call.query_async(&mut link).await {
+    pub(super) async fn run<T: FromRedisValue>(&self, call: &Cmd, mut link: Link) -> RedisResult<T> {
+        match link.query(call).await {
             // The server has been restarted or replaced. It has run nothing, so repeating is safe.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let () = cmd("SCRIPT").arg("LOAD").arg(&self.text).query_async(&mut link).await?;
-                call.query_async(&mut link).await
+                let () = link.query(cmd("SCRIPT").arg("LOAD").arg(&self.text)).await?;
+                link.query(call).await
             }
             outcome => outcome,
         }

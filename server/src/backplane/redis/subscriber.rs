@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{interval, sleep, timeout};
 
 use super::connection::{describe, is_fatal};
+use super::target::Target;
 use super::{Backoff, Timing};
 use crate::backplane::outlet::Outlet;
 use crate::backplane::{Subscription, Unavailable};
@@ -40,7 +41,7 @@ struct Request {
 
 /// Keeps the subscriptions alive: owned by a task that runs [`Supervisor::run`].
 pub(super) struct Supervisor {
-    client: Client,
+    target: Target,
     timing: Timing,
     requests: mpsc::Receiver<Request>,
     /// Somebody knows of messages that should have come over this connection and did not.
@@ -50,6 +51,7 @@ pub(super) struct Supervisor {
 
 /// The connection of the moment.
 struct Link {
+    client: Client,
     sink: PubSubSink,
     stream: PubSubStream,
 }
@@ -58,12 +60,12 @@ struct Link {
 struct Broken(String);
 
 /// A handle and its supervisor.
-pub(super) fn supervised(client: Client, timing: Timing) -> (Subscriber, Supervisor) {
+pub(super) fn supervised(target: Target, timing: Timing) -> (Subscriber, Supervisor) {
     let (requests_tx, requests_rx) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let distrusted = Arc::new(Notify::new());
     let subscriber = Subscriber { requests: requests_tx, distrusted: Arc::clone(&distrusted), timing };
     let supervisor =
-        Supervisor { client, timing, requests: requests_rx, distrusted, outlets: BTreeMap::new() };
+        Supervisor { target, timing, requests: requests_rx, distrusted, outlets: BTreeMap::new() };
     (subscriber, supervisor)
 }
 
@@ -108,9 +110,14 @@ impl Supervisor {
 
     /// Connects and renews every subscription. No message is taken before all receivers know of the loss.
     async fn connect(&mut self) -> Result<Link, Broken> {
-        let link = timeout(self.timing.call_time_max, self.client.get_async_pubsub()).await;
-        let (mut sink, stream) = match link {
-            Ok(Ok(link)) => link.split(),
+        let open = async {
+            let client = self.target.client(self.timing).await?;
+            let link = client.get_async_pubsub().await?;
+            Ok((client, link.split()))
+        };
+        let link: Result<RedisResult<_>, _> = timeout(self.timing.call_time_max, open).await;
+        let (client, (mut sink, stream)) = match link {
+            Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return Err(Broken(describe(&error))),
             Err(_) => return Err(Broken(format!("no connection within {:?}", self.timing.call_time_max))),
         };
@@ -125,12 +132,14 @@ impl Supervisor {
             tracing::info!(channels = self.outlets.len(), "redis subscriptions renewed");
         }
         self.outlets.values_mut().flatten().for_each(Outlet::lose);
-        Ok(Link { sink, stream })
+        Ok(Link { client, sink, stream })
     }
 
     /// Moves messages until the connection breaks; `None` when there is no handle left.
     async fn serve(&mut self, link: Link) -> Option<Broken> {
-        let Link { mut sink, mut stream } = link;
+        let Link { client, mut sink, mut stream } = link;
+        let target = self.target.clone();
+        let mut replaced = pin!(target.replaced(&client, self.timing));
         let mut silence = pin!(silent(sink.clone(), self.timing));
         let mut sweeps = interval(self.timing.ping_interval);
         let mut requests = Vec::with_capacity(REQUESTS_QUEUED_MAX);
@@ -139,6 +148,7 @@ impl Supervisor {
             let step = tokio::select! {
                 message = stream.next() => self.handle_message(message),
                 broken = &mut silence => Err(broken),
+                reason = &mut replaced => Err(Broken(reason)),
                 () = distrusted.notified() => Err(Broken("messages were sent and not heard".to_owned())),
                 count = self.requests.recv_many(&mut requests, REQUESTS_QUEUED_MAX) => {
                     if count == 0 {

@@ -10,7 +10,7 @@ fn check(version: &str, maxmemory: &str, policy: &str) -> Result<Vec<Warning>, C
         ("aof_enabled", "1"),
     ];
     let address = ConnectionAddr::Tcp("redis.example".to_owned(), 6379);
-    judge(&address, Ok(info.into_iter().map(owned).collect()), Ok(String::new()))
+    judge(&address, Ok(info.into_iter().map(owned).collect()), Ok(String::new()), Expected::Single)
 }
 
 #[test]
@@ -35,13 +35,23 @@ fn a_limit_of_memory_is_good_only_without_eviction() {
 }
 
 #[test]
-fn a_shown_address_has_no_password() {
-    for (url, shown) in [
-        ("redis://user:pass@host:1", "redis://...@host:1"),
-        ("redis://:p@ss@host", "redis://...@host"),
-        ("user:pass@host", "...@host"),
-        ("redis://host", "redis://host"),
-    ] {
-        assert_eq!(without_password(url), shown);
-    }
+fn a_cluster_is_told_from_a_single_server() {
+    let address = ConnectionAddr::Tcp("redis.example".to_owned(), 6379);
+    let judged = |version: &str, enabled: &str, expected| {
+        let info = [
+            ("redis_version", version),
+            ("cluster_enabled", enabled),
+            ("aof_enabled", "1"),
+            ("maxmemory", "0"),
+        ];
+        judge(&address, Ok(info.into_iter().map(owned).collect()), Ok(String::new()), expected)
+    };
+    assert_eq!(judged("7.0.15", "1", Expected::ClusterNode), Ok(Vec::new()));
+    assert_eq!(judged("6.2.14", "0", Expected::Single), Ok(Vec::new()));
+    let old = judged("6.2.14", "1", Expected::ClusterNode).unwrap_err().to_string();
+    assert!(old.contains("7.0 or newer"), "{old}");
+    let text = judged("7.0.15", "1", Expected::Single).unwrap_err().to_string();
+    assert!(text.contains("is a node of a Redis Cluster; write redis+cluster://"), "{text}");
+    let text = judged("7.0.15", "0", Expected::ClusterNode).unwrap_err().to_string();
+    assert!(text.contains("is not a node of a Redis Cluster; write redis://"), "{text}");
 }
