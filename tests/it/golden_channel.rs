@@ -6,7 +6,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tickcast_server::logic::channel::{self, FromOwner, Note, TickMessage, Upstream};
+use tickcast_protocol::ResumeToken;
+use tickcast_server::logic::channel::{self, ChannelError, FromOwner, Note, TickMessage, Upstream};
+use tickcast_server::logic::orders::Order;
+use tickcast_server::logic::resume::TokenDigest;
 
 /// An example: its name, its meaning and its bytes.
 struct Entry {
@@ -42,7 +45,12 @@ fn understand(message: &Bytes) -> (Value, Bytes) {
     if let Ok(batch) = channel::parse_upstream(message) {
         return (json!({ "Upstream": batch }), channel::encode_upstream(&batch));
     }
-    match channel::parse_from_owner(message).expect("a message of one of the two channels") {
+    let from_owner = channel::parse_from_owner(message);
+    if from_owner == Err(ChannelError::Foreign) {
+        let order = Order::decode(message).expect("a message of one of the channels");
+        return (json!({ "Order": order }), order.encode().into());
+    }
+    match from_owner.expect("a message of one of the channels") {
         FromOwner::Note(note) => (json!({ "Note": note }), channel::encode_note(&note)),
         FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior }) => {
             let told = json!({ "Diff": {
@@ -78,20 +86,15 @@ fn golden_channel_messages_have_every_variant() {
             seen.insert(note_name(&note));
         } else if let Ok(FromOwner::Tick(tick)) = channel::parse_from_owner(&entry.bytes) {
             priors += usize::from(tick.prior.is_some());
+        } else if let Ok(order) = Order::decode(&entry.bytes) {
+            seen.insert(order_name(&order));
         }
     }
     assert_eq!(priors, 1, "golden/channel.hex has one tick with a prior");
+    #[rustfmt::skip]
     let all = [
-        "Ended",
-        "Input",
-        "InputsLost",
-        "Join",
-        "Leave",
-        "Present",
-        "Refused",
-        "Released",
-        "Resume",
-        "Resumed",
+        "Drain", "Ended", "HandOver", "Input", "InputsLost", "Join", "Leave", "Present", "Refused", "Released",
+        "Resume", "Resumed", "Take",
     ];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "golden/channel.hex lacks an example");
 }
@@ -118,7 +121,31 @@ fn note_name(note: &Note) -> &'static str {
     }
 }
 
-/// The rows of the table are the constants, no more and no less; `~dN` is a family with a function of its own.
+/// As for [`upstream_name`].
+fn order_name(order: &Order) -> &'static str {
+    match order {
+        Order::Take { .. } => "Take",
+        Order::HandOver { .. } => "HandOver",
+        Order::Drain => "Drain",
+    }
+}
+
+#[test]
+fn golden_join_has_the_digest_of_the_golden_token() {
+    let token = ResumeToken(std::array::from_fn(|index| 0xa0 + index as u8));
+    let all = entries();
+    let found = all.iter().filter_map(|entry| channel::parse_upstream(&entry.bytes).ok()).flatten();
+    let digests: Vec<TokenDigest> = found
+        .filter_map(|upstream| match upstream {
+            Upstream::Join { token, .. } => Some(token),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(digests, [TokenDigest::of(&token)]);
+}
+
+/// The rows of the table are the constants, no more and no less; `~dN` and `~seat:PLAYER` are
+/// families with functions of their own.
 #[test]
 fn wire_md_lists_every_field_of_a_match() {
     let document = read("docs/wire.md");
@@ -126,7 +153,8 @@ fn wire_md_lists_every_field_of_a_match() {
     let listed: Vec<&str> = rows.map(|(name, _)| name).collect();
     let source = read("server/src/backplane/fields.rs");
     let constants = source.lines().filter_map(|line| line.split_once(": &str = \"~")?.1.strip_suffix("\";"));
-    let expected: BTreeSet<&str> = constants.chain(["dN"]).collect();
+    let shown = constants.map(|name| if name == "seat:" { "seat:PLAYER" } else { name });
+    let expected: BTreeSet<&str> = shown.chain(["dN"]).collect();
     assert!(expected.len() > 10, "the constants are found in the source: {expected:?}");
     let unique: BTreeSet<&str> = listed.iter().copied().collect();
     assert_eq!(unique, expected, "the table of fields in docs/wire.md is not what fields.rs has");

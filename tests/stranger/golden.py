@@ -11,13 +11,16 @@ from wire import (CLIENT_MESSAGE, SERVER_MESSAGE, Broken, Reader, decode_value, 
                   zigzag)
 
 # Section 11, which a client does not need.
-NOTE = ("enum", [("Refused", [("player", "u32"), ("code", "u16")]), ("Ended", None), ("Released", None)])
+NOTE = ("enum", [("Refused", [("player", "u32"), ("code", "u16")]), ("Ended", None), ("Released", None),
+                 ("InputsLost", None), ("Resumed", [("player", "u32"), ("session", "u64")])])
 UPSTREAM = ("list", ("enum", [
-    ("Join", [("player", "u32"), ("name", "player_name")]),
+    ("Join", [("player", "u32"), ("name", "player_name"), ("token", "digest")]),
+    ("Resume", [("player", "u32"), ("session", "u64")]),
     ("Leave", [("player", "u32")]),
     ("Input", [("player", "u32"), ("seq", "u32"), ("seen", "u64"), ("values", ("list", "i32"))]),
     ("Present", [("players", ("list", "u32"))]),
 ]))
+ORDER = ("enum", [("Take", [("id", "id")]), ("HandOver", [("id", "id"), ("to", ("optional", "id"))]), ("Drain", None)])
 
 
 class Golden:
@@ -176,10 +179,10 @@ def channel_diff(data):
 def channel(told, data):
     if data[0] in (0x81, 0x84):
         return {"Diff": channel_diff(data)}
-    name, of = {0x82: ("Note", NOTE), 0x83: ("Upstream", UPSTREAM)}[data[0]]
-    encoded = data[:1] + encode_value(of, told[name])
+    name, of, start = {0x82: ("Note", NOTE, 1), 0x83: ("Upstream", UPSTREAM, 1)}.get(data[0], ("Order", ORDER, 0))
+    encoded = data[:start] + encode_value(of, told[name])
     assert encoded == data, f"encoded: {encoded.hex(' ')}"
-    return {name: decode_whole(of, data[1:])}
+    return {name: decode_whole(of, data[start:])}
 
 
 def refused(golden, told, data):

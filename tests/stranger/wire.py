@@ -100,11 +100,11 @@ def put_control(value):
     raise ValueError(f"{value} has more than 64 bits")
 
 
-# Section 4: a type is a name, ("list", type) or ("enum", variants). A variant is its name and what it holds:
+# Section 4: a type is a name, ("list", type), ("optional", type) or ("enum", variants). A variant is its name and what it holds:
 # None, one type, or a list of named fields. Values are written like JSON: "Leave", {"Match": "abc"},
 # {"Ping": {"nonce": 7}}.
 
-TOKEN_BYTES = 16
+RAW_BYTES = {"token": 16, "digest": 32}
 SIZES = {"u16": 2, "u32": 4, "u64": 8}
 
 JOIN = ("enum", [("Quick", [("game", "string")]), ("Match", "id"), ("Spectate", "id"),
@@ -130,6 +130,11 @@ SERVER_MESSAGE = ("enum", [
 def decode_value(of, reader):
     if isinstance(of, tuple) and of[0] == "list":
         return [decode_value(of[1], reader) for _ in range(reader.control(8))]
+    if isinstance(of, tuple) and of[0] == "optional":
+        mark = reader.fixed(1)
+        if mark > 1:
+            raise Broken(f"mark {mark} of an optional value")
+        return decode_value(of[1], reader) if mark else None
     if isinstance(of, tuple):
         number = reader.control(4)
         if number >= len(of[1]):
@@ -146,8 +151,8 @@ def decode_value(of, reader):
         return unzigzag(reader.control(4))
     if of == "tick_rate":
         return checked(of, reader.fixed(1))
-    if of == "token":
-        return list(reader.take(TOKEN_BYTES))
+    if of in RAW_BYTES:
+        return list(reader.take(RAW_BYTES[of]))
     return checked(of, reader.utf8(reader.control(8)))
 
 
@@ -168,6 +173,8 @@ def checked(of, value):
 def encode_value(of, value):
     if isinstance(of, tuple) and of[0] == "list":
         return put_control(len(value)) + b"".join(encode_value(of[1], each) for each in value)
+    if isinstance(of, tuple) and of[0] == "optional":
+        return b"\x00" if value is None else b"\x01" + encode_value(of[1], value)
     if isinstance(of, tuple):
         name, inner = (value, None) if isinstance(value, str) else next(iter(value.items()))
         number = [variant for variant, _ in of[1]].index(name)
@@ -183,7 +190,7 @@ def encode_value(of, value):
         return put_control(zigzag(value))
     if of == "tick_rate":
         return bytes([value])
-    if of == "token":
+    if of in RAW_BYTES:
         return bytes(value)
     text = checked(of, value).encode()
     return put_control(len(text)) + text

@@ -9,7 +9,8 @@ use tickcast_protocol::frame::{self, StateFrame, put_position, read_position};
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::varint::Reader;
 use tickcast_protocol::{
-    CloseCode, Fence, InputSeq, PlayerId, Position, Progress, Replica, Tick, codec, record,
+    CloseCode, Fence, InputSeq, MatchId, NodeId, PlayerId, Position, Progress, Replica, SessionId, Tick, codec,
+    record,
 };
 
 use crate::entities::entity_id;
@@ -24,6 +25,13 @@ const NOTE_MESSAGE: u8 = 0x82;
 const INPUT_MESSAGE: u8 = 0x83;
 const DIFF_PRIOR_MESSAGE: u8 = 0x84;
 
+/// SHA-256 of the resume token in `control.hex`, the bytes 0xa0 to 0xaf.
+#[rustfmt::skip]
+const TOKEN_DIGEST: [u8; 32] = [
+    0x50, 0x35, 0x63, 0xc1, 0xbd, 0xa4, 0x53, 0x27, 0xff, 0x46, 0x17, 0x75, 0x0a, 0x06, 0xbd, 0x81,
+    0x43, 0xfc, 0xd4, 0xe7, 0x92, 0x99, 0x34, 0xb7, 0xcf, 0x1e, 0x82, 0x6c, 0x1b, 0xa6, 0x0c, 0x90,
+];
+
 /// When the first tick of the example was sent, milliseconds since 1970.
 const SENT_MS: u64 = 1_790_000_000_000;
 
@@ -32,45 +40,80 @@ enum Note {
     Refused { player: PlayerId, code: u16 },
     Ended,
     Released,
+    InputsLost,
+    Resumed { player: PlayerId, session: SessionId },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Upstream {
-    Join { player: PlayerId, name: String },
+    Join { player: PlayerId, name: String, token: [u8; 32] },
+    Resume { player: PlayerId, session: SessionId },
     Leave { player: PlayerId },
     Input { player: PlayerId, seq: InputSeq, seen: Tick, values: Vec<i32> },
     Present { players: Vec<PlayerId> },
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+enum Order {
+    Take { id: MatchId },
+    HandOver { id: MatchId, to: Option<NodeId> },
+    Drain,
+}
+
 pub(crate) fn file() -> File {
     let mut entries = diffs();
+    entries.extend(notes());
+    entries.extend(upstream());
+    entries.extend(orders());
+    let about = "Messages between nodes: diff channel (0x81, 0x82, 0x84), input channel (0x83) and order channels (0x00 to\n\
+                 0x02). channel_diff_N is also the ring field ~dN of the worked example.";
+    File { name: "channel.hex", about, entries }
+}
+
+fn notes() -> Vec<Entry> {
     let refused = Note::Refused { player: PlayerId(9), code: CloseCode::MatchFull.number() };
-    for (name, comment, note) in [
+    let resumed = Note::Resumed { player: PlayerId(300), session: SessionId(0x1_0000_0007) };
+    let notes = [
         ("note_refused", "the owner does not take player 9: the match is full", refused),
         ("note_ended", "the match ended", Note::Ended),
-        ("note_released", "the owner gives the match up: any node may claim it", Note::Released),
-    ] {
-        entries.push(built(name, comment, [vec![NOTE_MESSAGE], codec::encode(&note)].concat()));
-    }
+        ("note_released", "the owner gives the match up", Note::Released),
+        ("note_inputs_lost", "inputs were lost on their way to the owner", Note::InputsLost),
+        ("note_resumed", "player 300 is on that connection now", resumed),
+    ];
+    let bytes = |note| [vec![NOTE_MESSAGE], codec::encode(note)].concat();
+    notes.iter().map(|(name, comment, note)| built(name, comment, bytes(note))).collect()
+}
+
+fn upstream() -> Vec<Entry> {
     let batch = vec![
-        Upstream::Join { player: PlayerId(1), name: "Zoë".to_owned() },
+        Upstream::Join { player: PlayerId(1), name: "Zoë".to_owned(), token: TOKEN_DIGEST },
         Upstream::Input { player: PlayerId(1), seq: InputSeq(1), seen: Tick(6), values: vec![1, 250] },
         Upstream::Leave { player: PlayerId(300) },
     ];
-    entries.push(built(
-        "upstream",
-        "a batch from a relay",
-        [vec![INPUT_MESSAGE], codec::encode(&batch)].concat(),
-    ));
+    let resume = vec![Upstream::Resume { player: PlayerId(300), session: SessionId(0x1_0000_0007) }];
     let present = vec![Upstream::Present { players: vec![PlayerId(1), PlayerId(300)] }];
-    entries.push(built(
-        "upstream_present",
-        "a relay's players are still connected",
-        [vec![INPUT_MESSAGE], codec::encode(&present)].concat(),
-    ));
-    let about = "Messages between nodes: diff channel (0x81, 0x82, 0x84) and input channel (0x83).\n\
-                 channel_diff_N is also the ring field ~dN of the worked example.";
-    File { name: "channel.hex", about, entries }
+    let batches = [
+        ("upstream", "a batch from a relay", batch),
+        ("upstream_resume", "player 300 came back on that connection", resume),
+        ("upstream_present", "a relay's players are still connected", present),
+    ];
+    let bytes = |batch| [vec![INPUT_MESSAGE], codec::encode(batch)].concat();
+    batches.iter().map(|(name, comment, batch)| built(name, comment, bytes(batch))).collect()
+}
+
+fn orders() -> Vec<Entry> {
+    let id = || "Lobby_7-b".parse::<MatchId>().unwrap();
+    let orders = [
+        ("order_take", "claim this match, whose heir you are", Order::Take { id: id() }),
+        ("order_hand_over", "hand this match over to whom you like", Order::HandOver { id: id(), to: None }),
+        (
+            "order_hand_over_to",
+            "hand this match over to that node",
+            Order::HandOver { id: id(), to: Some("eu-2".parse().unwrap()) },
+        ),
+        ("order_drain", "hand everything over and stop", Order::Drain),
+    ];
+    orders.iter().map(|(name, comment, order)| built(name, comment, codec::encode(order))).collect()
 }
 
 fn built(name: &str, comment: &str, bytes: Vec<u8>) -> Entry {
@@ -157,6 +200,10 @@ fn describe(bytes: &[u8]) -> String {
         INPUT_MESSAGE => {
             let batch: Vec<Upstream> = codec::decode(&bytes[1..]).unwrap();
             format!(r#"{{"Upstream":{}}}"#, serde_json::to_string(&batch).unwrap())
+        }
+        0..=2 => {
+            let order: Order = codec::decode(bytes).unwrap();
+            format!(r#"{{"Order":{}}}"#, serde_json::to_string(&order).unwrap())
         }
         other => panic!("unknown message {other:#04x}"),
     }
