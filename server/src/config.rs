@@ -26,8 +26,9 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_OPS_LISTEN", value_name = "ADDR:PORT")]
     ops_listen: Option<SocketAddr>,
 
-    /// Redis that makes this node part of a cluster, for example redis://127.0.0.1:6379 [default: none, everything
-    /// stays in this process]
+    /// Redis that makes this node part of a cluster: redis://127.0.0.1:6379, with sentinels
+    /// redis+sentinel://HOST:PORT,HOST:PORT/NAME, a Redis Cluster redis+cluster://HOST:PORT,HOST:PORT [default: none,
+    /// everything stays in this process]
     #[arg(long, env = "TICKCAST_REDIS", value_name = "URL")]
     redis: Option<String>,
 

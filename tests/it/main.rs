@@ -3,6 +3,7 @@
 mod backplane_contract;
 mod cluster;
 mod command_line;
+mod documents;
 mod example_game;
 mod golden_channel;
 mod refusals;

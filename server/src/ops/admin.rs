@@ -62,7 +62,8 @@ pub enum AdminCommand {
 /// Where the cluster's store is.
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
-    /// The cluster's Redis, for example redis://127.0.0.1:6379
+    /// The cluster's Redis: redis://127.0.0.1:6379, redis+sentinel://HOST:PORT,HOST:PORT/NAME, or
+    /// redis+cluster://HOST:PORT,HOST:PORT
     #[arg(long, env = "TICKCAST_REDIS", value_name = "URL")]
     pub redis: String,
 }

@@ -21,7 +21,8 @@ pub struct InspectArgs {
     /// Match to decode; without it, all matches are listed
     pub match_id: Option<String>,
 
-    /// The cluster's Redis, for example redis://127.0.0.1:6379
+    /// The cluster's Redis: redis://127.0.0.1:6379, redis+sentinel://HOST:PORT,HOST:PORT/NAME, or
+    /// redis+cluster://HOST:PORT,HOST:PORT
     #[arg(long, env = "TICKCAST_REDIS", value_name = "URL")]
     pub redis: String,
 
