@@ -9,8 +9,8 @@ use tickcast_protocol::frame::{self, StateFrame, put_position, read_position};
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::varint::Reader;
 use tickcast_protocol::{
-    CloseCode, Fence, InputSeq, MatchId, NodeId, PlayerId, Position, Progress, Replica, SessionId, Tick, codec,
-    record,
+    CloseCode, Fence, InputSeq, MatchId, NodeId, PlayerId, Position, Progress, Replica, SessionId, Tick,
+    codec, record,
 };
 
 use crate::entities::entity_id;
