@@ -202,6 +202,14 @@ pub struct BotsRun {
 /// # Panics
 /// When they do not end within [`BOTS_WITHIN`], or their report is no JSON.
 pub async fn bots(urls: &[&str], args: &[&str]) -> BotsRun {
+    bots_within(urls, args, BOTS_WITHIN).await
+}
+
+/// As [`bots`], for runs that take longer.
+///
+/// # Panics
+/// As [`bots`], after `deadline`.
+pub async fn bots_within(urls: &[&str], args: &[&str], deadline: Duration) -> BotsRun {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let report = folder.path().join("report.json");
     let mut command = program("tickcast-bots");
@@ -210,7 +218,7 @@ pub async fn bots(urls: &[&str], args: &[&str]) -> BotsRun {
     }
     command.args(args).arg("--json").arg(&report);
     let mut process = Process::start("tickcast-bots", command);
-    let status = process.wait_exit(BOTS_WITHIN).await;
+    let status = process.wait_exit(deadline).await;
     let json = match fs::read(&report) {
         Ok(json) => serde_json::from_slice(&json).expect("the report is JSON"),
         Err(_) => serde_json::Value::Null,
@@ -358,10 +366,10 @@ pub fn program(name: &str) -> Command {
 /// The folder of the programs that belong to this test binary; builds them when they are missing or older
 /// than their sources.
 fn built_programs() -> PathBuf {
-    let own = std::env::current_exe().expect("a test binary knows its path");
+    let own = std::env::current_exe().expect("a program knows its path");
     let deps = own.ancestors().find(|folder| folder.file_name() == Some(OsStr::new("deps")));
-    let folder =
-        deps.and_then(Path::parent).expect("a test binary stands in target/<profile>/deps").to_owned();
+    // A test binary stands in target/<profile>/deps, a program of this package beside that folder.
+    let folder = deps.or(Some(own.as_path())).and_then(Path::parent).expect("a folder above it").to_owned();
     let built = |name: &str| fs::metadata(folder.join(name)).and_then(|file| file.modified()).ok();
     let built = ["tickcast", "tickcast-bots", "examples/tictactoe"].map(built);
     let oldest = built.into_iter().min().flatten();
