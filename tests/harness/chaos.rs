@@ -247,7 +247,10 @@ impl Run {
             self.pauses_ms.push(next - since_ms);
         }
         self.effective += 1;
-        format!("killed Redis and started it again, the last of {} matches went on after {worst} ms", before.len())
+        format!(
+            "killed Redis and started it again, the last of {} matches went on after {worst} ms",
+            before.len()
+        )
     }
 
     async fn roll(&mut self, watch: &Watch) -> String {
@@ -272,7 +275,10 @@ impl Run {
             self.members[index].node = Node::start(options).await;
         }
         let worst = self.pauses_ms.iter().max().copied().unwrap_or(0);
-        format!("restarted {} nodes one after another, longest pause of a match so far {worst} ms", self.members.len())
+        format!(
+            "restarted {} nodes one after another, longest pause of a match so far {worst} ms",
+            self.members.len()
+        )
     }
 
     async fn finish(mut self, bots: BotsRun) -> Outcome {
