@@ -370,22 +370,33 @@ fn built_programs() -> PathBuf {
     let deps = own.ancestors().find(|folder| folder.file_name() == Some(OsStr::new("deps")));
     // A test binary stands in target/<profile>/deps, a program of this package beside that folder.
     let folder = deps.or(Some(own.as_path())).and_then(Path::parent).expect("a folder above it").to_owned();
-    let built = |name: &str| fs::metadata(folder.join(name)).and_then(|file| file.modified()).ok();
-    let built = ["tickcast", "tickcast-bots", "examples/tictactoe"].map(built);
-    let oldest = built.into_iter().min().flatten();
+    let (mut wanted, mut packages) = (vec!["tickcast", "tickcast-bots"], WITHOUT_EXAMPLES);
+    if deps.is_some() {
+        wanted.push("examples/tictactoe");
+        packages = WITH_EXAMPLES;
+    }
+    let built = |name: &&str| fs::metadata(folder.join(name)).and_then(|file| file.modified()).ok();
+    let oldest = wanted.iter().map(built).min().flatten();
     if oldest.is_none_or(|oldest| oldest < newest_source()) {
-        build(&folder);
+        build(&folder, packages);
     }
     folder
 }
 
-fn build(folder: &Path) {
+/// The whole workspace's programs: with its features, so that nothing is compiled a second time.
+const WITH_EXAMPLES: &[&str] = &["--workspace", "--bins", "--examples"];
+/// What a program of this package needs; it says so, for that may take minutes.
+const WITHOUT_EXAMPLES: &[&str] = &["-p", "tickcast-server", "-p", "tickcast-bots", "--bins"];
+
+fn build(folder: &Path, packages: &[&str]) {
+    if packages == WITHOUT_EXAMPLES {
+        eprintln!("building tickcast and tickcast-bots");
+    }
     let profile = folder.file_name().and_then(OsStr::to_str).expect("a profile's folder has a name");
     let profile = if profile == "debug" { "dev" } else { profile };
     let target = folder.parent().expect("a profile's folder stands in the target folder");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // The whole workspace's programs: with its features, so that nothing is compiled a second time.
-    command.current_dir(checkout()).args(["build", "--workspace", "--bins", "--examples"]);
+    command.current_dir(checkout()).arg("build").args(packages);
     command.args(["--profile", profile]);
     command.arg("--target-dir").arg(target).stdin(Stdio::null());
     let built = command.output().expect("cargo runs");

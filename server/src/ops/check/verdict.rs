@@ -86,10 +86,10 @@ fn breach(guarantee: u8, text: String, places: impl IntoIterator<Item = Place>) 
     Breach { guarantee, text, places: places.into_iter().collect() }
 }
 
-/// A tick counts as committed if its owner was told so, a client had it, or a later owner went on from it.
+/// Tick 0 is the match as it was created, and nobody's. A tick counts as committed if its owner was told so, a client had it, or a later owner went on from it.
 fn alive(book: &MatchBook) -> Vec<(u64, (u64, u64), &Version)> {
     let mut alive = Vec::new();
-    for (tick, versions) in &book.ticks {
+    for (tick, versions) in book.ticks.range(1..) {
         for (owner, version) in versions {
             let went_on = |claim: &Claim| {
                 let hash = version.committing.map(|(_, hash, _)| hash);
