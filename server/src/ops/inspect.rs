@@ -67,6 +67,7 @@ async fn list<B: Backplane>(backplane: &B, as_json: bool) -> Result<String, Stri
         fields::PLAYERS_MAX,
         fields::COMMITTED_MS,
         fields::LEASE_MS,
+        fields::STATUS,
     ];
     let matches = backplane.list(&wanted).await.map_err(|error| error.to_string())?;
     let now_ms = backplane.now_ms().await.map_err(|error| error.to_string())?;
@@ -77,7 +78,7 @@ async fn list<B: Backplane>(backplane: &B, as_json: bool) -> Result<String, Stri
     if matches.is_empty() {
         return Ok("no matches".to_owned());
     }
-    let mut table = table(&["match", "game", "owner", "epoch", "tick", "players", "last tick", "lease"]);
+    let mut table = table(&["match", "game", "owner", "epoch", "tick", "players", "last tick", "lease", "status"]);
     for (id, stored) in &matches {
         let text = |name: &str| fields::text(stored, name).unwrap_or("?").to_owned();
         let players = format!("{} of {}", text(fields::PLAYERS), text(fields::PLAYERS_MAX));
@@ -90,6 +91,7 @@ async fn list<B: Backplane>(backplane: &B, as_json: bool) -> Result<String, Stri
             players,
             age(fields::number(stored, fields::COMMITTED_MS), now_ms),
             lease(fields::number(stored, fields::LEASE_MS), now_ms),
+            text(fields::STATUS),
         ]);
     }
     Ok(table.to_string())
@@ -101,6 +103,7 @@ fn list_json(id: &MatchId, stored: &MatchFields, now_ms: u64) -> Value {
         "id": id,
         "game": fields::text(stored, fields::GAME),
         "owner": fields::text(stored, fields::OWNER),
+        "status": fields::text(stored, fields::STATUS),
         "epoch": number(fields::EPOCH),
         "tick": number(fields::TICK),
         "players": number(fields::PLAYERS),
@@ -129,6 +132,7 @@ fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
         "id": id,
         "game": stored.game,
         "owner": stored.owner,
+        "quarantined": stored.quarantined,
         "epoch": stored.fence.epoch.0,
         "nonce": fields::nonce_text(stored.fence.nonce),
         "tick": stored.tick.0,
@@ -165,7 +169,11 @@ fn match_text(id: &MatchId, restored: &Restored, now_ms: u64) -> String {
     let Restored { stored, world, prior, .. } = restored;
     let verdict =
         if world.recomputed_hash() == stored.hash { "verified" } else { "DOES NOT MATCH THE STATE" };
-    let owner = if stored.owner.is_empty() { "nobody" } else { &stored.owner };
+    let owner = match (stored.quarantined, stored.owner.is_empty()) {
+        (true, _) => "nobody: QUARANTINED, its game failed again and again",
+        (false, true) => "nobody",
+        (false, false) => &stored.owner,
+    };
     let mut out = format!(
         "match {id}: {} at tick {} ({} Hz), {} of {} players\nowner {owner}, epoch {}, lease {}, last tick {}\n\
          hash {:08x} {verdict}, snapshot of tick {}, prior {}\n",
