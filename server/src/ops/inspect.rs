@@ -78,7 +78,8 @@ async fn list<B: Backplane>(backplane: &B, as_json: bool) -> Result<String, Stri
     if matches.is_empty() {
         return Ok("no matches".to_owned());
     }
-    let mut table = table(&["match", "game", "owner", "epoch", "tick", "players", "last tick", "lease", "status"]);
+    let mut table =
+        table(&["match", "game", "owner", "epoch", "tick", "players", "last tick", "lease", "status"]);
     for (id, stored) in &matches {
         let text = |name: &str| fields::text(stored, name).unwrap_or("?").to_owned();
         let players = format!("{} of {}", text(fields::PLAYERS), text(fields::PLAYERS_MAX));
