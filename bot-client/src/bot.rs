@@ -153,11 +153,6 @@ impl Bot {
         self.own.as_ref().map(|own| own.player)
     }
 
-    /// The client's half of the protocol.
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// Whether [`Bot::watch`] was called.
     pub fn is_watching(&self) -> bool {
         self.watched.is_some()

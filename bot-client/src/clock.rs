@@ -1,6 +1,6 @@
 //! The only reader of the clock. Everything else takes `now` as time since the run began.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Time since the run began.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +28,4 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 fn instant() -> Instant {
     Instant::now()
-}
-
-/// The wall clock, microseconds since 1970: for histories.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-pub(crate) fn unix_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }

@@ -12,7 +12,6 @@ pub mod bot;
 pub mod brain;
 pub mod clock;
 pub mod histogram;
-mod history;
 pub mod light;
 pub mod lineage;
 pub mod meter;

@@ -85,9 +85,6 @@ pub struct Flags {
     /// 0 never tries
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=3600))]
     reconnect_seconds: u32,
-    /// File to append the history of all bots to, for `tickcast check`
-    #[arg(long, value_name = "FILE")]
-    history: Option<PathBuf>,
     /// Fail when the 99th percentile of input latency is above this
     #[arg(long, value_name = "MS")]
     max_p99_latency_ms: Option<f64>,
@@ -149,8 +146,6 @@ pub struct Plan {
     pub slow_clients_allowed: bool,
     /// Seconds in which a bot that lost its connection tries to connect again.
     pub reconnect_seconds: u32,
-    /// Where the history goes.
-    pub history: Option<PathBuf>,
     /// What else a run fails on.
     pub thresholds: Thresholds,
     /// Where the report goes as JSON.
@@ -242,7 +237,6 @@ impl TryFrom<Flags> for Plan {
             light: flags.light,
             slow_clients_allowed: flags.allow_slow_clients,
             reconnect_seconds: flags.reconnect_seconds,
-            history: flags.history,
             thresholds: Thresholds {
                 p99_latency_ms_max: flags.max_p99_latency_ms,
                 gap_ms_max: flags.max_gap_ms,

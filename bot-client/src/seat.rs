@@ -13,7 +13,6 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 
 use crate::board::Board;
 use crate::bot::{Bot, Move, Step};
-use crate::history::Recorder;
 use crate::pilot::Pilot;
 use crate::retry::Retry;
 use crate::share::BotPlan;
@@ -61,7 +60,6 @@ pub(crate) struct Seat {
     measuring: bool,
     joined: bool,
     introduced: bool,
-    recorder: Recorder,
 }
 
 impl Seat {
@@ -69,19 +67,7 @@ impl Seat {
         let pilot = Pilot::new(&plan, &shared.plan);
         let total = Duration::from_secs(u64::from(shared.plan.reconnect_seconds));
         let (retry, target) = (Retry::new(plan.seed, total), plan.target);
-        let recorder = Recorder::new(format!("bot-{}", plan.number));
-        Seat {
-            shared,
-            plan,
-            pilot,
-            phase,
-            retry,
-            target,
-            measuring: false,
-            joined: false,
-            introduced: false,
-            recorder,
-        }
+        Seat { shared, plan, pilot, phase, retry, target, measuring: false, joined: false, introduced: false }
     }
 
     /// Runs until the phase says to leave, or something fails for good.
@@ -216,9 +202,6 @@ impl Seat {
             self.shared.count_loss(failure.to_string());
         }
         self.pilot.handle_loss(now);
-        if let Some(history) = &self.shared.history {
-            self.recorder.handle_loss(history, failure.to_string()).map_err(Failure::History)?;
-        }
         let mut phase = self.phase.clone();
         let mut last = failure;
         loop {
@@ -276,10 +259,6 @@ impl Seat {
         match &mut self.pilot {
             Pilot::Full(bot) => {
                 let step = bot.handle_frame(now, frame, self.measuring)?;
-                if let Some(history) = &self.shared.history {
-                    self.recorder.handle_frame(history, bot.client(), frame).map_err(Failure::History)?;
-                    self.recorder.handle_sent(history, bot.client().last_seq()).map_err(Failure::History)?;
-                }
                 let mut board =
                     self.shared.boards[self.plan.match_index].lock().unwrap_or_else(PoisonError::into_inner);
                 self.introduced = exchange(bot, &mut board, &self.plan, step, now, self.introduced);

@@ -65,9 +65,6 @@ pub enum Failure {
     /// The server did what it must not do.
     #[error("server: {0}")]
     Server(#[from] ServerError),
-    /// The history cannot be written: what it holds would prove nothing.
-    #[error("history: {0}")]
-    History(io::Error),
     /// The server sent text.
     #[error("server: a text frame")]
     Text,
@@ -96,11 +93,7 @@ impl Failure {
             },
             Failure::Connect(_) | Failure::Handshake(_) | Failure::ConnectTime | Failure::JoinTime => true,
             Failure::Silent | Failure::Unheard | Failure::Socket(_) | Failure::SendTime => true,
-            Failure::Server(_)
-            | Failure::Text
-            | Failure::History(_)
-            | Failure::GivenUp(_)
-            | Failure::Away(_) => false,
+            Failure::Server(_) | Failure::Text | Failure::GivenUp(_) | Failure::Away(_) => false,
         }
     }
 }

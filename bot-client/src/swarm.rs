@@ -15,7 +15,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::history::History;
 use crate::plan::Plan;
 use crate::seat::{Outcome, Seat};
 use crate::share::{BotPlan, Share};
@@ -63,21 +62,14 @@ pub(crate) enum Phase {
 
 /// What a swarm needs of the world and does not get.
 #[derive(Debug, Error)]
-pub enum StartError {
-    /// A node's name has no address.
-    #[error("no address for {0}: {1}")]
-    NoAddress(String, io::Error),
-    /// The history cannot be written.
-    #[error("--history {0}: {1}")]
-    History(String, io::Error),
-}
+#[error("no address for {0}: {1}")]
+pub struct NoAddress(String, io::Error);
 
 /// What all bots of a swarm use.
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) plan: Plan,
     pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) history: Option<History>,
     /// One for each match.
     pub(crate) boards: Vec<Mutex<Board>>,
     tally: Mutex<Tally>,
@@ -125,7 +117,7 @@ pub async fn run(
     share: Share,
     mut commands: mpsc::Receiver<Command>,
     pulses: mpsc::Sender<Pulse>,
-) -> Result<Tally, StartError> {
+) -> Result<Tally, NoAddress> {
     let mut swarm = Swarm::new(clock, plan, &share).await?;
     let mut pulse = interval(PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -154,16 +146,12 @@ pub async fn run(
 }
 
 impl Swarm {
-    async fn new(clock: Clock, plan: Plan, share: &Share) -> Result<Swarm, StartError> {
+    async fn new(clock: Clock, plan: Plan, share: &Share) -> Result<Swarm, NoAddress> {
         let mut addresses = Vec::new();
         for target in &plan.targets {
             let address = resolve(target, plan.source_addresses > 0).await;
-            addresses.push(address.map_err(|error| StartError::NoAddress(target.authority(), error))?);
+            addresses.push(address.map_err(|error| NoAddress(target.authority(), error))?);
         }
-        let history = plan.history.as_deref().map(|path| {
-            History::open(path).map_err(|error| StartError::History(path.display().to_string(), error))
-        });
-        let history = history.transpose()?;
         let bots: VecDeque<BotPlan> = share.bots(&plan).collect();
         let players = share.players(&plan);
         let boards = share.match_ids.iter().map(|_| Mutex::new(Board::new(players))).collect();
@@ -172,15 +160,7 @@ impl Swarm {
         let step = Duration::from_secs(u64::from(plan.processes)) / plan.ramp_per_second;
         let changed = Notify::new();
         Ok(Swarm {
-            shared: Arc::new(Shared {
-                clock,
-                plan,
-                addresses,
-                history,
-                boards,
-                tally: Mutex::new(tally),
-                changed,
-            }),
+            shared: Arc::new(Shared { clock, plan, addresses, boards, tally: Mutex::new(tally), changed }),
             bots,
             tasks: JoinSet::new(),
             phase: watch::Sender::new(Phase::Joining),

@@ -2,13 +2,11 @@
 //! set of games.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use tickcast_protocol::NodeId;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,8 +21,6 @@ use crate::io::http::{self, Port};
 use crate::io::membership;
 use crate::io::node::Node;
 use crate::ops::admin::{self, AdminCommand};
-use crate::ops::check::{self, CheckArgs};
-use crate::ops::history::History;
 use crate::ops::inspect::{self, InspectArgs};
 use crate::ops::logging;
 
@@ -50,8 +46,6 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Show matches in Redis, decoded; works also when every node is dead
     Inspect(InspectArgs),
-    /// Prove from histories that nothing was lost, undone or applied twice
-    Check(CheckArgs),
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -61,7 +55,6 @@ pub fn run(games: Games) -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Some(Command::Inspect(args)) => run_inspect(&args),
-        Some(Command::Check(args)) => return check::run(&args),
         Some(Command::Admin(command)) => run_admin(&command),
         Some(Command::Serve(args)) => run_serve(*args, games),
         None => run_serve(cli.serve, games),
@@ -147,8 +140,7 @@ async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> 
     let operators = listen(settings.ops_listen, "--ops-listen")?;
     let mut stop = StopSignals::listen()?;
     announce(&settings, &players, &operators)?;
-    let history = settings.history.as_deref().map(|path| open_history(path, &settings.node)).transpose()?;
-    let node = Node::new(settings, backplane, games, history);
+    let node = Node::new(settings, backplane, games);
     node.tasks.spawn(http::accept(Arc::clone(&node), players, Port::Players));
     node.tasks.spawn(http::accept(Arc::clone(&node), operators, Port::Operators));
     node.tasks.spawn(membership::beat(Arc::clone(&node)));
@@ -168,11 +160,6 @@ async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> 
     node.tasks.finish(STOP_PATIENCE).await;
     tracing::info!("stopped");
     Ok(())
-}
-
-fn open_history(path: &Path, node: &NodeId) -> Result<History, Failure> {
-    History::open(path, node.as_str())
-        .map_err(|error| failure(format!("--history {}: {error}", path.display())))
 }
 
 fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {

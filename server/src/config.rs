@@ -90,10 +90,6 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_SWEEP_MS", value_name = "MS")]
     sweep_ms: Option<u64>,
 
-    /// File to append the history of this node's matches to, for `tickcast check` [default: none is kept]
-    #[arg(long, env = "TICKCAST_HISTORY", value_name = "FILE")]
-    history: Option<PathBuf>,
-
     /// What to log: error, warn, info, debug, or a filter such as tickcast_server=debug [default: info]
     #[arg(long, env = "TICKCAST_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -152,8 +148,6 @@ pub struct Settings {
     pub claims_per_second: u32,
     /// Time between two looks for matches without an owner.
     pub sweep: Duration,
-    /// Where the history goes; `None` keeps none.
-    pub history: Option<PathBuf>,
     /// Log filter.
     pub log: String,
     /// Options of new matches, by game.
@@ -203,7 +197,6 @@ impl RawSettings {
             crashes_max: self.crashes_max.or(file.crashes_max),
             claims_per_second: self.claims_per_second.or(file.claims_per_second),
             sweep_ms: self.sweep_ms.or(file.sweep_ms),
-            history: self.history.or(file.history),
             log: self.log.or(file.log),
             games: if self.games.is_empty() { file.games } else { self.games },
         }
@@ -248,7 +241,6 @@ impl RawSettings {
             crashes_max: within("crashes-max", self.crashes_max, 3, 1, 1000)? as u32,
             claims_per_second: within("claims-per-second", self.claims_per_second, 200, 1, 100_000)? as u32,
             sweep: Duration::from_millis(within("sweep-ms", self.sweep_ms, 2000, 100, 600_000)?),
-            history: self.history,
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             game_options: self.games,
         })

@@ -13,7 +13,6 @@ mod coder;
 pub mod diff;
 pub mod frame;
 mod hash;
-pub mod history;
 pub mod ids;
 mod learn;
 pub mod limits;

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tickcast_protocol::history::Event;
 use tickcast_protocol::{CloseCode, Fence, MatchId, Nonce, Schema, TickRate};
 use tokio::sync::mpsc;
 
@@ -144,8 +143,6 @@ impl<B: Backplane> Node<B> {
         let restored = restored.unwrap_or_else(|_| Err("the game panicked over its stored state".to_owned()));
         match restored {
             Ok((simulation, tick_rate)) => {
-                let hash = simulation.world().hash();
-                self.record(id, || Event::Claimed { at: simulation.position().into(), hash });
                 let taken_over = fields::text(&stored, fields::COMMITTED_MS).is_some();
                 self.metrics.takeovers.add(u64::from(taken_over));
                 let owned = Owned::new(Arc::clone(self), id.clone(), simulation, tick_rate, inputs, inbox);

@@ -13,9 +13,3 @@ pub fn now() -> Instant {
 pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
-
-/// The wall clock, microseconds since 1970: for histories.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
-pub fn unix_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
-}

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tickcast_protocol::history::{At, Event};
 use tickcast_protocol::{Fence, MatchId, NodeId, TickRate};
 use tokio::sync::{mpsc, watch};
 
@@ -68,8 +67,6 @@ impl<B: Backplane> Owned<B> {
         let (id, fence) = (self.ownership.id.clone(), self.ownership.fence);
         tracing::info!(%id, %fence, tick = %self.simulation.position().tick, "match owned");
         let stop = self.ticks(&mut stopping).await;
-        let at = At::from(self.simulation.position());
-        self.ownership.node.record(&id, || Event::Disowned { at, why: format!("{stop:?}") });
         // From here on the match may be claimed again, by this node too.
         self.ownership.node.owned.remove(&id);
         let released = match stop {
@@ -162,16 +159,10 @@ impl<B: Backplane> Owned<B> {
     }
 
     async fn commit(&mut self, produced: Produced, stopping: &mut watch::Receiver<bool>) -> Result<(), Stop> {
-        let Produced { commit, notes, applied, hash } = produced;
-        let Ownership { node, id, .. } = &self.ownership;
-        let (node, id) = (Arc::clone(node), id.clone());
-        let at = At::from(self.simulation.position());
-        node.record(&id, || Event::Committing { at, hash, inputs: applied });
-        let committed = self.commit_until_known(commit, stopping).await;
-        node.health.handle_committed(&id);
+        let committed = self.commit_until_known(produced.commit, stopping).await;
+        self.ownership.node.health.handle_committed(&self.ownership.id);
         committed?;
-        node.record(&id, || Event::Committed { at });
-        for note in &notes {
+        for note in &produced.notes {
             // A relay that misses it asks again, and is told again.
             self.ownership.notify(note).await;
         }
@@ -197,8 +188,6 @@ impl<B: Backplane> Owned<B> {
                 }
                 Answered::Repair(stored) => {
                     node.metrics.repairs.add(1);
-                    let at = At::from(self.simulation.position());
-                    node.record(id, || Event::Repairing { at, stored: stored.0 });
                     tracing::warn!(%id, tick = %commit.tick, %stored, "the store lost ticks, writing them back");
                     commit = self.simulation.repair(&commit);
                     continue;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
-use tickcast_protocol::history::Event;
 use tickcast_protocol::message::Join;
 use tickcast_protocol::{CloseCode, MatchId, PlayerId, ResumeToken, SessionId};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -24,7 +23,6 @@ use crate::logic::health::Health;
 use crate::logic::rate::Bucket;
 use crate::logic::resume::TokenDigest;
 use crate::logic::stored::{self, StoredMatch};
-use crate::ops::history::History;
 use crate::ops::metrics::Metrics;
 
 /// How often a join is tried again when the relay was just ending.
@@ -90,8 +88,6 @@ pub struct Node<B: Backplane> {
     pub metrics: Metrics,
     /// What is wrong with it.
     pub health: Health,
-    /// What it writes down of the matches that it owns, if it does.
-    pub history: Option<History>,
     /// The open connections.
     pub sessions: DashMap<SessionId, Arc<Sink>>,
     /// The matches it follows.
@@ -110,12 +106,11 @@ pub struct Node<B: Backplane> {
 
 impl<B: Backplane> Node<B> {
     /// A node without connections or matches.
-    pub fn new(settings: Settings, backplane: B, games: Games, history: Option<History>) -> Arc<Node<B>> {
+    pub fn new(settings: Settings, backplane: B, games: Games) -> Arc<Node<B>> {
         let claims = Bucket::new(clock::now(), settings.claims_per_second, settings.claims_per_second);
         Arc::new(Node {
             claims: std::sync::Mutex::new(claims),
             health: Health::default(),
-            history,
             leaving: watch::Sender::new(false),
             settings,
             backplane,
@@ -129,13 +124,6 @@ impl<B: Backplane> Node<B> {
             sessions_made: AtomicU64::new(rand::random::<u64>() << 32),
             reservations: Mutex::default(),
         })
-    }
-
-    /// Writes down what happens to a match that the node owns.
-    pub fn record(&self, id: &MatchId, event: impl FnOnce() -> Event) {
-        if let Some(history) = &self.history {
-            history.write(id, event());
-        }
     }
 
     /// An id for a new connection.

@@ -9,8 +9,8 @@ use crate::games::Arena;
 use crate::logic::channel::FromOwner;
 use crate::logic::relay::{Relay, Verdict};
 use crate::logic::stored;
-use tickcast_protocol::ResumeToken;
 use tickcast_protocol::replica::{Gap, Progress, Replica};
+use tickcast_protocol::{InputSeq, ResumeToken};
 
 const SNAPSHOT_EVERY: u64 = 5;
 
