@@ -195,6 +195,8 @@ impl Record {
         if line.len() > HISTORY_LINE_BYTES_MAX {
             return Err(BadLine::TooLong);
         }
+        // An end in the middle of a text would make the torn line one with a wrong character.
+        let line = line.strip_suffix('\n').unwrap_or(line);
         serde_json::from_str(line).map_err(|error| match error.is_eof() {
             true => BadLine::Torn,
             false => BadLine::Unreadable(error.to_string()),
@@ -318,6 +320,7 @@ mod tests {
             record(Event::Committed { fence: Fence::default().into(), tick: Tick(1) }).to_line().unwrap();
         for end in 1..line.len() - 2 {
             assert_eq!(Record::from_line(&line[..end]), Err(BadLine::Torn), "{}", &line[..end]);
+            assert_eq!(Record::from_line(&format!("{}\n", &line[..end])), Err(BadLine::Torn));
         }
         let refused = |line: &str| Record::from_line(line).unwrap_err().to_string();
         assert!(refused(&line.replace("0000000000000000", "+000000000000000")).contains("16 hexadecimal"));
