@@ -374,6 +374,7 @@ mod tests {
         refused("--url 127.0.0.1:7777", "ws://HOST:PORT");
         refused("--match-id a1 --option a=1", "cannot be used with");
         refused("--match-id not/one", "A-Z");
+        refused("--light --history h.jsonl", "cannot be used with");
         refused("--seconds 0", "1..=86400");
     }
 
