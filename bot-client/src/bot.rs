@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tickcast_protocol::client::{Client, Event, NeverWelcomed, ServerError, entity_of};
 use tickcast_protocol::frame::PRIOR;
-use tickcast_protocol::message::Join;
+use tickcast_protocol::history;
+use tickcast_protocol::message::{ClientMessage, Join};
 use tickcast_protocol::replica::Gap;
-use tickcast_protocol::{EntityId, Fence, InputSeq, PlayerId, Position, Replica, Tick};
+use tickcast_protocol::{EntityId, Fence, InputSeq, MatchId, PlayerId, Position, Replica, SessionId, Tick};
 
 use crate::board::Sent;
 use crate::brain::Brain;
@@ -61,6 +62,8 @@ pub struct Bot {
     watched: Option<Watch>,
     pending: VecDeque<Sent>,
     marks: Marks,
+    /// What happened and is not taken yet, if somebody wants to know.
+    events: Option<Vec<history::Event>>,
 }
 
 /// What a bot has from the welcome on.
@@ -129,7 +132,24 @@ impl Bot {
             watched: None,
             pending: VecDeque::new(),
             marks: Marks::default(),
+            events: None,
         }
+    }
+
+    /// Keeps what happens for [`Bot::take_events`].
+    #[must_use]
+    pub fn keep_events(self, kept: bool) -> Bot {
+        Bot { events: kept.then(Vec::new), ..self }
+    }
+
+    /// What happened since the last call, for a history.
+    pub fn take_events(&mut self) -> Vec<history::Event> {
+        self.events.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The connection that it was let in on last, and its match.
+    pub fn session(&self) -> Option<(SessionId, &MatchId)> {
+        self.client.joined().map(|joined| (joined.session, &joined.match_id))
     }
 
     /// Lets a snapshot stand for the ticks that it jumps over, as servers may treat clients that read too slowly.
@@ -170,7 +190,14 @@ impl Bot {
 
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.client.poll_transmit()
+        let frame = self.client.poll_transmit()?;
+        if let (Some(events), Some(joined)) = (&mut self.events, self.client.joined())
+            && let (Some(player), Ok(ClientMessage::Input { seq, .. })) =
+                (joined.player(), ClientMessage::from_frame(&frame))
+        {
+            events.push(history::Event::Sent { session: joined.session, player, seq });
+        }
+        Some(frame)
     }
 
     /// Says goodbye: nothing more will be seen.
@@ -219,6 +246,9 @@ impl Bot {
         let event = self.client.handle_frame(frame)?;
         let again = self.client.inputs_sent_again();
         self.marks.recovery.inputs_sent_again += again - std::mem::replace(&mut self.sent_again, again);
+        if self.events.is_some() {
+            self.keep_event(before, &event);
+        }
         match event {
             Event::Welcome => self.handle_welcome(),
             Event::Snapshot => {
@@ -258,6 +288,31 @@ impl Bot {
             let waiting = self.pending.drain(..).map(|sent| sent.due).chain([unsent]);
             self.marks.samples.extend(waiting.flat_map(|due| due.latencies(now)).map(Sample::Latency));
         }
+    }
+
+    fn keep_event(&mut self, before: Position, event: &Event) {
+        let joined = self.client.joined().expect("a frame of a server that let us in");
+        let (session, Position { fence, tick }) = (joined.session, joined.replica.position());
+        let jumps = tick > before.tick.next();
+        let kept = match event {
+            Event::Welcome => {
+                let (player, node) = (joined.player(), joined.node.clone());
+                history::Event::Joined { session, player, node, resumed: self.play.is_some() }
+            }
+            Event::Snapshot | Event::Advanced | Event::CaughtUp | Event::NewOwner => history::Event::Seen {
+                session,
+                fence: fence.into(),
+                tick,
+                hash: joined.replica.world().hash(),
+                acked: self.own.as_mut().and_then(|own| own.applied(&joined.replica)),
+                merged: jumps && (*event == Event::CaughtUp || self.slow_allowed && self.hole == Hole::None),
+            },
+            Event::Reset { from, to } => history::Event::Reset { session, from: *from, to: *to },
+            Event::Gap(Gap::Waiting) => return,
+            Event::Gap(gap) => history::Event::Lost { session, why: format!("{gap:?}") },
+            Event::Stale | Event::Pong { .. } | Event::Ended | Event::Reconnect { .. } => return,
+        };
+        self.events.get_or_insert_default().push(kept);
     }
 
     fn handle_welcome(&mut self) {

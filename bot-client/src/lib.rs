@@ -12,6 +12,7 @@ pub mod bot;
 pub mod brain;
 pub mod clock;
 pub mod histogram;
+pub mod history;
 pub mod light;
 pub mod lineage;
 pub mod meter;

@@ -35,7 +35,8 @@ impl Pilot {
             }
             false => {
                 let bot = Bot::new(&name, join, bot.seed);
-                Pilot::Full(Box::new(bot.allow_slow(plan.slow_clients_allowed)))
+                let bot = bot.allow_slow(plan.slow_clients_allowed).keep_events(plan.history.is_some());
+                Pilot::Full(Box::new(bot))
             }
         }
     }

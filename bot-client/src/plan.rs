@@ -94,6 +94,10 @@ pub struct Flags {
     /// Write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Append what every bot sees and sends to this file, for `tickcast check`. All processes append to this one file,
+    /// a line at a time; with --light there is nothing to write
+    #[arg(long, value_name = "FILE", conflicts_with = "light")]
+    history: Option<PathBuf>,
     /// No progress bar and no table: only the verdict, and whatever goes wrong
     #[arg(long)]
     quiet: bool,
@@ -150,6 +154,8 @@ pub struct Plan {
     pub thresholds: Thresholds,
     /// Where the report goes as JSON.
     pub json: Option<PathBuf>,
+    /// Where the history goes.
+    pub history: Option<PathBuf>,
     /// No progress bar, no table.
     pub quiet: bool,
 }
@@ -242,6 +248,7 @@ impl TryFrom<Flags> for Plan {
                 gap_ms_max: flags.max_gap_ms,
             },
             json: flags.json,
+            history: flags.history,
             quiet: flags.quiet,
         };
         check(&plan)?;
@@ -367,6 +374,7 @@ mod tests {
         refused("--url 127.0.0.1:7777", "ws://HOST:PORT");
         refused("--match-id a1 --option a=1", "cannot be used with");
         refused("--match-id not/one", "A-Z");
+        refused("--light --history h.jsonl", "cannot be used with");
         refused("--seconds 0", "1..=86400");
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tickcast_protocol::history::Event;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
@@ -23,6 +24,9 @@ use crate::swarm::{Phase, Shared};
 const CONNECT_AGAIN_MAX: Duration = Duration::from_secs(3);
 /// How often the silence of a node is looked at; after two of these it is asked for a sign of life.
 const LISTEN: Duration = Duration::from_secs(1);
+/// How a connection ends well, and without a word (RFC 6455).
+const CLOSE_NORMAL: u16 = 1000;
+const CLOSE_ABNORMAL: u16 = 1006;
 /// Measurements that a bot gathers before it hands them over.
 const SAMPLES_HELD: usize = 256;
 
@@ -86,7 +90,9 @@ impl Seat {
             _ = phase.wait_for(|phase| *phase == Phase::Leaving) => return Ok(()),
         };
         loop {
-            socket = match self.follow(socket).await {
+            let end = self.follow(socket).await;
+            self.record_end(&end);
+            socket = match end {
                 End::Left => return Ok(()),
                 End::Moved(next) => *next,
                 End::Lost(failure) => self.come_back(failure).await?,
@@ -185,6 +191,28 @@ impl Seat {
         })
     }
 
+    /// Writes down what the bot saw and sent.
+    fn record(&mut self) {
+        let (Some(history), Pilot::Full(bot)) = (&self.shared.history, &mut self.pilot) else { return };
+        let events = bot.take_events();
+        if let Some((_, id)) = bot.session() {
+            events.into_iter().for_each(|event| history.write(self.plan.number, id, event));
+        }
+    }
+
+    /// Writes down that a connection is over on which the bot was in the match.
+    fn record_end(&mut self, end: &End) {
+        self.record();
+        let (Some(history), Pilot::Full(bot)) = (&self.shared.history, &self.pilot) else { return };
+        if let Some((session, id)) = bot.session() {
+            let code = match end {
+                End::Left | End::Moved(_) => CLOSE_NORMAL,
+                End::Lost(failure) => failure.code().unwrap_or(CLOSE_ABNORMAL),
+            };
+            history.write(self.plan.number, id, Event::Closed { session, code });
+        }
+    }
+
     /// The next connection is open: the old one is dropped, without a goodbye.
     fn change_to(&mut self, next: Socket) -> End {
         self.pilot.marks().recovery.moved += 1;
@@ -258,7 +286,9 @@ impl Seat {
         let now = self.shared.clock.now();
         match &mut self.pilot {
             Pilot::Full(bot) => {
-                let step = bot.handle_frame(now, frame, self.measuring)?;
+                let step = bot.handle_frame(now, frame, self.measuring);
+                self.record();
+                let (step, Pilot::Full(bot)) = (step?, &mut self.pilot) else { return Ok(()) };
                 let mut board =
                     self.shared.boards[self.plan.match_index].lock().unwrap_or_else(PoisonError::into_inner);
                 self.introduced = exchange(bot, &mut board, &self.plan, step, now, self.introduced);
@@ -281,6 +311,7 @@ impl Seat {
 
     async fn transmit(&mut self, socket: &mut Socket) -> Result<(), Failure> {
         while let Some(frame) = self.pilot.poll_transmit() {
+            self.record();
             match timeout(SEND_MAX, socket.send(Message::binary(frame))).await {
                 Ok(sent) => sent.map_err(Failure::Socket)?,
                 Err(_) => return Err(Failure::SendTime),

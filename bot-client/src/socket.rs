@@ -84,6 +84,14 @@ impl Failure {
         Failure::Close(number, name)
     }
 
+    /// The code that the server closed with.
+    pub(crate) fn code(&self) -> Option<u16> {
+        match self {
+            Failure::Close(number, _) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// Whether another connection may do better.
     pub(crate) fn may_reconnect(&self) -> bool {
         match self {

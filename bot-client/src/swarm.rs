@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::history::History;
 use crate::plan::Plan;
 use crate::seat::{Outcome, Seat};
 use crate::share::{BotPlan, Share};
@@ -62,8 +63,14 @@ pub(crate) enum Phase {
 
 /// What a swarm needs of the world and does not get.
 #[derive(Debug, Error)]
-#[error("no address for {0}: {1}")]
-pub struct NoAddress(String, io::Error);
+pub enum Missing {
+    /// Nobody knows where a node is.
+    #[error("no address for {0}: {1}")]
+    Address(String, io::Error),
+    /// There is no place for the history.
+    #[error("--history {0}: {1}")]
+    History(String, io::Error),
+}
 
 /// What all bots of a swarm use.
 pub(crate) struct Shared {
@@ -72,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: Vec<SocketAddr>,
     /// One for each match.
     pub(crate) boards: Vec<Mutex<Board>>,
+    pub(crate) history: Option<History>,
     tally: Mutex<Tally>,
     changed: Notify,
 }
@@ -117,7 +125,7 @@ pub async fn run(
     share: Share,
     mut commands: mpsc::Receiver<Command>,
     pulses: mpsc::Sender<Pulse>,
-) -> Result<Tally, NoAddress> {
+) -> Result<Tally, Missing> {
     let mut swarm = Swarm::new(clock, plan, &share).await?;
     let mut pulse = interval(PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -146,21 +154,28 @@ pub async fn run(
 }
 
 impl Swarm {
-    async fn new(clock: Clock, plan: Plan, share: &Share) -> Result<Swarm, NoAddress> {
+    async fn new(clock: Clock, plan: Plan, share: &Share) -> Result<Swarm, Missing> {
         let mut addresses = Vec::new();
         for target in &plan.targets {
             let address = resolve(target, plan.source_addresses > 0).await;
-            addresses.push(address.map_err(|error| NoAddress(target.authority(), error))?);
+            addresses.push(address.map_err(|error| Missing::Address(target.authority(), error))?);
         }
+        let history = match &plan.history {
+            Some(path) => {
+                let opened = History::open(path);
+                Some(opened.map_err(|error| Missing::History(path.display().to_string(), error))?)
+            }
+            None => None,
+        };
         let bots: VecDeque<BotPlan> = share.bots(&plan).collect();
         let players = share.players(&plan);
         let boards = share.match_ids.iter().map(|_| Mutex::new(Board::new(players))).collect();
         let mut tally = Tally::default();
         tally.connections.planned = bots.len() as u64;
         let step = Duration::from_secs(u64::from(plan.processes)) / plan.ramp_per_second;
-        let changed = Notify::new();
+        let (tally, changed) = (Mutex::new(tally), Notify::new());
         Ok(Swarm {
-            shared: Arc::new(Shared { clock, plan, addresses, boards, tally: Mutex::new(tally), changed }),
+            shared: Arc::new(Shared { clock, plan, addresses, boards, history, tally, changed }),
             bots,
             tasks: JoinSet::new(),
             phase: watch::Sender::new(Phase::Joining),

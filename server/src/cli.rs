@@ -1,5 +1,5 @@
-//! The command line: `tickcast serve` (the default), `tickcast inspect` and the commands for operators, for any
-//! set of games.
+//! The command line: `tickcast serve` (the default), `tickcast inspect`, `tickcast check` and the commands for operators,
+//! for any set of games.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -21,6 +21,8 @@ use crate::io::http::{self, Port};
 use crate::io::membership;
 use crate::io::node::Node;
 use crate::ops::admin::{self, AdminCommand};
+use crate::ops::check::{self, CheckArgs, Verdict};
+use crate::ops::history::History;
 use crate::ops::inspect::{self, InspectArgs};
 use crate::ops::logging;
 
@@ -46,6 +48,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Show matches in Redis, decoded; works also when every node is dead
     Inspect(InspectArgs),
+    /// Prove the guarantees over the histories that nodes and clients wrote
+    Check(CheckArgs),
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -55,6 +59,7 @@ pub fn run(games: Games) -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Some(Command::Inspect(args)) => run_inspect(&args),
+        Some(Command::Check(args)) => run_check(&args),
         Some(Command::Admin(command)) => run_admin(&command),
         Some(Command::Serve(args)) => run_serve(*args, games),
         None => run_serve(cli.serve, games),
@@ -89,6 +94,18 @@ fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {
             RedisBackplane::connect(&args.redis, Timing::default()).await.map_err(failure)?;
         inspect::run(&backplane, args).await.map_err(failure)
     })
+}
+
+fn run_check(args: &CheckArgs) -> Result<(), Failure> {
+    let (told, verdict) = check::run(args).map_err(|text| Failure { text, code: 2 })?;
+    println!("{told}");
+    match verdict {
+        Verdict::Proven => Ok(()),
+        Verdict::Violated | Verdict::NotProven => {
+            let text = format!("the histories are {verdict}");
+            Err(Failure { text, code: verdict.exit_code() })
+        }
+    }
 }
 
 fn run_admin(command: &AdminCommand) -> Result<(), Failure> {
@@ -139,8 +156,9 @@ async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> 
     let players = listen(settings.listen, "--listen")?;
     let operators = listen(settings.ops_listen, "--ops-listen")?;
     let mut stop = StopSignals::listen()?;
+    let history = open_history(&settings)?;
     announce(&settings, &players, &operators)?;
-    let node = Node::new(settings, backplane, games);
+    let node = Node::new(settings, backplane, games, history);
     node.tasks.spawn(http::accept(Arc::clone(&node), players, Port::Players));
     node.tasks.spawn(http::accept(Arc::clone(&node), operators, Port::Operators));
     node.tasks.spawn(membership::beat(Arc::clone(&node)));
@@ -160,6 +178,13 @@ async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> 
     node.tasks.finish(STOP_PATIENCE).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn open_history(settings: &Settings) -> Result<Option<History>, Failure> {
+    let Some(path) = &settings.history else { return Ok(None) };
+    History::open(path, &settings.node)
+        .map(Some)
+        .map_err(|error| failure(format!("--history {}: {error}", path.display())))
 }
 
 fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {

@@ -94,6 +94,10 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_LOG", value_name = "FILTER")]
     log: Option<String>,
 
+    /// File to which this node appends what it does with its matches, for `tickcast check` [default: none]
+    #[arg(long, env = "TICKCAST_HISTORY", value_name = "FILE")]
+    history: Option<PathBuf>,
+
     /// Options of new matches by game, in the file only: `[games.arena]` and lines such as `drones = 100`
     #[arg(skip)]
     #[serde(default)]
@@ -150,6 +154,8 @@ pub struct Settings {
     pub sweep: Duration,
     /// Log filter.
     pub log: String,
+    /// Where the history goes.
+    pub history: Option<PathBuf>,
     /// Options of new matches, by game.
     pub game_options: BTreeMap<String, Options>,
 }
@@ -198,6 +204,7 @@ impl RawSettings {
             claims_per_second: self.claims_per_second.or(file.claims_per_second),
             sweep_ms: self.sweep_ms.or(file.sweep_ms),
             log: self.log.or(file.log),
+            history: self.history.or(file.history),
             games: if self.games.is_empty() { file.games } else { self.games },
         }
     }
@@ -242,6 +249,7 @@ impl RawSettings {
             claims_per_second: within("claims-per-second", self.claims_per_second, 200, 1, 100_000)? as u32,
             sweep: Duration::from_millis(within("sweep-ms", self.sweep_ms, 2000, 100, 600_000)?),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
+            history: self.history.filter(|path| !path.as_os_str().is_empty()),
             game_options: self.games,
         })
     }

@@ -3,7 +3,7 @@
 //! Reading order: [`ids`] and [`tick`] name things, [`limits`] bounds them, [`schema`] declares a game's
 //! state and inputs, [`world`] holds the state, [`diff`] codes its changes, [`frame`] puts them on the
 //! wire, [`replica`] follows them, [`message`] is everything else said on a connection, [`client`] is the
-//! client's half of it. `docs/wire.md` is the same contract for strangers.
+//! client's half of it, [`history`] is how all of it is written down. `docs/wire.md` is the same contract for strangers.
 
 pub mod catch_up;
 pub mod client;
@@ -13,6 +13,7 @@ mod coder;
 pub mod diff;
 pub mod frame;
 mod hash;
+pub mod history;
 pub mod ids;
 mod learn;
 pub mod limits;

@@ -36,6 +36,8 @@ pub const RECONNECT_URL_BYTES_MAX: usize = 256;
 pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 /// How far a client's input number may run ahead of the last one applied.
 pub const INPUT_SEQ_AHEAD_MAX: u32 = 64;
+/// Longest line of a history, bytes.
+pub const HISTORY_LINE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A diff carries the state hash at least this often, in ticks.
 pub const HASH_EVERY_TICKS_MAX: u64 = 16;
 

@@ -6,6 +6,7 @@ mod command_line;
 mod documents;
 mod example_game;
 mod golden_channel;
+mod history;
 mod refusals;
 mod simulation;
 mod slow_clients;

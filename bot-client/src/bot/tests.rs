@@ -355,3 +355,33 @@ fn a_node_that_stops_asks_to_move_once() {
     assert_eq!((bot.take_move(), bot.take_move()), (Some(asked), None));
     assert_eq!(bot.marks().traffic.updates, 1, "the state goes on");
 }
+
+#[test]
+fn what_happens_is_kept_for_a_history_if_asked_for() {
+    let mut stage = Stage::new();
+    stage.spawn(5);
+    let mut bot = Bot::new("bot", Join::Match("m1".parse().unwrap()), 1).keep_events(true);
+    let mut frames = vec![stage.welcome(Some(5)), stage.snapshot(), stage.diff()];
+    stage.diff();
+    frames.extend([stage.diff(), stage.snapshot()]);
+    for frame in frames {
+        bot.handle_frame(ms(1), &frame, true).unwrap();
+        while bot.poll_transmit().is_some() {}
+    }
+    let events = bot.take_events();
+    let names = events.iter().map(|event| match event {
+        history::Event::Joined { player: Some(PlayerId(5)), resumed: false, .. } => "joined",
+        history::Event::Seen { merged: false, .. } => "seen",
+        history::Event::Sent { player: PlayerId(5), seq: InputSeq(1), .. } => "sent",
+        history::Event::Lost { .. } => "lost",
+        _ => "other",
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["joined", "seen", "seen", "sent", "lost", "seen"]);
+    comes_back(&stage, &mut bot, Some(5));
+    let resumed = |event: &history::Event| matches!(event, history::Event::Joined { resumed: true, .. });
+    let again = |event: &history::Event| matches!(event, history::Event::Sent { seq: InputSeq(1), .. });
+    while bot.poll_transmit().is_some() {}
+    let events = bot.take_events();
+    assert!(events.iter().any(resumed) && events.iter().any(again), "{events:?}");
+    assert_eq!(joined(&mut stage, None).take_events(), [], "unless somebody asked");
+}

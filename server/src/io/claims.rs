@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tickcast_protocol::history::Event;
 use tickcast_protocol::{CloseCode, Fence, MatchId, Nonce, Schema, TickRate};
 use tokio::sync::mpsc;
 
@@ -145,6 +146,8 @@ impl<B: Backplane> Node<B> {
             Ok((simulation, tick_rate)) => {
                 let taken_over = fields::text(&stored, fields::COMMITTED_MS).is_some();
                 self.metrics.takeovers.add(u64::from(taken_over));
+                let (tick, hash) = (simulation.position().tick, simulation.world().hash());
+                self.record(id, || Event::Claimed { fence: fence.into(), tick, hash });
                 let owned = Owned::new(Arc::clone(self), id.clone(), simulation, tick_rate, inputs, inbox);
                 self.tasks.spawn(owned.run());
                 Claimed::Ours

@@ -9,7 +9,12 @@ pub fn now() -> Instant {
 }
 
 /// The wall clock, milliseconds since 1970: for people and for relays to measure by, never for decisions.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    unix_us() / 1000
+}
+
+/// The same in microseconds, for histories.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+pub fn unix_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tickcast_protocol::history::{Event, Owner};
 use tickcast_protocol::{Fence, MatchId, NodeId, TickRate};
 use tokio::sync::{mpsc, watch};
 
@@ -69,13 +70,14 @@ impl<B: Backplane> Owned<B> {
         let stop = self.ticks(&mut stopping).await;
         // From here on the match may be claimed again, by this node too.
         self.ownership.node.owned.remove(&id);
-        let released = match stop {
-            Stop::Released if self.simulation.players() > 0 => self.ownership.release(true).await,
-            Stop::Released if self.ownership.heir.is_some() => self.ownership.release(true).await,
-            Stop::Released | Stop::Empty => self.ownership.end().await,
-            Stop::Panicked => self.ownership.release(false).await,
-            Stop::Fenced | Stop::NoMatch | Stop::Disagreement => true,
+        let goes_on = self.simulation.players() > 0 || self.ownership.heir.is_some();
+        let (released, how): (bool, fn(Owner) -> Event) = match stop {
+            Stop::Released if goes_on => (self.ownership.release(true).await, Event::Released),
+            Stop::Released | Stop::Empty => (self.ownership.end().await, Event::Ended),
+            Stop::Panicked => (self.ownership.release(false).await, Event::Released),
+            Stop::Fenced | Stop::NoMatch | Stop::Disagreement => (true, Event::Fenced),
         };
+        self.ownership.node.record(&id, || how(fence.into()));
         if stop == Stop::Disagreement {
             tracing::error!(%id, %fence, "match given up: the store disagrees about its last tick");
         }
@@ -159,10 +161,17 @@ impl<B: Backplane> Owned<B> {
     }
 
     async fn commit(&mut self, produced: Produced, stopping: &mut watch::Receiver<bool>) -> Result<(), Stop> {
-        let committed = self.commit_until_known(produced.commit, stopping).await;
-        self.ownership.node.health.handle_committed(&self.ownership.id);
+        let Produced { commit, notes, applied } = produced;
+        let Ownership { node, id, fence, .. } = &self.ownership;
+        let (fence, tick) = ((*fence).into(), commit.tick);
+        let world = self.simulation.world();
+        node.record(id, || Event::Committing { fence, tick, hash: world.hash(), inputs: applied });
+        let committed = self.commit_until_known(commit, stopping).await;
+        let Ownership { node, id, .. } = &self.ownership;
+        node.health.handle_committed(id);
         committed?;
-        for note in &produced.notes {
+        node.record(id, || Event::Committed { fence, tick });
+        for note in &notes {
             // A relay that misses it asks again, and is told again.
             self.ownership.notify(note).await;
         }
@@ -175,7 +184,7 @@ impl<B: Backplane> Owned<B> {
         mut commit: Commit,
         stopping: &mut watch::Receiver<bool>,
     ) -> Result<(), Stop> {
-        let Ownership { node, id, .. } = &self.ownership;
+        let Ownership { node, id, fence, .. } = &self.ownership;
         let since = clock::now();
         let mut commitment = Commitment::default();
         loop {
@@ -188,6 +197,11 @@ impl<B: Backplane> Owned<B> {
                 }
                 Answered::Repair(stored) => {
                     node.metrics.repairs.add(1);
+                    node.record(id, || Event::Repaired {
+                        fence: (*fence).into(),
+                        from: stored,
+                        to: commit.tick,
+                    });
                     tracing::warn!(%id, tick = %commit.tick, %stored, "the store lost ticks, writing them back");
                     commit = self.simulation.repair(&commit);
                     continue;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use tickcast_protocol::history::Event;
 use tickcast_protocol::message::Join;
 use tickcast_protocol::{CloseCode, MatchId, PlayerId, ResumeToken, SessionId};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -23,6 +24,7 @@ use crate::logic::health::Health;
 use crate::logic::rate::Bucket;
 use crate::logic::resume::TokenDigest;
 use crate::logic::stored::{self, StoredMatch};
+use crate::ops::history::History;
 use crate::ops::metrics::Metrics;
 
 /// How often a join is tried again when the relay was just ending.
@@ -88,6 +90,8 @@ pub struct Node<B: Backplane> {
     pub metrics: Metrics,
     /// What is wrong with it.
     pub health: Health,
+    /// Where it writes down what it does.
+    history: Option<History>,
     /// The open connections.
     pub sessions: DashMap<SessionId, Arc<Sink>>,
     /// The matches it follows.
@@ -106,11 +110,12 @@ pub struct Node<B: Backplane> {
 
 impl<B: Backplane> Node<B> {
     /// A node without connections or matches.
-    pub fn new(settings: Settings, backplane: B, games: Games) -> Arc<Node<B>> {
+    pub fn new(settings: Settings, backplane: B, games: Games, history: Option<History>) -> Arc<Node<B>> {
         let claims = Bucket::new(clock::now(), settings.claims_per_second, settings.claims_per_second);
         Arc::new(Node {
             claims: std::sync::Mutex::new(claims),
             health: Health::default(),
+            history,
             leaving: watch::Sender::new(false),
             settings,
             backplane,
@@ -124,6 +129,13 @@ impl<B: Backplane> Node<B> {
             sessions_made: AtomicU64::new(rand::random::<u64>() << 32),
             reservations: Mutex::default(),
         })
+    }
+
+    /// Writes an event down, if a history is kept.
+    pub(in crate::io) fn record(&self, id: &MatchId, event: impl FnOnce() -> Event) {
+        if let Some(history) = &self.history {
+            history.write(clock::unix_us(), id, event());
+        }
     }
 
     /// An id for a new connection.

@@ -7,7 +7,9 @@ use rand::SeedableRng;
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::prior::Prior;
-use tickcast_protocol::{CloseCode, EntityId, PlayerId, Position, SessionId, Tick, World, frame, record};
+use tickcast_protocol::{
+    CloseCode, EntityId, InputSeq, PlayerId, Position, SessionId, Tick, World, frame, record,
+};
 
 use crate::backplane::{Commit, fields};
 use crate::game::{Game, PlayerInput, Step, TickRng};
@@ -39,6 +41,8 @@ pub struct Produced {
     pub commit: Commit,
     /// To be told to relays once the tick is committed.
     pub notes: Vec<Note>,
+    /// The inputs that it applies, in their order.
+    pub applied: Vec<(PlayerId, InputSeq)>,
 }
 
 /// How a simulation writes to the store.
@@ -193,7 +197,7 @@ impl Simulation {
         self.remove_players(tick);
         let mut notes = self.admit_players(tick, &mut rng);
         notes.extend(self.answer_resumes());
-        self.step(tick, &mut rng);
+        let applied = self.step(tick, &mut rng);
 
         self.payload.clear();
         let number = self.encoder.prior().number();
@@ -202,7 +206,7 @@ impl Simulation {
         self.position.tick = tick;
         let next = self.encoder.poll_prior();
         self.counts.priors += u64::from(next.is_some());
-        Produced { commit: self.commit(sent_ms, number, next.as_deref()), notes }
+        Produced { commit: self.commit(sent_ms, number, next.as_deref()), notes, applied }
     }
 
     fn remove_players(&mut self, tick: Tick) {
@@ -243,7 +247,8 @@ impl Simulation {
         std::mem::take(&mut self.resumes).into_iter().map(answer).collect()
     }
 
-    fn step(&mut self, tick: Tick, rng: &mut TickRng) {
+    /// Steps the game; returns the inputs that were applied.
+    fn step(&mut self, tick: Tick, rng: &mut TickRng) -> Vec<(PlayerId, InputSeq)> {
         let seq_field = self.world.schema().seq_field();
         let taken: Vec<(PlayerId, EntityId, Waiting)> =
             self.seats.take_inputs(tick, u64::from(self.hz) / HOLE_SECOND_PART);
@@ -260,6 +265,7 @@ impl Simulation {
             })
             .collect();
         self.game.step(Step { tick, inputs: &inputs, rng, world: &mut self.world });
+        taken.iter().map(|(player, _, input)| (*player, input.seq)).collect()
     }
 
     /// The tick's commit; its diff is coded with the prior of this number, later ones with `next`.
