@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use self::inputs::Inputs;
 
-use crate::frame::{SERVER_CONTROL, SNAPSHOT};
+use crate::frame::{OWNER, SERVER_CONTROL, SNAPSHOT};
 use crate::ids::{Fence, InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
 use crate::limits::NAME_BYTES_MAX;
 use crate::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
@@ -256,11 +256,11 @@ impl Client {
             return Err(ServerError::Order("state before the welcome"));
         };
         let before = joined.replica.position();
-        let is_snapshot = frame.first() == Some(&SNAPSHOT);
+        let (is_snapshot, is_owner) = (frame.first() == Some(&SNAPSHOT), frame.first() == Some(&OWNER));
         let progress = joined.replica.apply(frame);
         let after = joined.replica.position();
         if !matches!(progress, Progress::Gap(_)) && !joined.replica.is_broken() {
-            self.handle_state(after.fence);
+            self.handle_state(after.fence, is_owner);
         }
         Ok(match progress {
             Progress::Advanced if is_snapshot => Event::Snapshot,
@@ -278,9 +278,10 @@ impl Client {
     }
 
     /// The state is good: forgets the inputs that it acknowledges. The others are sent again where they may have
-    /// got lost: with the last connection, or with the last owner.
-    fn handle_state(&mut self, owner: Fence) {
-        let changed = self.owner.replace(owner).is_some_and(|before| before != owner);
+    /// got lost: with the last connection, with the last owner, or on their way to an owner that asks for them by
+    /// being `announced` once more.
+    fn handle_state(&mut self, owner: Fence, announced: bool) {
+        let changed = self.owner.replace(owner).is_some_and(|before| before != owner) || announced;
         let again = std::mem::take(&mut self.resuming) || changed;
         if self.inputs.is_empty() {
             return;

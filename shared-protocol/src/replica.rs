@@ -250,7 +250,9 @@ impl Replica {
 
     fn apply_snapshot(&mut self, position: Position, hash: u32, prior: &[u8], payload: &[u8]) -> Progress {
         let same_owner = position.fence == self.position.fence;
-        if !self.broken && same_owner && position.tick <= self.position.tick {
+        // One of the very tick that the replica was caught up to teaches it the steps before.
+        let teaches = position.tick == self.position.tick && self.known < STEPS_KNOWN_MAX;
+        if !self.broken && same_owner && position.tick <= self.position.tick && !teaches {
             return Progress::Stale;
         }
         let decoded = self.prior.decode(prior).and_then(|prior| {

@@ -110,7 +110,8 @@ class Replica:
 
     def apply_snapshot(self, told):
         fence = (told["epoch"], told["nonce"])
-        if not self.waiting and fence == self.fence and told["tick"] <= self.tick:
+        teaches = told["tick"] == self.tick and self.steps_known < STEPS_KNOWN_MAX
+        if not self.waiting and fence == self.fence and told["tick"] <= self.tick and not teaches:
             return "nothing"
         prior = Prior(self.world.schema, told["prior"])
         self.world, self.prior = Snapshot(self.world.schema, told["payload"]).world, prior

@@ -61,7 +61,7 @@ pub struct Relay {
     desync: Option<Tick>,
     /// Another ownership that the store has confirmed.
     confirmed: Option<Fence>,
-    /// The owner lost inputs: with the next tick clients are told to send theirs again.
+    /// The owner may have lost inputs: with the next tick clients are told to send theirs again.
     inputs_lost: bool,
 }
 
@@ -160,10 +160,12 @@ impl Relay {
     /// Takes in a newly loaded state; tells what the sockets have to learn.
     pub fn handle_load(&mut self, world: World, prior: Arc<Prior>, position: Position) -> Resync {
         let before = self.replica.position();
+        // Messages were missed, and among them may have been the word that inputs were lost.
+        self.inputs_lost = true;
         if position.fence == before.fence && position.tick < before.tick && !self.replica.is_broken() {
             return Resync::Kept;
         }
-        *self = Relay::new(world, prior, position);
+        *self = Relay { inputs_lost: true, ..Relay::new(world, prior, position) };
         if position.tick < before.tick {
             Resync::Reset { from: before.tick, to: position.tick }
         } else {

@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Answers that the match is owned, while nothing is heard of it, after which this node counts itself as deaf.
+/// Answers that the match is owned, by whomever, while nothing is heard of it, after which this node counts itself as
+/// deaf.
 const HELD_WHILE_SILENT_MAX: u32 = 2;
 
 /// What an answer to a claim means for the one who asked in silence.
@@ -12,7 +13,7 @@ const HELD_WHILE_SILENT_MAX: u32 = 2;
 pub enum Silence {
     /// Wait on.
     Waiting,
-    /// The owner commits, and nothing is heard of it: the subscription is to be made anew.
+    /// If the owner commits, nothing is heard of it: the subscription is to be made anew.
     Deaf,
 }
 
@@ -50,6 +51,11 @@ impl Watch {
     /// The match was claimed, or a claim is under way.
     pub fn handle_claimed(&mut self, now: Instant) {
         self.handle_trouble(now);
+    }
+
+    /// This node owns the match itself. If it goes on hearing nothing, it commits ticks and is deaf to them.
+    pub fn handle_ours(&mut self, now: Instant) -> Silence {
+        self.handle_held(now, self.lease)
     }
 
     /// The match is owned for at least this long, says the store, by somebody else.
@@ -106,6 +112,10 @@ mod tests {
         assert_eq!(watch.due(), now + left + JITTER);
         assert_eq!(watch.handle_held(now + left, left), Silence::Deaf);
         assert_eq!(watch.handle_held(now + left, left), Silence::Waiting, "once told, it is mended");
+        watch.handle_tick(now + left);
+        assert_eq!(watch.handle_ours(now + left), Silence::Waiting);
+        assert_eq!(watch.due(), now + left + LEASE + JITTER);
+        assert_eq!(watch.handle_ours(now + left), Silence::Deaf, "our own ticks are not heard either");
         watch.handle_tick(now + left);
         assert_eq!(watch.handle_held(now + left, left), Silence::Waiting);
     }

@@ -225,6 +225,17 @@ fn a_new_owner_is_told_what_the_last_one_did_not_apply() {
 }
 
 #[test]
+fn an_owner_that_lost_inputs_asks_for_them_by_being_announced_once_more() {
+    let (mut client, _) = playing();
+    plays(&mut client, 2);
+    assert_eq!(said(&mut client).1, [1, 2]);
+    let at = client.joined().unwrap().replica.position();
+    let announced = frame::owner(at);
+    assert_eq!(client.handle_frame(&announced), Ok(Event::Stale));
+    assert_eq!(said(&mut client).1, [1, 2]);
+}
+
+#[test]
 fn the_oldest_inputs_are_given_up() {
     let (mut client, _) = playing();
     plays(&mut client, INPUTS_KEPT_MAX as u32 + 2);

@@ -159,6 +159,11 @@ fn catching_up_leaves_a_replica_that_two_more_ticks_bring_in_step() {
         let diff = &diffs[to as usize - 5];
         let refused = Progress::Gap(Gap::Cold { have: Tick(to) });
         assert_eq!(replica.clone().apply(diff) == refused, known < 2);
+        // A node that loaded the match anew gives everybody a snapshot and goes on with diffs.
+        let snapshot = snapshot_of(&at[to as usize - 5], fence(1), to);
+        let mut taught = replica.clone();
+        assert_eq!(taught.apply(&snapshot) == Progress::Stale, known == 2);
+        assert_eq!(taught.apply(diff), Progress::Advanced);
     }
     assert!(replica.world().same_state(&at[10]));
     assert_eq!(replica.apply(&diffs[10]), Progress::Advanced);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tickcast_server::logic::outbox::Outbox;
 
 /// Bytes that are under way at most: few, so that who does not read is soon behind.
-const WINDOW_BYTES: usize = 2048;
+const WINDOW_BYTES: usize = 256;
 /// Bytes of a frame's length, which stands in front of it.
 const LENGTH_BYTES: usize = 4;
 

@@ -1,84 +1,251 @@
-//! What must be true of every commit and of every state that a client sees, checked as it happens.
+//! What must be true of every claim, of every commit and of every state that a client sees, checked as it happens.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use bytes::Bytes;
-use tickcast_protocol::{Fence, InputSeq, Position, Tick};
-use tickcast_server::backplane::{Commit, CommitReply};
+use tickcast_protocol::{Fence, PlayerId, Position, Tick};
+use tickcast_server::backplane::{Commit, CommitReply, MatchFields, fields};
 use tickcast_server::logic::channel::{self, FromOwner};
 
-/// Watches one match.
-#[derive(Default)]
-pub struct Oracle {
-    committed: BTreeMap<Tick, (Fence, u32)>,
-    seen: BTreeMap<usize, (Position, Option<InputSeq>)>,
-    /// States compared with the committed one.
-    pub comparisons: u64,
+use super::ledger::Row;
+use super::lineage::{Entry, Lineage};
+use super::plan::{Kind, Plan};
+
+/// Claims that one fault may cause.
+const CLAIMS_PER_FAULT_MAX: u64 = 4;
+
+/// How a client came to a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The tick after the one it had.
+    Next,
+    /// Ahead, with a snapshot or a catch-up.
+    Ahead,
+    /// It was told of a set-back.
+    Back,
+    /// The first one of a connection.
+    First,
+}
+
+/// Watches all matches; remembers the first thing that is wrong.
+#[derive(Debug)]
+pub(super) struct Oracle {
+    matches: Vec<Lineage>,
+    seen: Vec<Position>,
+    pub(super) failure: Option<String>,
+    pub(super) comparisons: u64,
+    claims_seen: u64,
 }
 
 impl Oracle {
-    /// A commit was answered. Only OK may be news, it must be the next tick, and it must be the fence's that
-    /// the store holds.
-    pub fn handle_commit(&mut self, commit: &Commit, reply: &CommitReply, stored: Fence) {
-        let last = self.committed.last_key_value().map_or(Tick(0), |(tick, _)| *tick);
-        let hash = hash_of(&commit.message);
+    pub(super) fn new(matches: usize, clients: usize) -> Oracle {
+        Oracle {
+            matches: (0..matches).map(|_| Lineage::default()).collect(),
+            seen: vec![Position::default(); clients],
+            failure: None,
+            comparisons: 0,
+            claims_seen: 0,
+        }
+    }
+
+    pub(super) fn fail(&mut self, text: String) {
+        self.failure.get_or_insert(text);
+    }
+
+    fn hold(&mut self, holds: bool, text: impl FnOnce() -> String) {
+        if !holds {
+            self.fail(text());
+        }
+    }
+
+    /// An ownership was granted, or was told once more.
+    pub(super) fn handle_claim(&mut self, game: usize, fence: Fence, stored: &MatchFields, again: bool) {
+        if again {
+            return;
+        }
+        let lineage = &mut self.matches[game];
+        let hash = fields::text(stored, fields::HASH).and_then(|text| u32::from_str_radix(text, 16).ok());
+        let tick = fields::number(stored, fields::TICK).map(Tick);
+        let fits = tick == Some(lineage.last());
+        let living = lineage.living.take();
+        let new = lineage.claim(fence, hash.unwrap_or_default());
+        self.hold(new, || format!("ownership {fence} of match {game} was granted twice"));
+        self.hold(fits, || format!("match {game} was claimed at {tick:?}, which is not the last tick"));
+        self.hold(living.is_none(), || {
+            format!(
+                "match {game}: {fence} was granted while {living:?} lived and had lost ticks to write back"
+            )
+        });
+    }
+
+    /// A commit was answered; `stored` was the ownership before. Nobody waits for an `abandoned` one.
+    pub(super) fn handle_commit(
+        &mut self,
+        game: usize,
+        commit: &Commit,
+        rows: &Rc<Vec<Row>>,
+        reply: &CommitReply,
+        stored: Option<Fence>,
+        abandoned: bool,
+    ) {
+        let hash = hash_of(commit);
+        let (fence, tick) = (commit.fence, commit.tick);
+        let about = || format!("match {game} tick {tick} of {fence}");
         match reply {
             CommitReply::Ok => {
-                assert_eq!(commit.tick, last.next(), "ticks are committed without a hole");
-                assert_eq!(commit.fence, stored, "only the stored ownership commits");
-                self.committed.insert(commit.tick, (commit.fence, hash));
+                self.hold(stored == Some(fence), || format!("{}: {stored:?} owns it", about()));
+                self.handle_written(game, commit, Entry { fence, hash, rows: Rc::clone(rows) });
             }
             CommitReply::DupSame => {
-                assert_eq!(self.committed.get(&commit.tick), Some(&(commit.fence, hash)), "a repeat repeats");
+                let entry = self.matches[game].ticks.get(&tick);
+                let same = entry.is_some_and(|entry| (entry.fence, entry.hash) == (fence, hash));
+                self.hold(same, || format!("{}: found committed, and is not", about()));
             }
-            CommitReply::Fenced => assert_ne!(commit.fence, stored),
-            CommitReply::DupDiff | CommitReply::Behind(_) | CommitReply::Stale(_) | CommitReply::NoMatch => {
-                panic!("an owner never gets {reply:?} while the store keeps its data")
+            CommitReply::Fenced => self.hold(stored != Some(fence), || format!("{}: fenced", about())),
+            CommitReply::NoMatch => {
+                let gone = self.matches[game].gone;
+                self.hold(gone, || format!("{}: no match", about()));
+            }
+            CommitReply::Behind(_) => {
+                let lost = self.matches[game].lacks(fence);
+                self.hold(lost, || format!("{}: {reply:?}, and nothing was lost", about()));
+            }
+            CommitReply::DupDiff | CommitReply::Stale(_) => {
+                self.hold(abandoned, || format!("{}: {reply:?}", about()));
             }
         }
     }
 
-    /// A client's state is at this position now. `jump`: it came with a snapshot.
-    pub fn handle_state(
+    fn handle_written(&mut self, game: usize, commit: &Commit, entry: Entry) {
+        let (tick, fence) = (commit.tick, commit.fence);
+        if commit.whole
+            && let Err(error) = self.matches[game].write_back(fence, tick)
+        {
+            self.fail(format!("match {game}: {error}"));
+        }
+        let last = self.matches[game].last();
+        self.hold(tick == last.next(), || format!("match {game}: tick {tick} of {fence} after {last}"));
+        let before = self.matches[game].rows().cloned();
+        for row in entry.rows.iter() {
+            let earlier =
+                before.iter().flat_map(|rows| rows.iter()).find(|before| before.player == row.player);
+            let in_order =
+                earlier.is_none_or(|before| row.last >= before.last && row.applied >= before.applied);
+            let sums = row.seq == row.last && row.applied + row.skipped == row.last;
+            self.hold(row.wrong == 0 && in_order && sums, || {
+                format!("match {game} tick {tick}: inputs applied twice or out of order: {row:?} after {earlier:?}")
+            });
+        }
+        let same = self.matches[game].commit(tick, entry);
+        self.hold(same, || format!("match {game}: two states of tick {tick} of {fence}"));
+    }
+
+    /// The owner of a match has died, stands still, or has given it up.
+    pub(super) fn handle_owner_gone(&mut self, game: usize) {
+        self.matches[game].living = None;
+    }
+
+    /// The store is as it was earlier. `living`: the ownership lives and has to be the first to come back.
+    pub(super) fn handle_rollback(&mut self, game: usize, to: Tick, living: Option<Fence>) -> u64 {
+        let lost = self.matches[game].roll_back(to);
+        self.matches[game].living = living.filter(|_| lost > 0);
+        lost
+    }
+
+    /// The match is not in the store any more.
+    pub(super) fn handle_gone(&mut self, game: usize) {
+        self.matches[game].gone = true;
+        self.matches[game].living = None;
+    }
+
+    pub(super) fn was_gone(&self, game: usize) -> bool {
+        self.matches[game].gone
+    }
+
+    /// Whether the store has lost ticks of the match.
+    pub(super) fn was_set_back(&self, game: usize) -> bool {
+        self.matches[game].set_back
+    }
+
+    /// A node passes a state on.
+    pub(super) fn handle_relayed(&mut self, game: usize, at: Position, hash: u32) {
+        let committed = self.matches[game].state(at);
+        self.hold(committed == Some(hash), || {
+            format!("match {game}: a node passed on {at:?} with {hash:08x}, committed is {committed:08x?}")
+        });
+    }
+
+    /// Whether what a node has is what the store holds.
+    pub(super) fn is_current(&self, game: usize, at: Position) -> bool {
+        self.matches[game].holds(at)
+    }
+
+    /// A node tells its clients that they are set back.
+    pub(super) fn handle_reset(&mut self, game: usize, before: Position, broken: bool) {
+        let lineage = &self.matches[game];
+        let (holds, living) = (lineage.holds(before), lineage.living);
+        self.hold(!holds, || format!("match {game}: reset from {before:?}, which the store holds"));
+        self.hold(living.is_none() || broken, || {
+            format!(
+                "match {game}: reset from {before:?} while {living:?} lived and would have written it back"
+            )
+        });
+    }
+
+    /// A client's state is at this position now.
+    pub(super) fn handle_state(
         &mut self,
         client: usize,
+        game: usize,
         at: Position,
         hash: u32,
-        jump: bool,
-        acknowledged: Option<InputSeq>,
+        change: Change,
     ) {
-        if at.tick > Tick(0) {
-            let committed =
-                self.committed.get(&at.tick).expect("no client sees a tick before it is committed");
-            assert_eq!(committed.1, hash, "client {client} at tick {}", at.tick);
-        }
-        if let Some((before, seq_before)) = self.seen.get(&client) {
-            if jump {
-                assert!(at.tick >= before.tick, "never backwards");
-            } else {
-                assert_eq!(at.tick, before.tick.next(), "client {client}: contiguous ticks");
-            }
-            assert!(seq_before.is_none() || acknowledged >= *seq_before, "inputs are acknowledged in order");
-        }
+        let committed = self.matches[game].state(at);
+        self.hold(committed == Some(hash), || {
+            format!("client {client} sees {at:?} with {hash:08x}, committed is {committed:08x?}")
+        });
+        let before = std::mem::replace(&mut self.seen[client], at);
+        let fits = match change {
+            Change::Next => at.tick == before.tick.next(),
+            Change::Ahead => at.tick >= before.tick,
+            Change::Back | Change::First => true,
+        };
+        self.hold(fits, || format!("client {client} went from {before:?} to {at:?}, {change:?}"));
         self.comparisons += 1;
-        self.seen.insert(client, (at, acknowledged));
     }
 
-    /// The last committed tick.
-    pub fn last(&self) -> Tick {
-        self.committed.last_key_value().map_or(Tick(0), |(tick, _)| *tick)
+    pub(super) fn is_admitted(&self, game: usize, player: PlayerId) -> bool {
+        self.matches[game].admitted.contains(&player)
     }
 
-    /// How many ownerships have committed.
-    pub fn owners(&self) -> usize {
-        let mut fences: Vec<Fence> = self.committed.values().map(|(fence, _)| *fence).collect();
-        fences.dedup();
-        fences.len()
+    /// What the last state says of a player.
+    pub(super) fn row(&self, game: usize, player: PlayerId) -> Option<Row> {
+        self.matches[game].rows()?.iter().find(|row| row.player == player).copied()
+    }
+
+    /// All claims so far.
+    pub(super) fn claims(&self) -> u64 {
+        self.matches.iter().map(|lineage| lineage.claims).sum()
+    }
+
+    /// Ownership moved although all was well: how often is seen at the end.
+    pub(super) fn note_claims(&mut self, claims: u64) {
+        self.claims_seen = claims;
+    }
+
+    /// A match changes its owner because of faults only.
+    pub(super) fn check_claims(&self, game: usize, plan: &Plan) -> Result<(), String> {
+        let panics = plan.has(&[Kind::Poison]);
+        let max = 1 + CLAIMS_PER_FAULT_MAX * plan.faults.len() as u64 + u64::from(panics) * 4;
+        let claims = self.matches[game].claims;
+        (claims <= max).then_some(()).ok_or_else(|| {
+            format!("match {game} was claimed {claims} times over {} faults", plan.faults.len())
+        })
     }
 }
 
-fn hash_of(message: &Bytes) -> u32 {
-    match channel::parse_from_owner(message) {
+fn hash_of(commit: &Commit) -> u32 {
+    match channel::parse_from_owner(&commit.message) {
         Ok(FromOwner::Tick(tick)) => tick.hash,
         other => panic!("a commit carries a tick, not {other:?}"),
     }

@@ -125,6 +125,11 @@ fn when_inputs_were_lost_clients_are_told_with_the_next_tick() {
     };
     assert!(told(relay.handle_message(&tick(&mut world, fence(1), 11))));
     assert!(!told(relay.handle_message(&tick(&mut world, fence(1), 12))));
+    // A node that missed messages may have missed that note.
+    let now = Position { fence: fence(1), tick: Tick(12) };
+    assert_eq!(relay.handle_load(world.clone(), first(), now), Resync::Forward);
+    assert!(told(relay.handle_message(&tick(&mut world, fence(1), 13))));
+    assert!(!told(relay.handle_message(&tick(&mut world, fence(1), 14))));
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! The game of the simulation: each player's entity keeps book of the inputs that were applied to it. An input
+//! carries its own number, so the state itself tells what was applied twice, out of order, or never.
+
+use std::sync::Arc;
+
+use rand::RngExt;
+use tickcast_protocol::schema::SchemaError;
+use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, TickRate, World};
+use tickcast_server::game::{BadOptions, Game, GameInfo, GameType, Options, Step, TickRng};
+
+use super::settings::HZ;
+
+const PLAYER: u8 = 0;
+const DRONE: u8 = 1;
+const ID: usize = 0;
+const SEQ: usize = 1;
+const LAST: usize = 2;
+const APPLIED: usize = 3;
+const SKIPPED: usize = 4;
+const WRONG: usize = 5;
+const X: usize = 6;
+const DRONES: usize = 6;
+const FAR: i32 = 10_000;
+
+/// The game.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ledger;
+
+/// What a player's entity says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) player: PlayerId,
+    /// The last input that the server says to have applied.
+    pub(super) seq: i32,
+    /// The last input that was applied.
+    pub(super) last: i32,
+    pub(super) applied: i32,
+    /// Inputs that were passed over.
+    pub(super) skipped: i32,
+    /// Inputs that came again, or late.
+    pub(super) wrong: i32,
+}
+
+/// What all players' entities say.
+pub(super) fn rows(world: &World) -> Vec<Row> {
+    let row = |id: EntityId| Row {
+        player: PlayerId(world.get(id, ID) as u32),
+        seq: world.get(id, SEQ),
+        last: world.get(id, LAST),
+        applied: world.get(id, APPLIED),
+        skipped: world.get(id, SKIPPED),
+        wrong: world.get(id, WRONG),
+    };
+    world.ids(PLAYER).map(row).collect()
+}
+
+fn schema() -> Result<Arc<Schema>, SchemaError> {
+    let count = |name| Field::int(name, 0, i32::MAX);
+    let player = [
+        count(Schema::PLAYER_FIELD),
+        Field::linear(Schema::SEQ_FIELD, 0, i32::MAX),
+        count("last"),
+        count("applied"),
+        count("skipped"),
+        count("wrong"),
+        Field::linear("x", 0, FAR),
+    ];
+    let drone = [Field::linear("x", 0, FAR), Field::int("speed", -9, 9)];
+    let kinds = [Kind::new("player", player), Kind::new("drone", drone)];
+    let input = [InputField::new("number", 1, i32::MAX), InputField::new("push", -9, 9)];
+    Schema::new("ledger", "player", kinds, input)
+}
+
+impl GameType for Ledger {
+    fn info(&self, _: &Options) -> Result<GameInfo, BadOptions> {
+        let bad = |error: &dyn std::error::Error| BadOptions(error.to_string());
+        Ok(GameInfo {
+            schema: schema().map_err(|error| bad(&error))?,
+            tick_rate: TickRate::try_from(HZ).map_err(|error| bad(&error))?,
+            players_max: 64,
+        })
+    }
+
+    fn create(&self, _: &Options) -> Box<dyn Game> {
+        Box::new(Ledger)
+    }
+}
+
+impl Game for Ledger {
+    fn start(&mut self, rng: &mut TickRng, world: &mut World) {
+        for _ in 0..DRONES {
+            let Ok(drone) = world.spawn(DRONE) else { return };
+            world.set(drone, 0, rng.random_range(0..FAR));
+        }
+    }
+
+    fn join(&mut self, _: PlayerId, _: &str, rng: &mut TickRng, world: &mut World) -> Option<EntityId> {
+        let player = world.spawn(PLAYER).ok()?;
+        world.set(player, X, rng.random_range(0..FAR));
+        Some(player)
+    }
+
+    fn step(&mut self, step: Step<'_>) {
+        let Step { inputs, rng, world, .. } = step;
+        for input in inputs {
+            let [number, push] = *input.values else { continue };
+            let own = world.ids(PLAYER).find(|id| world.get(*id, ID) as u32 == input.player.0);
+            let Some(own) = own else { continue };
+            let last = world.get(own, LAST);
+            world.add(own, X, push);
+            world.add(own, APPLIED, 1);
+            if number <= last {
+                world.add(own, WRONG, 1);
+                continue;
+            }
+            world.add(own, SKIPPED, number - last - 1);
+            world.set(own, LAST, number);
+        }
+        for drone in world.ids(DRONE).collect::<Vec<_>>() {
+            if rng.random_ratio(1, 16) {
+                world.set(drone, 1, rng.random_range(-9..=9));
+            }
+            let speed = world.get(drone, 1);
+            world.add(drone, 0, speed);
+        }
+    }
+}
