@@ -224,11 +224,9 @@ impl Cluster {
         if silent {
             live.requests.values_mut().for_each(|request| request.deadline = now + REQUEST_DEADLINE);
         }
-        let late: Vec<u64> = live
-            .requests
-            .extract_if(.., |_, request| request.deadline <= now)
-            .map(|(_, late)| late.session)
-            .collect();
+        let is_late = |request: &&Request| request.deadline <= now;
+        let late: Vec<u64> = live.requests.values().filter(is_late).map(|request| request.session).collect();
+        live.requests.retain(|_, request| request.deadline > now);
         let repeats = live.beats.is_multiple_of(REPEAT_BEATS);
         let again: Vec<Upstream> = live
             .requests

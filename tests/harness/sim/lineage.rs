@@ -78,9 +78,12 @@ impl Lineage {
     pub(super) fn write_back(&mut self, fence: Fence, tick: Tick) -> Result<(), String> {
         self.living = None;
         let from = self.last().next();
-        let back = self.lost.extract_if((key(fence), from)..(key(fence), tick), |_, _| true);
-        for ((_, lost), entry) in back.collect::<Vec<_>>() {
-            self.ticks.insert(lost, entry);
+        let own: Vec<Tick> =
+            self.lost.range((key(fence), from)..(key(fence), tick)).map(|(lost, _)| lost.1).collect();
+        for lost in own {
+            if let Some(entry) = self.lost.remove(&(key(fence), lost)) {
+                self.ticks.insert(lost, entry);
+            }
         }
         let whole = self.ticks.contains_key(&Tick(tick.0 - 1));
         whole.then_some(()).ok_or_else(|| format!("tick {tick} was written whole, and nothing was lost"))
