@@ -103,7 +103,8 @@ pub async fn run(plan: Plan, tell: impl Fn(&str)) -> Outcome {
     let watch = Watch::start(redis.port());
     let urls: Vec<String> = members.iter().map(|member| member.node.players.clone()).collect();
     let seconds = (plan.fault_time() * plan.times + SLACK).as_secs();
-    let bots = tokio::spawn(play(plan.clone(), urls, seconds));
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(play(plan.clone(), urls, seconds));
     let matches = plan.matches;
     wait_until(JOINED_WITHIN, "every match has its players", || {
         let (owned, players) = (watch.now(), plan.players as u64);
@@ -126,7 +127,7 @@ pub async fn run(plan: Plan, tell: impl Fn(&str)) -> Outcome {
         tell(&format!("{number} of {}: {done}", run.plan.times));
     }
     tell("waiting for the bots to end");
-    let bots = bots.await.expect("the bots' task ends");
+    let bots = tasks.join_next().await.expect("one task").expect("the bots' task ends");
     run.finish(bots).await
 }
 
@@ -352,6 +353,7 @@ impl Outcome {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "what was done is set against Redis's clock")]
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     since.as_millis() as u64

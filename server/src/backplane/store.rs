@@ -113,6 +113,7 @@ impl Store {
         put(hash, fields::OWNER, String::new());
         if release.clean {
             put(hash, fields::CRASHES, "0".to_owned());
+            put(hash, fields::STATUS, fields::OPEN.to_owned());
         }
         (Guarded::Done, Some(on_diff(id, message)))
     }

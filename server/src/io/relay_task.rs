@@ -298,11 +298,7 @@ impl<B: Backplane> Followed<B> {
                 self.handle_resumed(player, session);
                 true
             }
-            Verdict::Ended => {
-                let message = ServerMessage::Ended.to_frame();
-                self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
-                self.close_all(CloseCode::MatchOver)
-            }
+            Verdict::Ended => self.handle_ended().await,
             Verdict::Released => {
                 self.watch.handle_released(clock::now());
                 true

@@ -295,6 +295,8 @@ impl Simulation {
         }
         if self.ticks == u64::from(self.hz) {
             set.push((fields::CRASHES.into(), Bytes::from_static(b"0")));
+            // Somebody may have given it up while this owner was away for a while.
+            set.push((fields::STATUS.into(), Bytes::from_static(fields::OPEN.as_bytes())));
         }
         // With a new prior the entities are written too: whatever the ring holds after them is coded with it.
         if next.is_some() || tick.0 - self.snapshot_tick.0 >= self.writing.snapshot_every {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult, cmd, pipe};
 use tickcast_server::backplane::fields;
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
@@ -35,14 +35,16 @@ struct Seen {
 /// The look-out; ends when it is dropped.
 pub(super) struct Watch {
     seen: Arc<Mutex<BTreeMap<String, Seen>>>,
-    task: AbortHandle,
+    /// Dropping it ends the look-out.
+    _task: JoinSet<()>,
 }
 
 impl Watch {
     pub(super) fn start(port: u16) -> Watch {
         let seen = Arc::default();
-        let task = tokio::spawn(look(port, Arc::clone(&seen))).abort_handle();
-        Watch { seen, task }
+        let mut task = JoinSet::new();
+        task.spawn(look(port, Arc::clone(&seen)));
+        Watch { seen, _task: task }
     }
 
     fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Seen>> {
@@ -75,12 +77,6 @@ impl Watch {
         let seen = self.seen();
         let now = seen.get(id)?.now.as_ref()?;
         (now.tick > tick && now.committed_ms > since_ms).then_some(now.committed_ms)
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

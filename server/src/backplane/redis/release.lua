@@ -9,6 +9,6 @@ else
   redis.call('HDEL', KEYS[1], '~heir')
 end
 redis.call('HSET', KEYS[1], '~lease_ms', lease, '~owner', '')
-if ARGV[7] == '1' then redis.call('HSET', KEYS[1], '~crashes', '0') end
+if ARGV[7] == '1' then redis.call('HSET', KEYS[1], '~crashes', '0', '~status', 'open') end
 redis.call(PUBLISH, ARGV[3], ARGV[4])
 return 1

@@ -125,6 +125,17 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
+    /// The match was set back: whoever came after that has no place any more, and is told so by the owner.
+    pub(super) fn ask_for_players(&mut self) {
+        let deadline = clock::now() + REQUEST_DEADLINE;
+        for (session, listener) in &self.listeners {
+            if let Some(player) = listener.player {
+                let request = Request { session: *session, deadline, kind: RequestKind::Resume };
+                self.requests.entry(player).or_insert(request);
+            }
+        }
+    }
+
     /// The owner has told which connection a player is on.
     pub(super) fn handle_resumed(&mut self, player: PlayerId, session: SessionId) {
         if self.requests.get(&player).is_some_and(|request| request.session == session) {

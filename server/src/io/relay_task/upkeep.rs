@@ -54,6 +54,7 @@ impl<B: Backplane> Followed<B> {
                 self.node.metrics.resets.add(1);
                 let message = ServerMessage::Reset { from, to }.to_frame();
                 self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
+                self.ask_for_players();
             }
         }
         self.laggards.handle_load();
@@ -79,6 +80,23 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
+    /// The owner is said to have ended the match. Anybody can say so on a channel: the store knows.
+    pub(super) async fn handle_ended(&mut self) -> bool {
+        match self.node.backplane.read(&self.id, &[fields::EPOCH]).await {
+            Ok(None) => {
+                let message = ServerMessage::Ended.to_frame();
+                self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
+                self.close_all(CloseCode::MatchOver)
+            }
+            Ok(Some(_)) => {
+                self.node.metrics.foreign_messages.add(1);
+                true
+            }
+            // The next claim finds out.
+            Err(_) => true,
+        }
+    }
+
     /// Whether the match is paused, as far as can be heard.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         self.heard + SILENT_AFTER < now
@@ -89,7 +107,11 @@ impl<B: Backplane> Followed<B> {
         let claimed = self.node.own(&self.id).await;
         let now = clock::now();
         match claimed {
-            Claimed::Ours => self.watch.handle_claimed(now),
+            Claimed::Ours => {
+                if self.watch.handle_ours(now) == Silence::Deaf {
+                    return self.handle_deafness().await;
+                }
+            }
             Claimed::Held(left) => {
                 if self.watch.handle_held(now, left) == Silence::Deaf {
                     return self.handle_deafness().await;
