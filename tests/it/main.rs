@@ -5,6 +5,7 @@ mod cluster;
 mod command_line;
 mod example_game;
 mod golden_channel;
+mod ownership_model;
 mod refusals;
 mod simulation;
 mod slow_clients;
