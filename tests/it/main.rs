@@ -7,6 +7,7 @@ mod documents;
 mod example_game;
 mod golden_channel;
 mod history;
+mod ownership_model;
 mod refusals;
 mod simulation;
 mod slow_clients;
