@@ -107,7 +107,8 @@ impl Check {
 
     fn conclude(mut self, args: &CheckArgs) -> Report {
         let mut report = Report { torn_lines: self.torn, matches: self.stories.len(), ..Report::default() };
-        let rules = rules::Rules { skew_us: args.skew_ms * 1000, store_may_lose: args.store_may_lose };
+        let rules =
+            rules::Rules { skew_us: args.skew_ms.saturating_mul(1000), store_may_lose: args.store_may_lose };
         for (id, story) in std::mem::take(&mut self.stories) {
             rules.conclude(&id, story, &mut self.findings, &mut report);
         }

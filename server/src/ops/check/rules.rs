@@ -243,7 +243,7 @@ impl Case<'_> {
                 format!("a client has hash {:08x} at tick {tick}, its owner {hash:08x}", sighting.hash);
             self.violation(Rule::SameState, sighting.place, &text);
         }
-        if sighting.at_us + self.rules.skew_us < at_us {
+        if sighting.at_us.saturating_add(self.rules.skew_us) < at_us {
             let early = at_us - sighting.at_us;
             let text = format!("a client saw tick {tick} {early} us before its commit was sent");
             self.violation(Rule::CommitFirst, sighting.place, &text);

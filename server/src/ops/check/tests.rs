@@ -152,6 +152,19 @@ fn nothing_is_seen_before_its_commit() {
 }
 
 #[test]
+fn no_clock_and_no_difference_is_too_large() {
+    assert_eq!(report(story(), u64::MAX, false).verdict(), Verdict::Proven);
+    let lines = story().into_iter().enumerate().map(|(at, event)| {
+        let of_client = matches!(event, Event::Joined { .. } | Event::Seen { .. } | Event::Sent { .. });
+        let at_us = if matches!(event, Event::Seen { .. }) { u64::MAX } else { at as u64 };
+        let record = Record { at_us, by: "x".to_owned(), match_id: "m1".parse().unwrap(), event };
+        (if of_client { CLIENTS } else { NODES }, record)
+    });
+    let report = judge(lines.collect(), 1, false);
+    assert_eq!(report.verdict(), Verdict::Proven, "{}", report.text());
+}
+
+#[test]
 fn one_owner_commits_a_tick() {
     breaks(2, "is committed under 1:", |events| {
         events.insert(at(&claimed(2, 3)), committed(1, 3));
