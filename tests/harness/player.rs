@@ -310,6 +310,20 @@ impl Player {
         let _ = self.client.input(&values);
     }
 
+    /// Sends so many inputs, whatever has become of the ticks.
+    pub async fn press(&mut self, count: usize) {
+        for _ in 0..count {
+            self.play();
+        }
+        self.transmit().await;
+    }
+
+    /// Sends one input with these values.
+    pub async fn input(&mut self, values: &[i32]) {
+        assert!(self.client.input(values).is_some(), "{values:?} is no input of this player");
+        self.transmit().await;
+    }
+
     /// Asks for so many snapshots, and reads none of them.
     pub async fn ask_for_snapshots(&mut self, count: usize) {
         for _ in 0..count {
