@@ -7,6 +7,7 @@ mod documents;
 mod example_game;
 mod golden_channel;
 mod handover;
+mod poison;
 mod refusals;
 mod simulation;
 mod slow_clients;
