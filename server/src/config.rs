@@ -242,7 +242,7 @@ impl RawSettings {
             matches_max: count("matches-max", self.matches_max, 1000)?,
             connections_max: count("connections-max", self.connections_max, 10_000)?,
             advertise: advertised(self.advertise)?,
-            resume_window: seconds("resume-seconds", self.resume_seconds, 10, 0, 3600)?,
+            resume_window: seconds("resume-seconds", self.resume_seconds, 10, 1, 3600)?,
             stall_max: seconds("stall-seconds", self.stall_seconds, 30, 1, 86_400)?,
             drain_max: seconds("drain-seconds", self.drain_seconds, 10, 0, 3600)?,
             crashes_max: within("crashes-max", self.crashes_max, 3, 1, 1000)? as u32,

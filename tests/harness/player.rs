@@ -1,12 +1,13 @@
 //! Clients at real sockets: one that only sends and listens, for what a client must not do, and one that plays
 //! by the rules and notes whatever breaks the row of ticks it sees.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tickcast_protocol::client::{Client, Event};
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION};
-use tickcast_protocol::{Position, Replica};
+use tickcast_protocol::{InputSeq, Position, Replica, Tick};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -114,6 +115,12 @@ pub struct Player {
     pub ticks: u64,
     /// Whatever was no next tick since the first snapshot; a state without a break leaves this empty.
     pub breaks: Vec<String>,
+    /// The hash of the state after each tick that was shown.
+    pub seen: BTreeMap<Tick, u32>,
+    /// Where the server has asked to connect instead, each time it did; empty if it named no place.
+    pub sent_to: Vec<String>,
+    /// Whether ticks are answered with inputs, as long as the client is a player.
+    pub plays: bool,
 }
 
 impl Player {
@@ -134,17 +141,53 @@ impl Player {
     }
 
     async fn join_at(socket: Socket, name: &str, join: Join) -> Player {
-        let mut player = Player { socket, client: Client::new(name, join), ticks: 0, breaks: Vec::new() };
-        let what = format!("{name} is in the match");
+        let mut player = Player {
+            socket,
+            client: Client::new(name, join),
+            ticks: 0,
+            breaks: Vec::new(),
+            seen: BTreeMap::new(),
+            sent_to: Vec::new(),
+            plays: true,
+        };
+        player.until_in(&format!("{name} is in the match")).await;
         player
-            .follow_until(JOINED_WITHIN, &what, |player| {
-                let joined = player.client.joined();
-                joined.is_some_and(|joined| {
-                    !joined.replica.is_broken() && (joined.player().is_none() || joined.entity().is_some())
-                })
+    }
+
+    async fn until_in(&mut self, what: &str) {
+        let is_in = |player: &Player| {
+            let joined = player.client.joined().filter(|_| player.client.is_welcomed());
+            joined.is_some_and(|joined| {
+                !joined.replica.is_broken() && (joined.player().is_none() || joined.entity().is_some())
             })
-            .await;
-        player
+        };
+        self.follow_until(JOINED_WITHIN, what, is_in).await;
+    }
+
+    /// Lets the connection go, if there still is one, and takes its place again over another one. The first
+    /// snapshot of it is no break; a tick that had been shown and is another one now is.
+    ///
+    /// # Panics
+    /// When the client does not get its place within [`JOINED_WITHIN`].
+    pub async fn resume(&mut self, url: &str) {
+        self.client.resume().expect("it was in the match before");
+        self.socket = Socket::open(url).await;
+        self.until_in(&format!("back in the match at {url}")).await;
+    }
+
+    /// What another connection has to show to be this player.
+    ///
+    /// # Panics
+    /// When this is no player.
+    pub fn resume_join(&self) -> Join {
+        let joined = self.client.joined().expect("a player has joined");
+        let player = joined.player().expect("a spectator has no place to take again");
+        Join::Resume { match_id: joined.match_id.clone(), player, token: joined.resume }
+    }
+
+    /// The last of this player's inputs that the state includes.
+    pub fn acknowledged(&self) -> Option<InputSeq> {
+        self.client.joined().and_then(|joined| joined.acknowledged())
     }
 
     /// The client's half of the protocol.
@@ -202,6 +245,24 @@ impl Player {
         timeout(deadline, follow).await.unwrap_or_else(|_| panic!("not closed within {deadline:?}"))
     }
 
+    /// Follows the match while something else is done.
+    ///
+    /// # Panics
+    /// When the server closes meanwhile.
+    pub async fn follow_while<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let follow = async {
+            loop {
+                if let Err(close) = self.advance().await {
+                    return close;
+                }
+            }
+        };
+        tokio::select! {
+            done = other => done,
+            close = follow => panic!("closed with {close:?}"),
+        }
+    }
+
     /// Takes in one frame; answers a new tick with an input.
     ///
     /// # Panics
@@ -215,17 +276,29 @@ impl Player {
         match &event {
             Event::Advanced => {
                 self.ticks += 1;
-                self.play();
+                self.note_state();
+                if self.plays {
+                    self.play();
+                }
             }
-            Event::Snapshot if first => {}
+            Event::Snapshot if first => self.note_state(),
             Event::Snapshot | Event::CaughtUp | Event::Gap(_) | Event::Reset { .. } => {
                 self.breaks.push(format!("{event:?}"));
             }
             Event::Welcome | Event::NewOwner | Event::Stale | Event::Pong { .. } => {}
-            Event::Ended | Event::Reconnect { .. } => {}
+            Event::Ended => {}
+            Event::Reconnect { url, .. } => self.sent_to.push(url.clone().unwrap_or_default()),
         }
         self.transmit().await;
         Ok(event)
+    }
+
+    /// A tick is shown in one version only, however often a client comes back.
+    fn note_state(&mut self) {
+        let (tick, hash) = (self.position().tick, self.replica().world().hash());
+        if self.seen.insert(tick, hash).is_some_and(|before| before != hash) {
+            self.breaks.push(format!("tick {tick} in two versions"));
+        }
     }
 
     fn play(&mut self) {
@@ -235,6 +308,20 @@ impl Player {
         let values: Vec<i32> = input.map(|field| if forth { field.max } else { field.min }).collect();
         // `None` for a spectator.
         let _ = self.client.input(&values);
+    }
+
+    /// Sends so many inputs, whatever has become of the ticks.
+    pub async fn press(&mut self, count: usize) {
+        for _ in 0..count {
+            self.play();
+        }
+        self.transmit().await;
+    }
+
+    /// Sends one input with these values.
+    pub async fn input(&mut self, values: &[i32]) {
+        assert!(self.client.input(values).is_some(), "{values:?} is no input of this player");
+        self.transmit().await;
     }
 
     /// Asks for so many snapshots, and reads none of them.

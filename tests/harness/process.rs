@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::http::{self, Answer};
 use crate::signals;
 
 /// Within this a node says where it listens.
@@ -60,6 +61,8 @@ pub struct NodeOptions {
     pub env: Vec<(String, String)>,
     /// An example to run in place of the server, by its name.
     pub example: Option<&'static str>,
+    /// Another program to run in place of the server: one of the tests' own, by its name.
+    pub program: Option<&'static str>,
 }
 
 impl NodeOptions {
@@ -87,7 +90,7 @@ impl Node {
     pub async fn start(options: NodeOptions) -> Node {
         let mut command = match options.example {
             Some(example) => program(&format!("examples/{example}")),
-            None => program("tickcast"),
+            None => program(options.program.unwrap_or("tickcast")),
         };
         for (flag, setting) in [("--listen", "TICKCAST_LISTEN"), ("--ops-listen", "TICKCAST_OPS_LISTEN")] {
             if options.env.iter().all(|(name, _)| name != setting) {
@@ -126,6 +129,33 @@ impl Node {
     pub fn authority(&self) -> &str {
         let address = self.players.strip_prefix("ws://").and_then(|rest| rest.split_once('/'));
         address.expect("a node prints ws://HOST:PORT/ws").0
+    }
+
+    /// An answer of the operators' port.
+    pub async fn ask_operators(&self, path: &str) -> Answer {
+        let authority = self.operators.trim_start_matches("http://").trim_end_matches('/');
+        http::request(authority, "GET", path, "").await
+    }
+
+    /// A counter or gauge of the node, by its name after `tickcast_`, with its labels if it has any.
+    ///
+    /// # Panics
+    /// When the node has none of that name.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let metrics = self.ask_operators("/metrics").await.body;
+        let value =
+            |line: &str| line.strip_prefix("tickcast_")?.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        metrics.lines().find_map(value).unwrap_or_else(|| panic!("no {name} in {metrics}"))
+    }
+
+    /// Waits until a counter or gauge has a value, and answers it.
+    ///
+    /// # Panics
+    /// When the deadline passes first.
+    pub async fn until_metric(&self, name: &str, deadline: Duration, reached: impl Fn(u64) -> bool) -> u64 {
+        let reached = &reached;
+        let look = || async move { Some(self.metric(name).await).filter(|value| reached(*value)) };
+        wait_until(deadline, &format!("{name} of node {} is reached", self.pid()), look).await
     }
 
     /// The process's id.

@@ -77,14 +77,15 @@ impl RedisBackplane {
         Ok((RedisBackplane { shared: Arc::new(Shared { links, scripts }) }, warnings))
     }
 
-    /// Runs a script on a match.
-    async fn run_script<T: redis::FromRedisValue + Send>(
+    /// Runs a script on a match. What stands at its key and is no hash is no match: the answer is the default.
+    async fn run_script<T: redis::FromRedisValue + Default + Send>(
         &self,
         id: &MatchId,
         script: &Script,
         call: redis::Cmd,
     ) -> Result<T, Unavailable> {
-        self.shared.links.commands.call(&fields::key(id), |link| script.run(&call, link)).await
+        let run = |link| async { default_for_foreign(script.run(&call, link).await) };
+        self.shared.links.commands.call(&fields::key(id), run).await
     }
 
     /// Runs a script that answers whether it did something.
@@ -96,6 +97,17 @@ impl RedisBackplane {
     ) -> Result<Guarded, Unavailable> {
         let done: bool = self.run_script(id, script, call).await?;
         Ok(if done { Guarded::Done } else { Guarded::Refused })
+    }
+
+    /// Runs a command that reads a match. What stands at its key and is no hash is no match: the answer is the
+    /// default.
+    async fn read_match<T: redis::FromRedisValue + Default + Send>(
+        &self,
+        id: &MatchId,
+        call: redis::Cmd,
+    ) -> Result<T, Unavailable> {
+        let run = |link| async { default_for_foreign(query(&call, link).await) };
+        self.shared.links.commands.call(&fields::key(id), run).await
     }
 
     /// Runs a command on a key.
@@ -117,10 +129,9 @@ impl RedisBackplane {
 
     /// These fields of a match, after whether it exists.
     async fn read_all(&self, id: &MatchId, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Unavailable> {
-        let key = fields::key(id);
         let mut call = cmd("HMGET");
-        call.arg(&key).arg(fields::EPOCH).arg(names);
-        self.run(&key, call).await
+        call.arg(fields::key(id)).arg(fields::EPOCH).arg(names);
+        self.read_match(id, call).await
     }
 
     /// Writes an id into the index, or out of it.
@@ -133,10 +144,9 @@ impl RedisBackplane {
     /// Drops an id from the index, unless it has been created again meanwhile.
     async fn forget(&self, id: &MatchId) -> Result<(), Unavailable> {
         self.index("SREM", id).await?;
-        let key = fields::key(id);
-        let mut call = cmd("EXISTS");
-        call.arg(&key);
-        if self.run(&key, call).await? { self.index("SADD", id).await } else { Ok(()) }
+        let mut call = cmd("HEXISTS");
+        call.arg(fields::key(id)).arg(fields::EPOCH);
+        if self.read_match(id, call).await? { self.index("SADD", id).await } else { Ok(()) }
     }
 }
 
@@ -191,7 +201,7 @@ impl Backplane for RedisBackplane {
             }
             "HELD" => Ok(ClaimReply::Held { left: Duration::from_millis(left_ms) }),
             "QUARANTINED" => Ok(ClaimReply::Quarantined),
-            "NO_MATCH" => Ok(ClaimReply::NoMatch),
+            "NO_MATCH" | "" => Ok(ClaimReply::NoMatch),
             other => Err(unknown("a claim", other)),
         }
     }
@@ -219,7 +229,7 @@ impl Backplane for RedisBackplane {
             "DUP_SAME" => Ok(CommitReply::DupSame),
             "DUP_DIFF" => Ok(CommitReply::DupDiff),
             "FENCED" => Ok(CommitReply::Fenced),
-            "NO_MATCH" => Ok(CommitReply::NoMatch),
+            "NO_MATCH" | "" => Ok(CommitReply::NoMatch),
             "BEHIND" => Ok(CommitReply::Behind(Tick(stored))),
             "STALE" => Ok(CommitReply::Stale(Tick(stored))),
             other => Err(unknown("a commit", other)),
@@ -271,10 +281,9 @@ impl Backplane for RedisBackplane {
     }
 
     async fn load(&self, id: &MatchId) -> Result<Option<MatchFields>, Unavailable> {
-        let key = fields::key(id);
         let mut call = cmd("HGETALL");
-        call.arg(&key);
-        let hash: Vec<Vec<u8>> = self.run(&key, call).await?;
+        call.arg(fields::key(id));
+        let hash: Vec<Vec<u8>> = self.read_match(id, call).await?;
         Ok(if hash.is_empty() { None } else { Some(to_fields(hash)) })
     }
 
@@ -347,6 +356,15 @@ impl Backplane for RedisBackplane {
 
 async fn query<T: redis::FromRedisValue>(call: &redis::Cmd, mut link: Link) -> RedisResult<T> {
     link.query(call).await
+}
+
+/// Somebody else has written to a match's key. Only somebody can say what for, so it is left alone: asking again
+/// and again would be no help, and one such key must not spoil what is asked about many matches.
+fn default_for_foreign<T: Default>(outcome: RedisResult<T>) -> RedisResult<T> {
+    match outcome {
+        Err(error) if error.code() == Some("WRONGTYPE") => Ok(T::default()),
+        outcome => outcome,
+    }
 }
 
 fn add_fence(call: &mut redis::Cmd, fence: Fence) {

@@ -33,8 +33,10 @@ const UPSTREAM_QUEUED_MAX: usize = 4096;
 const BEAT: Duration = Duration::from_millis(250);
 /// By how much of a lease nodes that follow a match differ in when they claim it.
 const JITTER_PART: u32 = 16;
-/// Beats between two signs of presence of this relay's players.
-const PRESENCE_BEATS: u64 = 8;
+/// Longest time between two signs of presence of this relay's players.
+const PRESENCE_MAX: Duration = Duration::from_secs(2);
+/// Signs of presence that come within a resume window, as far as beats are short enough for it.
+const PRESENCE_PER_WINDOW: u32 = 4;
 /// How long a match is followed without listeners, unless the node stops.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -318,7 +320,8 @@ impl<B: Backplane> Followed<B> {
         let now = clock::now();
         self.beats += 1;
         self.repeat_requests(now);
-        if self.beats.is_multiple_of(PRESENCE_BEATS) {
+        self.close_unseated();
+        if self.beats.is_multiple_of(presence_beats(self.node.settings.resume_window)) {
             let players: Vec<PlayerId> =
                 self.listeners.values().filter_map(|listener| listener.player).collect();
             for chunk in players.chunks(UPSTREAM_BATCH_MAX) {
@@ -339,6 +342,12 @@ impl<B: Backplane> Followed<B> {
         self.listeners.values().for_each(|listener| listener.sink.close(code, code.text()));
         false
     }
+}
+
+/// Beats between two signs of presence: several before the owner counts a player as gone.
+fn presence_beats(resume_window: Duration) -> u64 {
+    let pause = (resume_window / PRESENCE_PER_WINDOW).clamp(BEAT, PRESENCE_MAX);
+    (pause.as_millis() / BEAT.as_millis()) as u64
 }
 
 /// Sends a listener what comes next for it.

@@ -1,5 +1,6 @@
 //! Who listens: joins, players who are back on another connection, and goodbyes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -164,6 +165,26 @@ impl<B: Backplane> Followed<B> {
         }
         if self.listeners.is_empty() {
             self.idle_since = clock::now();
+        }
+    }
+
+    /// Players who have lost their place, because they left over another connection or nothing was heard of them
+    /// for too long, are told: they would send inputs for nobody.
+    pub(super) fn close_unseated(&mut self) {
+        let replica = self.relay.replica();
+        if replica.is_broken() {
+            return;
+        }
+        let (world, field) = (replica.world(), self.stored.schema.player_field());
+        let ids = world.ids(self.stored.schema.player_kind());
+        let seated: BTreeSet<PlayerId> = ids.map(|id| PlayerId(world.get(id, field) as u32)).collect();
+        for listener in self.listeners.values_mut() {
+            let unseated =
+                |player: &PlayerId| !seated.contains(player) && !self.requests.contains_key(player);
+            if listener.player.is_some_and(|player| unseated(&player)) {
+                listener.player = None;
+                listener.sink.close(CloseCode::BadTicket, CloseCode::BadTicket.text());
+            }
         }
     }
 
