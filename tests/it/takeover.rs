@@ -191,7 +191,7 @@ async fn a_place_is_kept_for_who_has_its_token_until_the_player_leaves_or_the_wi
     let mut quiet = cluster.join(&cluster.other, "quiet").await;
     quiet.plays = false;
     let leaver = cluster.join(&cluster.owner, "leaver").await;
-    let broken = cluster.join(&cluster.other, "broken").await;
+    let mut broken = cluster.join(&cluster.other, "broken").await;
     witness.follow_until(WITHIN, "all are there", |witness| players(witness) == 4).await;
     let (left_with, broke_with) = (leaver.resume_join(), broken.resume_join());
 
@@ -205,7 +205,10 @@ async fn a_place_is_kept_for_who_has_its_token_until_the_player_leaves_or_the_wi
     let closed = witness.follow_while(refused(&cluster.other, left_with)).await;
     assert_eq!(closed.code, 4501, "{closed:?}");
 
-    let from = witness.position().tick.0;
+    // The window is counted from the last that was heard of the player: here, an input of this very tick.
+    broken.follow_ticks(5, WITHIN).await;
+    rest(&mut broken).await;
+    let from = broken.position().tick.0;
     drop(broken);
     let gone = |witness: &Player| players(witness) == 2;
     witness.follow_until(WITHIN, "the broken one's window is over", gone).await;
