@@ -222,6 +222,10 @@ impl Supervisor {
             let reason = match state {
                 State::Up { link, client, .. } => {
                     let reason = self.until_broken(link, &client).await;
+                    if self.state.is_closed() {
+                        // The last handle is gone: nothing was lost.
+                        return;
+                    }
                     tracing::warn!(%reason, "redis connection lost");
                     backoff = Backoff::default();
                     reason
