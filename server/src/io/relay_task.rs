@@ -126,6 +126,8 @@ pub struct Followed<B: Backplane> {
     laggards: Laggards,
     watch: Watch,
     heard: Instant,
+    /// The tick we had when the stored one was found to have moved on without us.
+    suspected: Option<u64>,
     /// A load is due that the store did not answer.
     stale: bool,
     idle_since: Instant,
@@ -165,6 +167,7 @@ pub async fn run<B: Backplane>(
                 laggards: Laggards::new(ws_frames),
                 watch: Watch::new(now, lease, jitter),
                 heard: now,
+                suspected: None,
                 stale: false,
                 idle_since: now,
                 beats: 0,

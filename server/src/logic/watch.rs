@@ -69,6 +69,12 @@ impl Watch {
         Silence::Deaf
     }
 
+    /// The match may tick unheard, or what it ticked just now may be on its way: asked again in a moment, it is clear.
+    pub fn handle_suspicion(&mut self, now: Instant) {
+        self.held = HELD_WHILE_SILENT_MAX - 1;
+        self.due = now + self.lease / 4;
+    }
+
     /// A claim had to wait for its turn.
     pub fn handle_deferred(&mut self, now: Instant) {
         self.due = now + self.jitter + self.lease / 10;
@@ -116,6 +122,9 @@ mod tests {
         assert_eq!(watch.handle_ours(now + left), Silence::Waiting);
         assert_eq!(watch.due(), now + left + LEASE + JITTER);
         assert_eq!(watch.handle_ours(now + left), Silence::Deaf, "our own ticks are not heard either");
+        watch.handle_suspicion(now);
+        assert_eq!(watch.due(), now + LEASE / 4);
+        assert_eq!(watch.handle_ours(now), Silence::Deaf, "asked once more");
         watch.handle_tick(now + left);
         assert_eq!(watch.handle_held(now + left, left), Silence::Waiting);
     }

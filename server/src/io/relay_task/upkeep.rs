@@ -137,6 +137,12 @@ impl<B: Backplane> Followed<B> {
         let stored = self.node.backplane.read(&self.id, &[fields::TICK]).await;
         let moved = |stored| fields::number(&stored, fields::TICK).is_some_and(|tick| tick > have);
         if stored.is_ok_and(|stored| stored.is_some_and(moved)) {
+            // A store that was silent and answers again has answered the owner too: its tick is on its way to us.
+            if self.suspected != Some(have) {
+                self.suspected = Some(have);
+                self.watch.handle_suspicion(clock::now());
+                return true;
+            }
             tracing::error!(id = %self.id, "the match ticks and is not heard here, subscribing anew");
             self.node.metrics.deaf.add(1);
             self.node.health.handle_unheard(&self.id);
