@@ -138,7 +138,7 @@ impl Plan {
         match self.fault {
             Fault::Kill => Duration::from_millis(2600) + lease,
             Fault::Freeze => Duration::from_millis(2600) + lease * 2,
-            Fault::Redis => Duration::from_millis(3500),
+            Fault::Redis => Duration::from_millis(4500),
             Fault::Rolling => Duration::from_millis(2200) * self.nodes as u32,
         }
     }
@@ -234,7 +234,9 @@ impl Run {
     async fn restart_redis(&mut self, watch: &Watch) -> String {
         let before = watch.now();
         let since_ms = unix_ms();
+        let down = Duration::from_millis(self.rng.random_range(0..1000));
         self.redis.kill();
+        tokio::time::sleep(down).await;
         self.redis.start_again().await;
         let mut worst = 0;
         for (id, owned) in &before {
@@ -249,7 +251,8 @@ impl Run {
         }
         self.effective += 1;
         format!(
-            "killed Redis and started it again, the last of {} matches went on after {worst} ms",
+            "killed Redis and started it again {} ms later, the last of {} matches went on after {worst} ms",
+            down.as_millis(),
             before.len()
         )
     }

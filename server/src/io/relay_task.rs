@@ -279,9 +279,7 @@ impl<B: Backplane> Followed<B> {
                 self.heard = clock::now();
                 self.watch.handle_tick(self.heard);
                 self.node.health.handle_heard(&self.id);
-                self.laggards.handle_tick(&frames);
-                self.serve_all();
-                self.notice_joined();
+                self.fan_out(&frames);
                 true
             }
             Verdict::Ignore => true,
@@ -309,6 +307,13 @@ impl<B: Backplane> Followed<B> {
                 true
             }
         }
+    }
+
+    /// Sends every client in step these frames, and those behind what brings them nearer.
+    fn fan_out(&mut self, frames: &[Bytes]) {
+        self.laggards.handle_tick(frames);
+        self.serve_all();
+        self.notice_joined();
     }
 
     fn serve_all(&mut self) {

@@ -10,7 +10,7 @@ use tickcast_protocol::{CloseCode, Fence, PlayerId, Position, SessionId, Tick, W
 
 use crate::backplane::MatchFields;
 use crate::logic::channel::{self, FromOwner, Note, TickMessage};
-use crate::logic::stored;
+use crate::logic::stored::{self, Restored};
 
 /// What to do with a message of the diff channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,11 @@ pub enum Verdict {
 }
 
 /// What a load changes for the sockets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resync {
+    /// The store still has every tick since ours: send these frames, in order, to every socket that is in step, as
+    /// after the ticks themselves. None when nothing was missed.
+    Missed(Vec<Bytes>),
     /// The store has lost ticks of the owner that we follow: we keep ours, and wait for the owner to write them
     /// back. If it does not live, another owner will show a fence of its own.
     Kept,
@@ -109,7 +112,8 @@ impl Relay {
             return Verdict::Confirm(position.fence);
         }
         if position.tick != have.tick.next() {
-            return self.lose(Gap::Missing { have: have.tick });
+            // What we have is right, only old: the ring may lead on from it.
+            return Verdict::Reload(Gap::Missing { have: have.tick });
         }
         let mut frames = Vec::with_capacity(3);
         if !same_owner || std::mem::take(&mut self.inputs_lost) {
@@ -157,13 +161,20 @@ impl Relay {
         self.replica.world().first_difference(&exact)
     }
 
-    /// Takes in a newly loaded state; tells what the sockets have to learn.
-    pub fn handle_load(&mut self, world: World, prior: Arc<Prior>, position: Position) -> Resync {
-        let before = self.replica.position();
+    /// Takes in a newly loaded match, its fields and the state restored from them; tells what the sockets have to
+    /// learn.
+    pub fn handle_load(&mut self, fields: &MatchFields, restored: Restored) -> Resync {
+        let Restored { stored, world, prior, .. } = restored;
+        let (before, position) = (self.replica.position(), stored.position());
         // Messages were missed, and among them may have been the word that inputs were lost.
         self.inputs_lost = true;
         if position.fence == before.fence && position.tick < before.tick && !self.replica.is_broken() {
             return Resync::Kept;
+        }
+        if !self.replica.is_broken()
+            && let Some(frames) = self.take_missed(fields)
+        {
+            return Resync::Missed(frames);
         }
         *self = Relay { inputs_lost: true, ..Relay::new(world, prior, position) };
         if position.tick < before.tick {
@@ -171,6 +182,21 @@ impl Relay {
         } else {
             Resync::Forward
         }
+    }
+
+    /// Goes on from the copy's state with the ticks that the store has after it. `None` if it has not all of them,
+    /// or they do not lead on from there: then the copy is of no use any more.
+    fn take_missed(&mut self, fields: &MatchFields) -> Option<Vec<Bytes>> {
+        let mut frames = Vec::new();
+        for tick in stored::ticks_since(fields, self.replica.position())? {
+            // The store knows its owners.
+            self.confirmed = Some(tick.position.fence);
+            match self.handle_tick(tick) {
+                Verdict::FanOut(more) => frames.extend(more),
+                _ => return None,
+            }
+        }
+        Some(frames)
     }
 }
 

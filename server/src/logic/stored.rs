@@ -16,7 +16,7 @@ use tickcast_protocol::{EntityId, Fence, PlayerId, Position, Schema, Tick, TickR
 use crate::backplane::MatchFields;
 use crate::backplane::fields::{self, SEAT_PREFIX, VERSION_WRITTEN};
 use crate::game::{GameInfo, Options};
-use crate::logic::channel::{self, FromOwner};
+use crate::logic::channel::{self, FromOwner, TickMessage};
 use crate::logic::resume::TokenDigest;
 
 /// Ring fields a match may have.
@@ -190,6 +190,26 @@ pub fn restore_at(fields: &MatchFields, tick: Tick) -> Result<Option<World>, Sto
     }
     let prior = read_prior(fields, &stored)?;
     replay(fields, &stored, &prior, tick).map(Some)
+}
+
+/// The ticks after a position, in order, as the ring has them. `None` unless it has all of them, and the one at the
+/// position itself is of the position's own fence: else they may belong to another history.
+pub fn ticks_since(fields: &MatchFields, position: Position) -> Option<Vec<TickMessage>> {
+    let stored = StoredMatch::parse(fields).ok()?;
+    let missed = stored.tick.0.checked_sub(position.tick.0)?;
+    if missed == 0 && stored.fence == position.fence {
+        return Some(Vec::new());
+    }
+    if missed >= stored.ring {
+        return None;
+    }
+    let read = |tick: u64| match channel::parse_from_owner(fields.get(&fields::ring(tick, stored.ring))?) {
+        Ok(FromOwner::Tick(message)) => (message.position.tick == Tick(tick)).then_some(message),
+        _ => None,
+    };
+    let own = read(position.tick.0)?;
+    (own.position.fence == position.fence).then_some(())?;
+    (position.tick.0 + 1..=stored.tick.0).map(read).collect()
 }
 
 fn read_prior(fields: &MatchFields, stored: &StoredMatch) -> Result<Arc<Prior>, StoredError> {

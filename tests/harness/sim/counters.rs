@@ -27,6 +27,7 @@ outcomes! {
     Fenced = "a former owner was fenced";
     Repaired = "a living owner wrote lost ticks back";
     Kept = "a relay kept its copy while the store was behind";
+    Missed = "a relay passed on missed ticks from the ring";
     Reset = "a relay told its clients of a set-back";
     Rewritten = "a set-back was passed on as a jump ahead";
     Confirmed = "a relay confirmed a new owner";

@@ -185,12 +185,7 @@ impl Cluster {
             Verdict::FanOut(frames) => {
                 live.heard = now;
                 live.watch.handle_tick(now);
-                live.laggards.handle_tick(&frames);
-                let replica = live.relay.replica();
-                let (at, hash) = (replica.position(), replica.world().hash());
-                self.oracle.handle_relayed(game, at, hash);
-                self.serve_all(node, game);
-                self.notice_joined(node, game);
+                self.fan_out(node, game, &frames);
             }
             Verdict::Ignore => {}
             Verdict::Foreign => self.counters.see(Seen::Foreign),
@@ -211,6 +206,16 @@ impl Cluster {
             Verdict::Ended => self.close_all(node, game, CloseCode::MatchOver),
             Verdict::Released => live.watch.handle_released(now),
         }
+    }
+
+    pub(super) fn fan_out(&mut self, node: usize, game: usize, frames: &[Bytes]) {
+        let Some(live) = self.live(node, game) else { return };
+        live.laggards.handle_tick(frames);
+        let replica = live.relay.replica();
+        let (at, hash) = (replica.position(), replica.world().hash());
+        self.oracle.handle_relayed(game, at, hash);
+        self.serve_all(node, game);
+        self.notice_joined(node, game);
     }
 
     pub(super) fn serve_all(&mut self, node: usize, game: usize) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rand::RngExt;
 use tickcast_protocol::message::ServerMessage;
 use tickcast_protocol::{CloseCode, Fence};
-use tickcast_server::backplane::fields;
+use tickcast_server::backplane::{MatchFields, fields};
 use tickcast_server::logic::channel;
 use tickcast_server::logic::relay::{Relay, Resync};
 use tickcast_server::logic::stored::{self, Restored};
@@ -87,7 +87,7 @@ impl Cluster {
                 return self.close_all(node, game, CloseCode::Quarantined);
             }
             Answer::Loaded(Some(stored)) => match stored::restore(&stored) {
-                Ok(restored) => self.handle_load(node, game, restored),
+                Ok(restored) => self.handle_load(node, game, &stored, restored),
                 Err(error) => self.oracle.fail(format!("match {game} is not readable: {error}")),
             },
             Answer::Loaded(None) => return self.close_all(node, game, CloseCode::MatchOver),
@@ -101,17 +101,23 @@ impl Cluster {
         self.relay_goes_on(node, game);
     }
 
-    fn handle_load(&mut self, node: usize, game: usize, restored: Restored) {
-        let Restored { stored, world, prior, .. } = restored;
+    fn handle_load(&mut self, node: usize, game: usize, fields: &MatchFields, restored: Restored) {
         let Some(live) = self.live(node, game) else { return };
-        let (before, after) = (live.relay.replica().position(), stored.position());
+        let (before, after) = (live.relay.replica().position(), restored.stored.position());
         let broken = live.relay.replica().is_broken();
-        let resync = live.relay.handle_load(world, prior, after);
-        live.stored = stored;
+        live.stored = restored.stored.clone();
+        let resync = live.relay.handle_load(fields, restored);
         let listeners: Vec<u64> = live.listeners.iter().copied().collect();
         self.say(|| format!("n{node}: match {game} loaded, {before:?} to {after:?}: {resync:?}"));
         match resync {
             Resync::Kept => return self.counters.see(Seen::Kept),
+            Resync::Missed(frames) => {
+                if !frames.is_empty() {
+                    self.counters.see(Seen::Missed);
+                    self.fan_out(node, game, &frames);
+                }
+                return;
+            }
             Resync::Forward => {
                 if !self.oracle.is_current(game, before) {
                     self.counters.see(Seen::Rewritten);

@@ -8,7 +8,7 @@ use tickcast_protocol::message::ServerMessage;
 use tickcast_protocol::{CloseCode, Fence};
 
 use super::{Followed, load, restore};
-use crate::backplane::{Backplane, fields};
+use crate::backplane::{Backplane, MatchFields, fields};
 use crate::io::claims::Claimed;
 use crate::io::clock;
 use crate::logic::relay::Resync;
@@ -28,7 +28,7 @@ impl<B: Backplane> Followed<B> {
                 if let Some(difference) = self.relay.find_difference(&fields) {
                     tracing::warn!(id = %self.id, %difference, "this node's copy of the state was wrong here");
                 }
-                self.handle_load(restored);
+                self.handle_load(&fields, restored);
                 true
             }
             Err(refusal) if refusal.code == CloseCode::NoSuchMatch => self.close_all(CloseCode::MatchOver),
@@ -42,12 +42,16 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
-    fn handle_load(&mut self, restored: Restored) {
-        let Restored { stored, world, prior, .. } = restored;
-        let resync = self.relay.handle_load(world, prior, stored.position());
-        self.stored = stored;
-        match resync {
+    fn handle_load(&mut self, fields: &MatchFields, restored: Restored) {
+        self.stored = restored.stored.clone();
+        match self.relay.handle_load(fields, restored) {
             Resync::Kept => return,
+            Resync::Missed(frames) => {
+                if !frames.is_empty() {
+                    self.fan_out(&frames);
+                }
+                return;
+            }
             Resync::Forward => {}
             Resync::Reset { from, to } => {
                 tracing::warn!(id = %self.id, %from, %to, "the store lost ticks that players saw");

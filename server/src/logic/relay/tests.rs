@@ -1,8 +1,13 @@
 //! What a relay passes on, passes over, and reloads for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::backplane::fields;
+use crate::game::{GameInfo, Options};
+use crate::logic::stored::StoredMatch;
+use tickcast_protocol::TickRate;
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::{Epoch, Fence, Field, Kind, Nonce, Schema};
 
@@ -38,6 +43,39 @@ fn next_tick(world: &mut World, encoder: &mut Encoder, fence: Fence, tick: u64) 
     });
     let diff_frame = frame::diff(position, number, None, &payload);
     channel::encode_tick(position, world.hash(), 0, &diff_frame, prior.as_deref())
+}
+
+/// The fields of a match with a ring of 8, as far as a relay reads them: where it stands, and ticks.
+fn store(at: Position, ticks: &[Bytes]) -> MatchFields {
+    let info = GameInfo { schema: schema(), tick_rate: TickRate::try_from(30_u64).unwrap(), players_max: 8 };
+    let mut fields = stored::new_match(&info, &Options::new(), 1, 0, 8);
+    for (name, value) in [
+        (fields::EPOCH, at.fence.epoch.0.to_string()),
+        (fields::NONCE, fields::nonce_text(at.fence.nonce)),
+        (fields::OWNER, "n".to_owned()),
+        (fields::STATUS, fields::OPEN.to_owned()),
+        (fields::LEASE_MS, "0".to_owned()),
+        (fields::TICK, at.tick.0.to_string()),
+        (fields::SNAPSHOT_TICK, at.tick.0.to_string()),
+    ] {
+        fields.insert(name.into(), value.into());
+    }
+    for message in ticks {
+        let Ok(FromOwner::Tick(tick)) = channel::parse_from_owner(message) else { panic!("a tick") };
+        fields.insert(fields::ring(tick.position.tick.0, 8), message.clone());
+    }
+    fields
+}
+
+fn restored(fields: &MatchFields, world: &World) -> Restored {
+    let stored = StoredMatch::parse(fields).unwrap();
+    Restored { stored, world: world.clone(), prior: first(), tokens: BTreeMap::new() }
+}
+
+/// Loads a match of which the store has no ticks.
+fn load(relay: &mut Relay, world: &World, at: Position) -> Resync {
+    let fields = store(at, &[]);
+    relay.handle_load(&fields, restored(&fields, world))
 }
 
 fn started() -> (World, Relay) {
@@ -88,12 +126,14 @@ fn a_hole_or_a_false_hash_is_a_reload_and_nothing_is_passed_on_until_then() {
     let late = tick(&mut world, fence(1), 12);
     assert!(matches!(relay.handle_message(&late), Verdict::Reload(Gap::Missing { .. })));
     let next = tick(&mut world, fence(1), 13);
-    assert!(matches!(relay.handle_message(&next), Verdict::Reload(Gap::Waiting)));
+    assert!(matches!(relay.handle_message(&next), Verdict::Reload(Gap::Missing { .. })));
     let at = Position { fence: fence(1), tick: Tick(13) };
-    assert_eq!(relay.handle_load(world.clone(), first(), at), Resync::Forward);
+    assert_eq!(load(&mut relay, &world, at), Resync::Forward);
     let mut lying = tick(&mut world, fence(1), 14).to_vec();
     lying[25] ^= 1;
     assert!(matches!(relay.handle_message(&lying.into()), Verdict::Reload(Gap::Desync { .. })));
+    let next = tick(&mut world, fence(1), 15);
+    assert!(matches!(relay.handle_message(&next), Verdict::Reload(Gap::Waiting)));
 }
 
 #[test]
@@ -127,16 +167,78 @@ fn when_inputs_were_lost_clients_are_told_with_the_next_tick() {
     assert!(!told(relay.handle_message(&tick(&mut world, fence(1), 12))));
     // A node that missed messages may have missed that note.
     let now = Position { fence: fence(1), tick: Tick(12) };
-    assert_eq!(relay.handle_load(world.clone(), first(), now), Resync::Forward);
+    assert_eq!(load(&mut relay, &world, now), Resync::Missed(Vec::new()));
     assert!(told(relay.handle_message(&tick(&mut world, fence(1), 13))));
     assert!(!told(relay.handle_message(&tick(&mut world, fence(1), 14))));
+}
+
+/// Ticks 11 to 15 of one owner, then 16 to 18 of the next.
+fn history(world: &mut World) -> Vec<Bytes> {
+    (11..=18).map(|number| tick(world, fence(if number < 16 { 1 } else { 2 }), number)).collect()
+}
+
+#[test]
+fn missed_ticks_come_from_the_ring_also_across_a_change_of_owner() {
+    let (mut world, mut relay) = started();
+    let ticks = history(&mut world);
+    assert!(matches!(relay.handle_message(&ticks[0]), Verdict::FanOut(_)));
+    assert!(matches!(relay.handle_message(&ticks[4]), Verdict::Reload(Gap::Missing { .. })));
+    let now = Position { fence: fence(2), tick: Tick(18) };
+    let fields = store(now, &ticks);
+    let Resync::Missed(frames) = relay.handle_load(&fields, restored(&fields, &world)) else {
+        panic!("missed")
+    };
+    let kinds: Vec<u8> = frames.iter().map(|frame| frame[0]).collect();
+    let (owner, diff) = (frame::OWNER, frame::DIFF);
+    // Inputs may have been lost with the ticks, which is said before the first; the second is the new owner.
+    assert_eq!(kinds, [owner, diff, diff, diff, diff, owner, diff, diff, diff]);
+    assert!(relay.replica().world().same_state(&world));
+    assert_eq!(relay.replica().position(), now);
+    assert_eq!(relay.handle_load(&fields, restored(&fields, &world)), Resync::Missed(Vec::new()));
+}
+
+#[test]
+fn ticks_of_the_ring_that_do_not_lead_on_from_ours_are_not_taken() {
+    let jump = |ticks: &[Bytes], relay: &mut Relay, world: &World| {
+        let fields = store(Position { fence: fence(2), tick: Tick(18) }, ticks);
+        relay.handle_load(&fields, restored(&fields, world))
+    };
+    let begun = || {
+        let (mut world, mut relay) = started();
+        let ticks = history(&mut world);
+        assert!(matches!(relay.handle_message(&ticks[0]), Verdict::FanOut(_)));
+        (world, relay, ticks)
+    };
+    let (world, mut relay, ticks) = begun();
+    assert_eq!(
+        jump(&ticks[1..], &mut relay, &world),
+        Resync::Forward,
+        "whose tick ours is, the ring has to say"
+    );
+    let (world, mut relay, mut ticks) = begun();
+    ticks.remove(3);
+    assert_eq!(jump(&ticks, &mut relay, &world), Resync::Forward, "one is missing");
+    let (world, mut relay, mut ticks) = begun();
+    ticks[0] = tick(&mut World::new(schema()), fence(2), 11);
+    assert_eq!(jump(&ticks, &mut relay, &world), Resync::Forward, "tick 11 was taken back and made again");
+    let (world, mut relay, mut ticks) = begun();
+    let mut lying = ticks[3].to_vec();
+    lying[25] ^= 1;
+    ticks[3] = lying.into();
+    assert_eq!(jump(&ticks, &mut relay, &world), Resync::Forward, "a tick does not give its hash");
+    assert!(relay.replica().world().same_state(&world));
+    let (mut world, mut relay, mut ticks) = begun();
+    ticks.push(tick(&mut world, fence(2), 19));
+    let fields = store(Position { fence: fence(2), tick: Tick(19) }, &ticks);
+    let resync = relay.handle_load(&fields, restored(&fields, &world));
+    assert_eq!(resync, Resync::Forward, "the ring has come round to ours");
 }
 
 #[test]
 fn ticks_that_the_store_lost_are_kept_for_their_owner_to_write_back() {
     let (mut world, mut relay) = started();
     let back = Position { fence: fence(1), tick: Tick(4) };
-    assert_eq!(relay.handle_load(World::new(schema()), first(), back), Resync::Kept);
+    assert_eq!(load(&mut relay, &World::new(schema()), back), Resync::Kept);
     let verdict = relay.handle_message(&tick(&mut world, fence(1), 11));
     assert!(matches!(verdict, Verdict::FanOut(_)), "{verdict:?}");
 }
@@ -145,7 +247,7 @@ fn ticks_that_the_store_lost_are_kept_for_their_owner_to_write_back() {
 fn a_store_that_went_back_is_a_reset() {
     let (world, mut relay) = started();
     let back = Position { fence: fence(2), tick: Tick(4) };
-    assert_eq!(relay.handle_load(world, first(), back), Resync::Reset { from: Tick(10), to: Tick(4) });
+    assert_eq!(load(&mut relay, &world, back), Resync::Reset { from: Tick(10), to: Tick(4) });
 }
 
 #[test]
