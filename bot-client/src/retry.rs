@@ -48,6 +48,15 @@ impl Retry {
         self.lost = None;
     }
 
+    /// Another of so many targets; the same one if there is no other. By chance, so that the players of a dead node do
+    /// not all go to the same next one.
+    pub fn other_target(&mut self, current: usize, targets: usize) -> usize {
+        match targets {
+            0 | 1 => current,
+            _ => (current + self.rng.random_range(1..targets)) % targets,
+        }
+    }
+
     /// A random moment within a time.
     pub fn moment_within(&mut self, within: Duration) -> Duration {
         self.rng.random_range(Duration::ZERO..=within)
@@ -56,9 +65,19 @@ impl Retry {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_next_target_is_any_other_one() {
+        let mut retry = Retry::new(7, SECOND);
+        assert_eq!(retry.other_target(0, 1), 0);
+        let chosen: BTreeSet<usize> = (0..50).map(|_| retry.other_target(1, 4)).collect();
+        assert_eq!(chosen, BTreeSet::from([0, 2, 3]));
+    }
 
     /// The waits after a loss at one second, when each try fails at once.
     fn waits(retry: &mut Retry) -> Vec<Duration> {

@@ -175,7 +175,7 @@ impl Seat {
     /// Opens the next connection at a random moment within the time that the node gave.
     fn open_next(&mut self, asked: Move) -> Opening {
         let wait = self.retry.moment_within(asked.within);
-        self.target = (self.target + 1) % self.shared.plan.targets.len();
+        self.target = self.retry.other_target(self.target, self.shared.plan.targets.len());
         let (otherwise, only_ipv4) = (self.route(), self.plan.source.is_some());
         Box::pin(async move {
             sleep(wait).await;
@@ -236,7 +236,7 @@ impl Seat {
             let Some(wait) = self.retry.next_wait(self.shared.clock.now()) else {
                 return Err(Failure::GivenUp(Box::new(last)));
             };
-            self.target = (self.target + 1) % self.shared.plan.targets.len();
+            self.target = self.retry.other_target(self.target, self.shared.plan.targets.len());
             let route = self.route();
             let left = self.retry.time_left(self.shared.clock.now()).saturating_sub(wait);
             let within = left.min(CONNECT_AGAIN_MAX);
