@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tickcast_client::Target;
 use tickcast_protocol::{MatchId, TickRate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::plan::Plan;
-use crate::target::Target;
 
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);

@@ -1,9 +1,9 @@
 //! Load-test bots: real WebSocket clients that play, verify and measure. Never imports the server.
 //!
 //! Reading order: [`plan`] says what is asked for and [`share`] who does it; [`bot`] is one client without a
-//! socket, driven by its [`brain`], its [`timer`] and its [`meter`]; [`lineage`] and [`retry`] are about its life over
+//! socket, driven by its [`brain`], its [`timer`] and its [`meter`]; [`lineage`] is about its life over
 //! several connections; [`board`] and [`verify`] compare the clients of a match; [`tally`] adds up; [`report`] judges.
-//! Only [`swarm`], `seat`, [`socket`], [`workers`], [`api`] and [`progress`] touch the world outside, and only [`clock`]
+//! Only [`swarm`], `seat`, [`workers`], [`api`] and [`progress`] touch the world outside, and only [`clock`]
 //! reads the time.
 
 pub mod api;
@@ -20,15 +20,12 @@ mod pilot;
 pub mod plan;
 pub mod progress;
 pub mod report;
-pub mod retry;
 mod seat;
 pub mod share;
-pub mod socket;
 #[cfg(test)]
 mod stage;
 pub mod swarm;
 pub mod tally;
-pub mod target;
 pub mod timer;
 pub mod verify;
 pub mod workers;

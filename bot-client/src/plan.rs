@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tickcast_client::Target;
 use tickcast_protocol::limits::{TICK_RATE_HZ_MAX, TICK_RATE_HZ_MIN};
 use tickcast_protocol::{MatchId, TickRate};
-
-use crate::target::Target;
 
 /// Connections that one source address can have to one place: Linux's range of ephemeral ports.
 pub const CONNECTIONS_PER_SOURCE_MAX: u64 = 28_000;

@@ -7,6 +7,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tickcast_client::retry::Retry;
+use tickcast_client::socket::{
+    CONNECT_MAX, Failure, JOIN_MAX, Route, SEND_MAX, SILENCE_MAX, Socket, connect, resolve,
+};
 use tickcast_protocol::history::Event;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -15,9 +19,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use crate::board::Board;
 use crate::bot::{Bot, Move, Step};
 use crate::pilot::Pilot;
-use crate::retry::Retry;
 use crate::share::BotPlan;
-use crate::socket::{CONNECT_MAX, Failure, JOIN_MAX, Route, SEND_MAX, SILENCE_MAX, Socket, connect, resolve};
 use crate::swarm::{Phase, Shared};
 
 /// How long a try to connect again may take: another node may be quicker.
@@ -270,15 +272,9 @@ impl Seat {
     }
 
     fn handle_message(&mut self, message: Option<Result<Message, WebSocketError>>) -> Result<(), Failure> {
-        match message {
-            Some(Ok(Message::Binary(frame))) => self.handle_frame(&frame),
-            Some(Ok(Message::Text(_))) => Err(Failure::Text),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
-            Some(Ok(Message::Close(None))) | None => Err(Failure::Silent),
-            Some(Ok(Message::Close(Some(close)))) => {
-                Err(Failure::closed(close.code.into(), close.reason.as_str()))
-            }
-            Some(Err(error)) => Err(Failure::Socket(error)),
+        match Failure::check(message)? {
+            Some(frame) => self.handle_frame(&frame),
+            None => Ok(()),
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tickcast_client::socket::resolve;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -19,7 +20,6 @@ use crate::history::History;
 use crate::plan::Plan;
 use crate::seat::{Outcome, Seat};
 use crate::share::{BotPlan, Share};
-use crate::socket::resolve;
 use crate::tally::{Marks, Tally};
 
 /// How long the goodbyes may take.

@@ -402,7 +402,7 @@ fn built_programs() -> PathBuf {
     let folder = deps.or(Some(own.as_path())).and_then(Path::parent).expect("a folder above it").to_owned();
     let (mut wanted, mut packages) = (vec!["tickcast", "tickcast-bots"], WITHOUT_EXAMPLES);
     if deps.is_some() {
-        wanted.push("examples/tictactoe");
+        wanted.extend(["examples/tictactoe", "examples/headless"]);
         packages = WITH_EXAMPLES;
     }
     let built = |name: &&str| fs::metadata(folder.join(name)).and_then(|file| file.modified()).ok();
@@ -446,6 +446,9 @@ fn newest_source() -> SystemTime {
         .into();
     while let Some(path) = left.pop() {
         let Ok(file) = fs::metadata(&path) else { continue };
+        if file.is_dir() && path.file_name() == Some(OsStr::new("node_modules")) {
+            continue;
+        }
         if file.is_dir() {
             left.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
         } else if let Ok(changed) = file.modified() {

@@ -1,4 +1,4 @@
-//! One bot's socket: how a connection is made, and how one fails, each with a name.
+//! One client's socket: how a connection is made, and how one fails, each with a name.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,10 +11,10 @@ use tickcast_protocol::limits::FRAME_BYTES_MAX;
 use tickcast_protocol::message::SUBPROTOCOL;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Bytes, Error as WebSocketError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::target::Target;
@@ -24,13 +24,13 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Unsent bytes of a socket.
 const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// How long it may take to be connected.
-pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(10);
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long it may take from the hello to being in the match.
-pub(crate) const JOIN_MAX: Duration = Duration::from_secs(15);
+pub const JOIN_MAX: Duration = Duration::from_secs(15);
 /// How long a frame may take to be sent, and a goodbye to be said.
-pub(crate) const SEND_MAX: Duration = Duration::from_secs(5);
+pub const SEND_MAX: Duration = Duration::from_secs(5);
 /// How long a node may be silent that is asked for a sign of life.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
+pub const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Why a connection could not be made or ended unasked.
 #[derive(Debug, Error)]
@@ -77,15 +77,29 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What came from a socket: a frame of the protocol, nothing of interest, or the end.
+    pub fn check(message: Option<Result<Message, WebSocketError>>) -> Result<Option<Bytes>, Failure> {
+        match message {
+            Some(Ok(Message::Binary(frame))) => Ok(Some(frame)),
+            Some(Ok(Message::Text(_))) => Err(Failure::Text),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
+            Some(Ok(Message::Close(None))) | None => Err(Failure::Silent),
+            Some(Ok(Message::Close(Some(close)))) => {
+                Err(Failure::closed(close.code.into(), close.reason.as_str()))
+            }
+            Some(Err(error)) => Err(Failure::Socket(error)),
+        }
+    }
+
     /// The server closed with this code.
-    pub(crate) fn closed(number: u16, reason: &str) -> Failure {
+    pub fn closed(number: u16, reason: &str) -> Failure {
         let name =
             CloseCode::from_number(number).map_or_else(|| reason.to_owned(), |code| format!("{code:?}"));
         Failure::Close(number, name)
     }
 
     /// The code that the server closed with.
-    pub(crate) fn code(&self) -> Option<u16> {
+    pub fn code(&self) -> Option<u16> {
         match self {
             Failure::Close(number, _) => Some(*number),
             _ => None,
@@ -93,7 +107,7 @@ impl Failure {
     }
 
     /// Whether another connection may do better.
-    pub(crate) fn may_reconnect(&self) -> bool {
+    pub fn may_reconnect(&self) -> bool {
         match self {
             Failure::Close(number, _) => match CloseCode::from_number(*number) {
                 Some(code) => code.may_reconnect(),
@@ -106,18 +120,22 @@ impl Failure {
     }
 }
 
-pub(crate) type Socket = WebSocketStream<TcpStream>;
+/// A WebSocket over TCP.
+pub type Socket = WebSocketStream<TcpStream>;
 
 /// Where a connection leads, and from where.
 #[derive(Debug, Clone)]
-pub(crate) struct Route {
-    pub(crate) target: Target,
-    pub(crate) address: SocketAddr,
-    pub(crate) source: Option<Ipv4Addr>,
+pub struct Route {
+    /// The node.
+    pub target: Target,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// The local address, where the node is on this machine; `None` for the system's choice.
+    pub source: Option<Ipv4Addr>,
 }
 
 /// Opens a WebSocket within this time.
-pub(crate) async fn connect(route: Route, within: Duration) -> Result<Socket, Failure> {
+pub async fn connect(route: Route, within: Duration) -> Result<Socket, Failure> {
     let connecting = async {
         let stream = open(route.address, route.source).await.map_err(Failure::Connect)?;
         let url: Result<Uri, _> = route.target.websocket_url().parse();
@@ -145,7 +163,7 @@ async fn open(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpSt
 }
 
 /// Finds the address of a node.
-pub(crate) async fn resolve(target: &Target, only_ipv4: bool) -> io::Result<SocketAddr> {
+pub async fn resolve(target: &Target, only_ipv4: bool) -> io::Result<SocketAddr> {
     let mut found = tokio::net::lookup_host(target.authority()).await?;
     found.find(|address| !only_ipv4 || address.is_ipv4()).ok_or_else(|| io::ErrorKind::NotFound.into())
 }

@@ -1,4 +1,4 @@
-//! When a bot that lost its connection tries again: soon, then ever more slowly, never in step with the others, and
+//! When a client that lost its connection tries again: soon, then ever more slowly, never in step with the others, and
 //! not for ever.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 /// The waits have reached their longest by then.
 const DOUBLINGS_MAX: u32 = 8;
 
-/// One bot's tries.
+/// One client's tries.
 #[derive(Debug)]
 pub struct Retry {
     rng: ChaCha8Rng,
@@ -25,7 +25,7 @@ pub struct Retry {
 impl Retry {
     /// Tries for at most `total` after each loss; zero tries never.
     pub fn new(seed: u64, total: Duration) -> Retry {
-        // Not the numbers that the same bot decides by.
+        // Not the numbers that the same seed gives to what it decides by.
         Retry { rng: ChaCha8Rng::seed_from_u64(!seed), total, lost: None }
     }
 
@@ -43,7 +43,7 @@ impl Retry {
         self.lost.map_or(self.total, |(since, _)| (since + self.total).saturating_sub(now))
     }
 
-    /// The bot is in its match again.
+    /// The client is in its match again.
     pub fn handle_return(&mut self) {
         self.lost = None;
     }

@@ -22,7 +22,7 @@ pub enum BadTarget {
     #[error("`{0}`: write ws://HOST:PORT, for example ws://127.0.0.1:7777")]
     Scheme(String),
     /// TLS is not spoken.
-    #[error("`{0}`: TLS is not spoken here; point the bots at the node itself with ws://")]
+    #[error("`{0}`: TLS is not spoken here; write the address of the node itself, with ws://")]
     Tls(String),
     /// No port, or not a number.
     #[error("`{0}`: add the port, for example ws://127.0.0.1:7777")]
