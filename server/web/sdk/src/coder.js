@@ -96,18 +96,21 @@ export class Decoder {
   /** @param {number} model @returns {0 | 1} */
   bit(model) {
     const zero = this.zeros[model];
-    const bound = Math.floor(this.range / 65_536) * zero;
+    const { code } = this;
+    let { range } = this;
+    const bound = Math.floor(range / 65_536) * zero;
     /** @type {0 | 1} */
     let bit = 0;
-    if (this.code < bound) {
-      this.range = bound;
+    if (code < bound) {
+      range = bound;
     } else {
       bit = 1;
-      this.code -= bound;
-      this.range -= bound;
+      this.code = code - bound;
+      range -= bound;
     }
+    this.range = range;
+    if (range < RANGE_MIN) this.refill();
     if (this.adapts) this.adapt(model, zero, bit);
-    if (this.range < RANGE_MIN) this.refill();
     return bit;
   }
 
