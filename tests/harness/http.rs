@@ -22,6 +22,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The value of a header, by its name in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers.into_iter().find_map(|(own, value)| own.eq_ignore_ascii_case(name).then_some(value))
+    }
+
     /// The body as JSON.
     ///
     /// # Panics
@@ -41,10 +47,25 @@ impl Answer {
 /// # Panics
 /// When there is none.
 pub async fn request(authority: &str, method: &str, path: &str, body: &str) -> Answer {
+    request_with(authority, method, path, &[], body).await
+}
+
+/// As [`request`], with further headers.
+///
+/// # Panics
+/// As [`request`].
+pub async fn request_with(
+    authority: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let exchange = async {
         let mut stream = TcpStream::connect(authority).await?;
         let length = body.len();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n");
+        let further: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{further}");
         stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;

@@ -131,10 +131,14 @@ impl Node {
         address.expect("a node prints ws://HOST:PORT/ws").0
     }
 
+    /// Host and port for operators.
+    pub fn operators_authority(&self) -> &str {
+        self.operators.trim_start_matches("http://").trim_end_matches('/')
+    }
+
     /// An answer of the operators' port.
     pub async fn ask_operators(&self, path: &str) -> Answer {
-        let authority = self.operators.trim_start_matches("http://").trim_end_matches('/');
-        http::request(authority, "GET", path, "").await
+        http::request(self.operators_authority(), "GET", path, "").await
     }
 
     /// A counter or gauge of the node, by its name after `tickcast_`, with its labels if it has any.

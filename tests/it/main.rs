@@ -19,3 +19,4 @@ mod store_trouble;
 mod stranger;
 mod takeover;
 mod tidy;
+mod web_files;

@@ -1,4 +1,4 @@
-//! HTTP on both ports: the WebSocket upgrade and `/v1` for players, health and metrics for operators.
+//! HTTP on both ports: the WebSocket upgrade and `/v1` for players, health and metrics for operators, web files.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -8,15 +8,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tickcast_protocol::MatchId;
 use tickcast_protocol::message::SUBPROTOCOL;
-use tickcast_protocol::{CloseCode, MatchId};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
@@ -27,6 +27,11 @@ use crate::io::clock;
 use crate::io::node::{NewMatch, Node, Refusal};
 use crate::io::websocket;
 use crate::logic::stored::StoredMatch;
+
+use self::answer::{Answer, error, json_answer, not_allowed, refused, text};
+
+mod answer;
+mod assets;
 
 /// How long a client may take for its request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
@@ -71,7 +76,7 @@ pub async fn accept<B: Backplane>(node: Arc<Node<B>>, listener: TcpListener, por
 
 async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, peer: SocketAddr, port: Port) {
     let mut stopping = node.stopping();
-    let service = service_fn(move |request| answer(Arc::clone(&node), request, port));
+    let service = service_fn(move |request| route(Arc::clone(&node), request, port));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
@@ -86,9 +91,7 @@ async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, peer: Socket
     }
 }
 
-type Answer = Response<Full<Bytes>>;
-
-async fn answer<B: Backplane>(
+async fn route<B: Backplane>(
     node: Arc<Node<B>>,
     request: Request<Incoming>,
     port: Port,
@@ -96,7 +99,6 @@ async fn answer<B: Backplane>(
     let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     Ok(match (port, request.method(), segments.as_slice()) {
-        (Port::Players, &Method::GET, [""]) => page(&node),
         (Port::Players, &Method::GET, ["ws"]) => upgrade(node, request),
         (Port::Players, &Method::GET, ["v1", "games"]) => list_games(&node),
         (Port::Players, &Method::GET, ["v1", "matches"]) => list_matches(&node).await,
@@ -105,12 +107,14 @@ async fn answer<B: Backplane>(
         (Port::Operators, &Method::GET, ["healthz"]) => health(&node, false),
         (Port::Operators, &Method::GET, ["readyz"]) => health(&node, true),
         (Port::Operators, &Method::GET, ["metrics"]) => metrics(&node),
-        (Port::Operators, &Method::GET, [""]) => {
-            text(StatusCode::OK, "tickcast operators' port: /healthz /readyz /metrics\n")
-        }
-        (Port::Players, _, [""] | ["ws"] | ["v1", "games"] | ["v1", "matches", _]) => not_allowed("GET"),
+        (Port::Players, _, ["ws"] | ["v1", "games"] | ["v1", "matches", _]) => not_allowed("GET"),
         (Port::Players, _, ["v1", "matches"]) => not_allowed("GET, POST"),
-        _ => error(StatusCode::NOT_FOUND, "there is nothing here; see / for what is"),
+        (Port::Operators, _, ["healthz"] | ["readyz"] | ["metrics"]) => not_allowed("GET"),
+        (_, method, _) => match assets::answer(port, &path, request.headers()) {
+            Some(asset) if [Method::GET, Method::HEAD].contains(method) => asset,
+            Some(_) => not_allowed("GET, HEAD"),
+            None => error(StatusCode::NOT_FOUND, "there is nothing here; see / for what is"),
+        },
     })
 }
 
@@ -261,48 +265,4 @@ fn metrics<B: Backplane>(node: &Arc<Node<B>>) -> Answer {
         ("matches_followed", "Matches this node relays.", node.followed.len() as u64),
     ];
     text(StatusCode::OK, &node.metrics.render(&gauges))
-}
-
-fn page<B: Backplane>(node: &Arc<Node<B>>) -> Answer {
-    let games: Vec<&str> = node.games.names().collect();
-    let html = include_str!("../../web/index.html")
-        .replace("{{node}}", node.settings.node.as_str())
-        .replace("{{games}}", &games.join(", "));
-    let mut response = text(StatusCode::OK, &html);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    response
-}
-
-fn refused(refusal: &Refusal) -> Answer {
-    let status = match refusal.code {
-        CloseCode::NoSuchMatch => StatusCode::NOT_FOUND,
-        CloseCode::Malformed => StatusCode::BAD_REQUEST,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    error(status, &refusal.text)
-}
-
-fn not_allowed(allowed: &'static str) -> Answer {
-    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allowed}"));
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-fn error(status: StatusCode, problem: &str) -> Answer {
-    json_answer(status, &json!({ "error": problem }))
-}
-
-fn json_answer(status: StatusCode, value: &Value) -> Answer {
-    let mut response = text(status, &format!("{value}\n"));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn text(status: StatusCode, body: &str) -> Answer {
-    let mut response = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
