@@ -4,6 +4,7 @@
 pub mod channel;
 pub mod health;
 pub mod laggards;
+pub mod lineage;
 pub mod orders;
 pub mod outbox;
 pub mod ownership;

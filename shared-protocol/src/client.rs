@@ -42,7 +42,7 @@ pub enum Event {
     Reset {
         /// The last tick before.
         from: Tick,
-        /// The tick it goes on from.
+        /// Less than `from`: up to here what was seen may have happened.
         to: Tick,
     },
     /// The answer to a ping.

@@ -111,7 +111,7 @@ pub enum ServerMessage {
     Reset {
         /// The last tick before.
         from: Tick,
-        /// The tick it goes on from.
+        /// Less than `from`: up to here what it saw may have happened.
         to: Tick,
     },
     /// The match ended; a close with code 4511 follows.

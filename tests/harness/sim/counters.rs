@@ -29,7 +29,6 @@ outcomes! {
     Kept = "a relay kept its copy while the store was behind";
     Missed = "a relay passed on missed ticks from the ring";
     Reset = "a relay told its clients of a set-back";
-    Rewritten = "a set-back was passed on as a jump ahead";
     Confirmed = "a relay confirmed a new owner";
     ForeignFence = "a relay refused an ownership that the store does not know";
     Foreign = "a relay or owner refused a message that is none";
@@ -100,7 +99,7 @@ impl Counters {
 
     /// What never happened, and should have.
     pub fn missing(&self) -> Vec<&'static str> {
-        let better = [Seen::OlderWon, Seen::Flooded, Seen::Rewritten].map(Seen::text);
+        let better = [Seen::OlderWon, Seen::Flooded].map(Seen::text);
         let missing = self.rows().filter(|(_, text, count)| *count == 0 && !better.contains(text));
         missing.map(|(_, text, _)| text).collect()
     }

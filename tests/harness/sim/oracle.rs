@@ -174,17 +174,18 @@ impl Oracle {
         });
     }
 
-    /// Whether what a node has is what the store holds.
-    pub(super) fn is_current(&self, game: usize, at: Position) -> bool {
-        self.matches[game].holds(at)
+    /// A node lets its clients jump ahead from here, and tells nothing of a set-back.
+    pub(super) fn handle_forward(&mut self, game: usize, before: Position) {
+        let holds = self.matches[game].holds(before);
+        self.hold(holds, || format!("match {game}: {before:?} was lost, and passed on as a jump ahead"));
     }
 
     /// A node tells its clients that they are set back.
-    pub(super) fn handle_reset(&mut self, game: usize, before: Position, broken: bool) {
+    pub(super) fn handle_reset(&mut self, game: usize, before: Position) {
         let lineage = &self.matches[game];
-        let (holds, living) = (lineage.holds(before), lineage.living);
+        let (holds, living) = (lineage.has_committed(before), lineage.living);
         self.hold(!holds, || format!("match {game}: reset from {before:?}, which the store holds"));
-        self.hold(living.is_none() || broken, || {
+        self.hold(living.is_none(), || {
             format!(
                 "match {game}: reset from {before:?} while {living:?} lived and would have written it back"
             )
