@@ -182,7 +182,8 @@ impl Player {
     pub fn resume_join(&self) -> Join {
         let joined = self.client.joined().expect("a player has joined");
         let player = joined.player().expect("a spectator has no place to take again");
-        Join::Resume { match_id: joined.match_id.clone(), player, token: joined.resume }
+        let (match_id, token) = (joined.match_id.clone(), joined.resume);
+        Join::Resume { match_id, player, token, shown: joined.replica.position(), attempt: u32::MAX }
     }
 
     /// The last of this player's inputs that the state includes.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use tickcast_protocol::history::Event;
 use tickcast_protocol::message::Join;
-use tickcast_protocol::{CloseCode, MatchId, PlayerId, ResumeToken, SessionId};
+use tickcast_protocol::{CloseCode, MatchId, Position, SessionId, Tick};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::backplane::{Backplane, Unavailable, fields};
@@ -22,7 +22,7 @@ use crate::io::sink::Sink;
 use crate::io::tasks::Tasks;
 use crate::logic::health::Health;
 use crate::logic::rate::Bucket;
-use crate::logic::resume::TokenDigest;
+use crate::logic::resume::{Judgement, Ticket};
 use crate::logic::stored::{self, StoredMatch};
 use crate::ops::history::History;
 use crate::ops::metrics::Metrics;
@@ -178,9 +178,10 @@ impl<B: Backplane> Node<B> {
             Join::Quick { game } => (self.quick(&game).await?, Wish::Play { name }),
             Join::Match(id) => (id, Wish::Play { name }),
             Join::Spectate(id) => (id, Wish::Watch),
-            Join::Resume { match_id, player, token } => {
-                self.check_token(&match_id, player, &token).await?;
-                (match_id, Wish::Resume { player, token })
+            Join::Resume { match_id, player, token, shown, attempt } => {
+                let ticket = Ticket { player, token, shown, attempt };
+                let (known, set_back) = self.check_ticket(&match_id, &ticket).await?;
+                (match_id, Wish::Resume { ticket, known, set_back })
             }
         };
         for _ in 0..JOIN_TRIES {
@@ -196,14 +197,19 @@ impl<B: Backplane> Node<B> {
         Err(Refusal::new(CloseCode::Internal, "the match is starting or ending: reconnect"))
     }
 
-    /// Whether a token is that of a player who has a seat.
-    async fn check_token(&self, id: &MatchId, player: PlayerId, token: &ResumeToken) -> Result<(), Refusal> {
-        let seat = fields::seat(player);
-        let stored = self.backplane.read(id, &[&seat]).await.map_err(Refusal::unavailable)?;
-        let stored = stored.ok_or_else(Refusal::no_such_match)?;
-        match fields::text(&stored, &seat).and_then(TokenDigest::from_text) {
-            Some(digest) if digest == TokenDigest::of(token) => Ok(()),
-            Some(_) | None => Err(Refusal::new(CloseCode::BadTicket, CloseCode::BadTicket.text())),
+    /// Where the match stands, and what the player of a ticket has to be told of a set-back.
+    async fn check_ticket(
+        &self,
+        id: &MatchId,
+        ticket: &Ticket,
+    ) -> Result<(Position, Option<(Tick, Tick)>), Refusal> {
+        let names = ticket.fields();
+        let names = names.each_ref().map(String::as_str);
+        let stored = self.backplane.read(id, &names).await.map_err(Refusal::unavailable)?;
+        match ticket.judge(&stored.ok_or_else(Refusal::no_such_match)?) {
+            Judgement::Good { stored, set_back } => Ok((stored, set_back)),
+            Judgement::Later => Err(Refusal::new(CloseCode::Internal, "the store lost ticks: reconnect")),
+            Judgement::Bad => Err(Refusal::new(CloseCode::BadTicket, CloseCode::BadTicket.text())),
         }
     }
 

@@ -34,7 +34,14 @@ pub enum Verdict {
     /// [`Relay::confirm`] and hand the message in again; else it is foreign.
     Confirm(Fence),
     /// This player is on this connection; another of ours is out of date.
-    Resumed(PlayerId, SessionId),
+    Resumed {
+        /// Who.
+        player: PlayerId,
+        /// Where.
+        session: SessionId,
+        /// Which of the player's resumes made it.
+        attempt: u32,
+    },
 }
 
 /// What a load changes for the sockets.
@@ -94,7 +101,9 @@ impl Relay {
                 self.inputs_lost = true;
                 Verdict::Ignore
             }
-            Ok(FromOwner::Note(Note::Resumed { player, session })) => Verdict::Resumed(player, session),
+            Ok(FromOwner::Note(Note::Resumed { player, session, attempt })) => {
+                Verdict::Resumed { player, session, attempt }
+            }
             Err(_) => Verdict::Foreign,
         }
     }

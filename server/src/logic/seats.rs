@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
-use tickcast_protocol::{EntityId, InputSeq, PlayerId, Tick, World};
+use tickcast_protocol::{EntityId, InputSeq, PlayerId, SessionId, Tick, World};
 
-use crate::logic::resume::TokenDigest;
+use crate::logic::resume::{TokenDigest, displaces};
 
 /// Inputs that wait per player; the oldest gives way.
 pub const INPUTS_QUEUED_MAX: usize = 8;
@@ -49,6 +49,8 @@ struct Seat {
     entity: EntityId,
     /// What the player proves itself with on another connection.
     token: Option<TokenDigest>,
+    /// The newest connection that the player came back on, and which of its resumes made it.
+    connection: Option<(u32, SessionId)>,
     /// The last input that was applied or given up: the next in order has one number more.
     done: InputSeq,
     credits: u32,
@@ -83,6 +85,7 @@ impl Seats {
         let seat = Seat {
             entity,
             token,
+            connection: None,
             done: InputSeq(0),
             credits: 1,
             waiting: BTreeMap::new(),
@@ -105,6 +108,20 @@ impl Seats {
     /// Whether the player has a seat.
     pub fn contains(&self, player: PlayerId) -> bool {
         self.seats.contains_key(&player)
+    }
+
+    /// The player is on this connection. One that an earlier resume made is late: it changes nothing.
+    pub fn handle_resume(&mut self, player: PlayerId, session: SessionId, attempt: u32) {
+        if let Some(seat) = self.seats.get_mut(&player)
+            && seat.connection.is_none_or(|(newest, _)| displaces(attempt, newest))
+        {
+            seat.connection = Some((attempt, session));
+        }
+    }
+
+    /// The newest connection that a player came back on, with which of its resumes made it.
+    pub fn connection(&self, player: PlayerId) -> Option<(u32, SessionId)> {
+        self.seats.get(&player)?.connection
     }
 
     /// Players that have a seat.
@@ -271,6 +288,18 @@ mod tests {
             applied += taken(&mut seats).len();
         }
         assert!(applied <= 100 + CREDITS_MAX as usize, "{applied}");
+    }
+
+    #[test]
+    fn an_earlier_resume_does_not_displace_a_later_one() {
+        let mut seats = seats();
+        assert_eq!(seats.connection(ME), None);
+        let told = [(10, 1, 10), (12, 3, 12), (11, 2, 12), (10, 1, 12), (13, 3, 13), (14, 0, 13)];
+        for (session, attempt, newest) in told {
+            seats.handle_resume(ME, SessionId(session), attempt);
+            assert_eq!(seats.connection(ME).map(|(_, session)| session), Some(SessionId(newest)));
+        }
+        assert_eq!(seats.connection(PlayerId(8)), None);
     }
 
     #[test]

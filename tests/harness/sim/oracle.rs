@@ -22,7 +22,9 @@ pub(super) enum Change {
     Ahead,
     /// It was told of a set-back.
     Back,
-    /// The first one of a connection.
+    /// The first one of a connection on which it resumed.
+    Resumed,
+    /// The first one of all.
     First,
 }
 
@@ -209,6 +211,10 @@ impl Oracle {
         let fits = match change {
             Change::Next => at.tick == before.tick.next(),
             Change::Ahead => at.tick >= before.tick,
+            // Where it was is a past of where it is, or it was told of a set-back.
+            Change::Resumed => {
+                at.tick >= before.tick && (at.fence == before.fence || self.matches[game].holds(before))
+            }
             Change::Back | Change::First => true,
         };
         self.hold(fits, || format!("client {client} went from {before:?} to {at:?}, {change:?}"));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tickcast_protocol::message::ServerMessage;
-use tickcast_protocol::{CloseCode, Fence};
+use tickcast_protocol::{CloseCode, Fence, Position};
 
 use super::{Followed, load, restore};
 use crate::backplane::{Backplane, MatchFields, fields};
@@ -40,6 +40,20 @@ impl<B: Backplane> Followed<B> {
                 true
             }
         }
+    }
+
+    /// Sees to it that the copy is not older than what the store was seen to hold. `false` when the match is gone.
+    pub(super) async fn catch_up_with(&mut self, known: Position) -> bool {
+        let have = self.relay.replica().position();
+        if have.fence == known.fence && have.tick >= known.tick && !self.is_astray() {
+            return true;
+        }
+        self.reload().await
+    }
+
+    /// Whether the copy is of no use just now.
+    pub(super) fn is_astray(&self) -> bool {
+        self.stale || self.relay.replica().is_broken()
     }
 
     fn handle_load(&mut self, fields: &MatchFields, restored: Restored) {
