@@ -139,6 +139,12 @@ export class Match extends Emitter {
 
   /** Sends one input now; returns its number, 0 if none can be sent. @param {Controls} controls */
   input(controls) {
+    this.netcode?.inputClock.align(this.now());
+    return this.send(controls);
+  }
+
+  /** @param {Controls} controls */
+  send(controls) {
     const { netcode, client } = this;
     if (netcode === null) return 0;
     this.fill(controls);
@@ -187,7 +193,7 @@ export class Match extends Emitter {
     if (this.transport.backlog() > 4_096) return;
     for (let due = netcode.inputClock.due(now); due > 0; due -= 1) {
       const wanted = controls();
-      if (wanted === null || this.input(wanted) === 0) return;
+      if (wanted === null || this.send(wanted) === 0) return;
     }
   }
 

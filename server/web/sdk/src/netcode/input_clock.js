@@ -56,6 +56,11 @@ export class InputClock {
     return Math.max(0, tick - this.tick);
   }
 
+  /** One input will be sent that nobody asked for: it is for the tick that is due. @param {number} now */
+  align(now) {
+    this.tick += Math.max(0, this.due(now) - 1);
+  }
+
   /** An input was sent; returns the tick that it is for. @param {number} seq */
   sent(seq) {
     this.tick += 1;

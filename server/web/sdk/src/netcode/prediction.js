@@ -130,23 +130,25 @@ export class Prediction {
       this.lastError = wrong;
     }
     if (same) return;
-    this.replay(tick, this.tick < 0);
+    this.replay(tick);
   }
 
-  /** From the server's state on everything that is under way runs again. @param {number} tick @param {boolean} first */
-  replay(tick, first) {
-    const to = Math.max(this.tick, tick);
-    const shown = this.offsets;
-    for (let at = 0; at < shown.length; at += 1) shown[at] += this.state[at];
+  /** From the server's state on everything that is under way runs again. @param {number} tick */
+  replay(tick) {
+    const { tick: to, offsets } = this;
+    // Whoever was not ahead has guessed nothing that could be corrected.
+    const ahead = to > tick;
+    for (let at = 0; at < offsets.length; at += 1) offsets[at] += this.state[at];
+    this.before.set(ahead ? this.scratch : this.state);
+    if (to < 0) this.before.set(this.scratch);
     this.state.set(this.scratch);
-    this.before.set(this.scratch);
     this.tick = tick;
     this.states[tick % KEPT].set(this.state);
     this.stateTicks[tick % KEPT] = tick;
-    this.advance(to);
-    for (let at = 0; at < shown.length; at += 1) {
-      const offset = shortestPart(this.masks[at], shown[at] - this.state[at]);
-      shown[at] = first || !this.smooth[at] || Math.abs(offset) > this.snap ? 0 : offset;
+    if (ahead) this.advance(to);
+    for (let at = 0; at < offsets.length; at += 1) {
+      const offset = shortestPart(this.masks[at], offsets[at] - this.state[at]);
+      offsets[at] = !ahead || !this.smooth[at] || Math.abs(offset) > this.snap ? 0 : offset;
     }
   }
 
