@@ -61,7 +61,7 @@ export class Connection {
     this.lifeline = new Lifeline(now());
     /** When to open the next connection, and where to. */
     this.next = { at: Infinity, url: '' };
-    match.transport = { flush: () => this.flush(), close: () => this.end(), backlog: () => this.socket?.bufferedAmount ?? 0 };
+    match.transport = { flush: () => this.flush(), close: () => this.end(), backlog: () => this.socket?.bufferedAmount ?? 0, socket: () => this.socket };
     this.timer = setInterval(() => this.poll(), TIMER_MS);
     this.open('');
   }

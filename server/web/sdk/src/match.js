@@ -32,6 +32,15 @@ import { Netcode } from './netcode/netcode.js';
  * }} MatchEvents
  */
 
+/**
+ * The shell, as a match knows it.
+ * @typedef {object} Transport
+ * @property {() => void} flush sends what is to be sent
+ * @property {() => void} close
+ * @property {() => number} backlog bytes that the network has not taken yet
+ * @property {() => import('./connection.js').Socket | null} socket the connection there is, for tests of its loss
+ */
+
 /** Without news for so long, the match is stalled. */
 const STALL_MS = 250;
 
@@ -57,8 +66,8 @@ export class Match extends Emitter {
     this.isStalled = false;
     /** Whether it is over for this page. */
     this.closed = false;
-    /** What the shell does. */
-    this.transport = { flush() {}, close() {}, backlog: () => 0 };
+    /** What the shell does. @type {Transport} */
+    this.transport = { flush() {}, close() {}, backlog: () => 0, socket: () => null };
     /** @type {Map<string, Entities>} */
     this.views = new Map();
   }
