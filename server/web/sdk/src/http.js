@@ -35,7 +35,7 @@ export class Api {
   }
 
   /** @param {string} id @returns {Promise<MatchInfo>} */
-  match(id) {
+  matchInfo(id) {
     return this.ask(`matches/${encodeURIComponent(id)}`);
   }
 

@@ -111,6 +111,6 @@ function breakConnection(match) {
 test('what does not exist cannot be joined', options, async (t) => {
   const server = at(await node(t));
   await assert.rejects(server.join('nobody'), (error) => error instanceof Closed && error.code === 4504);
-  await assert.rejects(server.match('nobody'), /./);
+  await assert.rejects(server.matchInfo('nobody'), /./);
   await assert.rejects(server.createMatch({ game: 'chess' }), /./);
 });

@@ -40,6 +40,8 @@ class Play {
     this.time = 0;
     this.startTick = this.owner.tick;
     this.ticks = 0;
+    /** How long no owner ran the match, milliseconds. */
+    this.paused = 0;
     this.x = 0;
     this.move = 0;
     this.seq = 0;
@@ -61,14 +63,14 @@ class Play {
 
   /** The tick that the server is at, with its fraction. */
   get truth() {
-    return this.startTick + this.time / INTERVAL;
+    return this.startTick + (this.time - this.paused) / INTERVAL;
   }
 
   /** @param {number} until milliseconds since the beginning */
   run(until) {
     for (; this.time < until; this.time += STEP_MS) {
       for (const { message } of this.up.arrived(this.time)) this.hear(message);
-      while ((this.ticks + 1) * INTERVAL <= this.time) this.tick();
+      while ((this.ticks + 1) * INTERVAL + this.paused <= this.time) this.tick();
       for (const { message } of this.down.arrived(this.time)) this.see(message);
       this.act();
       if (this.time - this.framed >= FRAME_MS) {
@@ -257,6 +259,26 @@ test('after a stall of 3 s the client is current within a round trip and two tic
     assert.ok(behind <= allowed, `what is shown is ${behind} ticks behind the server`);
     assert.ok(play.truth - play.replica.tick <= 70 / INTERVAL + 1);
     assert.ok(prediction.tick >= play.truth - 1, 'the own player is ahead again');
+  }
+});
+
+test('half a second after another owner took a while to go on, all is as before', () => {
+  for (const pause of [120, 800, 2_500]) {
+    const play = new Play();
+    const prediction = play.netcode.predict(MOVER);
+    play.run(10_000);
+    play.paused = pause;
+    play.run(10_000 + pause + 50 + 500);
+    const { clock, playout } = play.netcode;
+    const error = Math.abs(clock.serverTick(play.now) - play.truth);
+    assert.ok(error <= 2, `after ${pause} ms the clock is wrong by ${error} ticks`);
+    play.run(play.time + 2_000);
+    const later = Math.abs(clock.serverTick(play.now) - play.truth) * INTERVAL;
+    assert.ok(later < 8, `and 2 s later by ${later} ms`);
+    const behind = play.truth - playout.tick;
+    assert.ok(behind > 1 && behind < 5, `what is shown is ${behind} ticks behind the server`);
+    const ahead = prediction.tick - play.truth;
+    assert.ok(ahead > 0 && ahead < 4, `the own player is ${ahead} ticks ahead of the server`);
   }
 });
 

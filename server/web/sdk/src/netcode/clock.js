@@ -12,6 +12,9 @@ const ENOUGH = 8;
 /** Ticks that come within so long of each other came together. */
 const BURST_MS = 2;
 const PONGS = 32;
+/** So many arrivals in a row, each later by so many intervals than any before, are no stall: the ticks were moved. */
+const MOVED_ARRIVALS = 8;
+const MOVED_INTERVALS = 2;
 /** Round trips that deviate more than so many mean deviations from the mean tell of a stall. */
 const OUTLIER = 4;
 /** The clock follows its estimate by at most this much of the time that passes. */
@@ -30,6 +33,8 @@ export class Clock {
     this.lates = new Float64Array(ARRIVALS);
     this.least = new Float64Array(ARRIVALS);
     this.arrivals = 0;
+    /** How many of the last arrivals count. */
+    this.kept = 0;
     this.rtts = new Float64Array(PONGS);
     this.pongs = 0;
     this.sorted = new Float64Array(ARRIVALS);
@@ -57,12 +62,28 @@ export class Clock {
       this.times[slot] = now;
       this.lates[slot] = this.least[slot] = late;
       this.arrivals += 1;
+      this.kept = Math.min(this.kept + 1, ARRIVALS, Math.ceil(WINDOW_MS / this.interval));
     }
     this.summarize();
+    if (this.wereMoved()) {
+      this.kept = MOVED_ARRIVALS;
+      this.summarize();
+      this.offset = Number.NaN;
+    }
+  }
+
+  /** Whether the last ticks come by another time table: another owner took a while to go on, or ticks were skipped. */
+  wereMoved() {
+    if (this.kept <= MOVED_ARRIVALS) return false;
+    const limit = this.base + MOVED_INTERVALS * this.interval;
+    for (let back = 1; back <= MOVED_ARRIVALS; back += 1) {
+      if (this.least[(this.arrivals - back) % ARRIVALS] < limit) return false;
+    }
+    return true;
   }
 
   summarize() {
-    const count = Math.min(this.arrivals, ARRIVALS, Math.ceil(WINDOW_MS / this.interval));
+    const count = this.kept;
     let base = Infinity;
     for (let back = 1; back <= count; back += 1) {
       const at = (this.arrivals - back) % ARRIVALS;
@@ -82,6 +103,7 @@ export class Clock {
   /** The ticks so far tell nothing any more: the match was set back, or another connection is used. */
   forget() {
     this.arrivals = 0;
+    this.kept = 0;
     this.offset = Number.NaN;
   }
 

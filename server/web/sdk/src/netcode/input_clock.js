@@ -10,6 +10,8 @@ const FOLLOW = 0.1;
 const CORRECT = 0.02;
 /** Inputs that one call may ask for: after a pause the past is not made up for. */
 const DUE_MAX = 4;
+/** Of a match that shows nothing new for this much longer than the round trip, no further ticks are counted on. */
+const STALLED_MS = 500;
 const KEPT = 128;
 
 export class InputClock {
@@ -27,8 +29,15 @@ export class InputClock {
     this.tick = 0;
     this.ticks = new Float64Array(KEPT);
     this.acknowledged = 0;
+    /** The newest tick of the server. */
+    this.newest = 0;
     /** Mean error of inputs, in ticks: positive when they come too late. */
     this.error = 0;
+  }
+
+  /** The state is at this tick. @param {number} tick */
+  arrived(tick) {
+    this.newest = tick;
   }
 
   /** Begins anew: another connection, or another state. */
@@ -44,14 +53,15 @@ export class InputClock {
     const wanted = (way + mean) / interval + 0.5 + this.correction;
     const error = wanted - this.lead;
     if (Math.abs(error) <= SNAP_TICKS) {
-      const most = (SLEW * Math.max(0, now - this.at)) / interval;
-      this.lead += Math.min(Math.max(error, -most), most);
+      const step = (SLEW * Math.max(0, now - this.at)) / interval;
+      this.lead += Math.min(Math.max(error, -step), step);
     } else {
       this.lead = wanted;
     }
     if (!Number.isFinite(this.lead)) this.lead = wanted;
     this.at = now;
-    const tick = Math.floor(this.clock.serverTick(now) + this.lead);
+    const most = this.newest + (2 * way + STALLED_MS) / interval;
+    const tick = Math.floor(Math.min(this.clock.serverTick(now) + this.lead, most));
     if (tick - this.tick > DUE_MAX || this.tick - tick > SNAP_TICKS) this.tick = tick - 1;
     return Math.max(0, tick - this.tick);
   }

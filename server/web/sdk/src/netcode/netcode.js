@@ -36,6 +36,7 @@ export class Netcode {
     const { tick, world } = replica;
     this.clock.tickArrived(tick, now);
     this.playout.arrived(tick);
+    this.inputClock.arrived(tick);
     this.history.take(world, tick);
     if (entity < 0) return;
     const { playerKind, seqField } = this.schema;

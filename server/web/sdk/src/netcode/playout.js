@@ -3,7 +3,8 @@
 
 /** Intervals by which more is shown late than the lateness of ticks asks for. */
 const MARGIN = 0.15;
-const DELAY_MAX = 30;
+/** The delay gets shorter by this much of the time that passes: one quiet second tells little. */
+const SHORTER = 0.02;
 /** Time runs faster by this much for each tick that the moment is behind, and slower when it is ahead, within bounds. */
 const GAIN = 0.1;
 const FASTER_MAX = 0.1;
@@ -26,8 +27,8 @@ export class Playout {
     /** The moment that is shown, in ticks. */
     this.tick = 0;
     this.at = 0;
-    /** How far it is behind the least delayed tick, in ticks. */
-    this.delay = 2;
+    /** When tick 0 would be shown, milliseconds. */
+    this.level = 0;
     /** Updates that found no tick behind the moment, and all of them. */
     this.starved = 0;
     this.updates = 0;
@@ -44,6 +45,11 @@ export class Playout {
     this.newest = -1;
   }
 
+  /** How far what is shown is behind the least delayed tick, in ticks. */
+  get delay() {
+    return this.updates === 0 ? 0 : (this.level - this.clock.base) / this.clock.interval;
+  }
+
   /** Milliseconds that what is shown is behind the newest tick; negative while it is guessed. */
   get bufferMs() {
     return this.newest < 0 ? 0 : (this.newest - this.tick) * this.clock.interval;
@@ -57,10 +63,10 @@ export class Playout {
     const first = this.updates === 0;
     this.at = now;
     this.updates += 1;
-    const wanted = 1 + clock.jitter / clock.interval + MARGIN;
-    // Longer at once, shorter only slowly: one quiet second tells little.
-    this.delay = first ? wanted : Math.min(DELAY_MAX, Math.max(wanted, this.delay - passed * 0.005));
-    const target = this.interpolates ? (now - clock.base) / clock.interval - this.delay : newest;
+    // As a moment, and not as so much after the base: what moves the base does not move what is shown.
+    const wanted = clock.base + clock.jitter + (1 + MARGIN) * clock.interval;
+    this.level = first ? wanted : Math.max(wanted, this.level - passed * clock.interval * SHORTER);
+    const target = this.interpolates ? (now - this.level) / clock.interval : newest;
     const behind = target - this.tick - passed;
     if (first || !this.interpolates || Math.abs(behind) > SNAP_TICKS) {
       if (!first && this.interpolates) this.jumps += 1;

@@ -79,7 +79,23 @@ export class Prediction {
     const slot = seq % KEPT;
     for (let at = 0; at < values.length; at += 1) this.inputs[slot][at] = values[at];
     this.inputTicks[slot] = tick;
-    if (this.tick >= 0 && this.enabled) this.advance(tick);
+    if (this.tick < 0 || !this.enabled) return;
+    if (tick <= this.tick) this.rewind(tick - 1);
+    this.advance(tick);
+  }
+
+  /** The server is not as far as was thought: what was guessed beyond this tick does not count. @param {number} tick */
+  rewind(tick) {
+    const slot = tick % KEPT;
+    if (this.stateTicks[slot] !== tick) return;
+    this.scratch.set(this.states[slot]);
+    for (let later = tick + 1; later <= this.tick; later += 1) this.stateTicks[later % KEPT] = -1;
+    for (let at = 0; at < this.offsets.length; at += 1) {
+      this.offsets[at] += shortest(this.masks[at], this.state[at] - this.scratch[at]);
+    }
+    this.state.set(this.scratch);
+    this.before.set(this.scratch);
+    this.tick = tick;
   }
 
   /** Goes on to this tick. @param {number} tick */
