@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import WebSocket from 'ws';
 
 import { Closed, Tickcast } from '../src/index.js';
+import { delayed } from './delayed.js';
 
 /** @typedef {import('../src/index.js').Match} Match */
 
@@ -90,7 +91,9 @@ test('plays the arena, is seen by others, and comes back as the same player', op
   const again = await server.resume(ticket ?? '');
   t.after(() => again.close());
   assert.deepEqual([again.player, again.me], [player, me], 'a page that was loaded anew');
-  assert.ok(again.input({ aim: 5 }) > 60, 'the numbers go on');
+  const number = again.input({ aim: 5 });
+  assert.ok(number > 60, 'the numbers go on');
+  await until(again, () => again.entities('player').get(me, 'seq') >= number, 'it is acknowledged');
   const over = new Promise((resolve) => again.on('close', (code) => resolve(code)));
   again.leave();
   assert.equal(await over, 1000);
@@ -107,6 +110,55 @@ function breakConnection(match) {
   const socket = /** @type {any} */ (match.transport.socket());
   socket.terminate();
 }
+
+/** How the arena lets its players walk along x, in sixteenths of a unit. @param {Match} match */
+function walker(match) {
+  const [full, speed, radius, width] = [127, 240 * 16, 14 * 16, 1600 * 16];
+  const view = match.entities('wall');
+  const walls = [...view].map((wall) => view.all(wall)).map((wall) => {
+    const [x, y, w, h] = ['x', 'y', 'width', 'height'].map((name) => Number(wall?.[name]));
+    return { left: x - radius, top: y - radius, right: x + w + radius, bottom: y + h + radius };
+  });
+  return (/** @type {Int32Array} */ state, /** @type {Int32Array} */ input) => {
+    const [x, y, hp] = state;
+    const step = Math.sign(input[0]) * Math.floor((Math.abs(input[0]) * speed + (full * match.tickRate) / 2) / (full * match.tickRate));
+    if (hp === 0) return;
+    let to = Math.min(Math.max(x + step, radius), width - radius);
+    for (const { left, top, right, bottom } of walls) {
+      if (to > left && to < right && y > top && y < bottom) to = step > 0 ? left : right;
+    }
+    state[0] = to;
+  };
+}
+
+test('at a round trip of 100 ms who walks is predicted right, and others are seen evenly', options, async (t) => {
+  const url = await node(t);
+  const far = delayed({ delay: 50, jitter: 20, seed: 5 });
+  const server = new Tickcast({ url, WebSocket: /** @type {any} */ (far) });
+  const match = await server.join((await server.createMatch({ options: { pickups: 0 } })).id);
+  t.after(() => match.close());
+  const watcher = await new Tickcast({ url, WebSocket: /** @type {any} */ (far) }).spectate(match.id);
+  t.after(() => watcher.close());
+  await until(match, () => match.me >= 0, 'the player is part of the state');
+  const prediction = match.predict({ fields: ['x', 'y', 'hp'], smooth: ['x', 'y'], step: walker(match) });
+  // Two seconds each way.
+  match.steer(() => ({ move_x: Math.floor(match.tick / (2 * match.tickRate)) % 2 === 0 ? 127 : -127 }));
+  const start = match.tick;
+  await until(match, () => match.tick > start + 4 * match.tickRate, 'the clock is right');
+  const before = [prediction.mispredictions, prediction.compared, watcher.smooth.playout.starved];
+  const pictures = setInterval(() => [match, watcher].forEach((each) => each.frame()), 16);
+  t.after(() => clearInterval(pictures));
+  await until(match, () => match.tick > start + 14 * match.tickRate, 'it has walked to and fro');
+  const wrong = prediction.mispredictions - before[0];
+  const compared = prediction.compared - before[1];
+  const { starved, updates, delay } = watcher.smooth.playout;
+  const { rttMs, inputErrorTicks } = match.metrics();
+  console.log(`RTT ${rttMs.toFixed(0)} ms, ${wrong} of ${compared} ticks predicted wrong, inputs off by ${inputErrorTicks.toFixed(2)} ticks,`
+    + ` ${starved - before[2]} of ${updates} pictures starved at ${delay.toFixed(2)} intervals`);
+  assert.ok(compared > 250, `${compared}`);
+  // Five turns, each of which may meet its tick a little early or late.
+  assert.ok(wrong <= 20, `${wrong} of ${compared} ticks`);
+});
 
 test('what does not exist cannot be joined', options, async (t) => {
   const server = at(await node(t));
