@@ -212,7 +212,7 @@ export class Match extends Emitter {
     return {
       rttMs: netcode?.clock.rtt ?? 0,
       jitterMs: netcode?.clock.jitter ?? 0,
-      bufferMs: netcode?.playout.bufferMs ?? 0,
+      bufferMs: netcode === null ? 0 : netcode.playout.behind * netcode.clock.interval,
       delayMs: netcode === null ? 0 : netcode.playout.delay * netcode.clock.interval,
       tickRate: counted.ticks.rate(now, 3),
       bytesPerSecond: counted.bytes.rate(now, 3),

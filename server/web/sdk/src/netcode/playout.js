@@ -50,9 +50,9 @@ export class Playout {
     return this.updates === 0 ? 0 : (this.level - this.clock.base) / this.clock.interval;
   }
 
-  /** Milliseconds that what is shown is behind the newest tick; negative while it is guessed. */
-  get bufferMs() {
-    return this.newest < 0 ? 0 : (this.newest - this.tick) * this.clock.interval;
+  /** Ticks that what is shown is behind the newest one; negative while it is guessed. */
+  get behind() {
+    return this.newest < 0 ? 0 : this.newest - this.tick;
   }
 
   /** Moves on to now; returns the moment to show, in ticks. @param {number} now */
