@@ -58,6 +58,8 @@ export class Connection {
     this.opened = 0;
     /** @type {Socket | null} */
     this.socket = null;
+    /** One that is being opened while there still is another. @type {Socket | null} */
+    this.moving = null;
     this.lifeline = new Lifeline(now());
     /** When to open the next connection, and where to. */
     this.next = { at: Infinity, url: '' };
@@ -66,26 +68,50 @@ export class Connection {
     this.open('');
   }
 
-  /** @param {string} url empty for the next one of ours */
+  /** Opens the next connection. @param {string} url empty for the next one of ours */
   open(url) {
+    try {
+      this.take(this.make(url));
+    } catch (error) {
+      this.finish(1006, `${error}`);
+    }
+  }
+
+  /** @param {string} url */
+  make(url) {
     const to = url || this.urls[this.opened % this.urls.length];
     this.opened += 1;
     this.next.at = Infinity;
-    this.lifeline = new Lifeline(this.now());
-    const old = this.socket;
-    try {
-      this.socket = new this.type(to, [SUBPROTOCOL]);
-    } catch (error) {
-      this.finish(1006, `${error}`);
-      return;
-    }
-    const { socket } = this;
+    const socket = new this.type(to, [SUBPROTOCOL]);
     socket.binaryType = 'arraybuffer';
+    socket.onerror = () => {};
+    return socket;
+  }
+
+  /** From now on this one is used. @param {Socket} socket */
+  take(socket) {
+    this.drop();
+    this.socket = socket;
+    this.lifeline = new Lifeline(this.now());
     socket.onopen = () => this.flush();
     socket.onmessage = (event) => this.receive(event.data);
     socket.onclose = (event) => this.closed(event.code, event.reason);
-    socket.onerror = () => {};
-    if (old !== null) release(old);
+  }
+
+  /** Goes on elsewhere once that is open; until then, and if it never is, the match is followed here. @param {string} url */
+  move(url) {
+    try {
+      const socket = this.make(url);
+      this.moving = socket;
+      socket.onopen = () => {
+        this.moving = null;
+        this.match.client.resume();
+        this.take(socket);
+        this.flush();
+      };
+    } catch {
+      // Where we are will say when it ends.
+    }
   }
 
   /** @param {unknown} data */
@@ -128,8 +154,12 @@ export class Connection {
     const now = this.now();
     const { match, lifeline, socket } = this;
     if (now >= this.next.at) {
-      match.client.resume();
-      this.open(this.next.url);
+      if (socket !== null) {
+        this.move(this.next.url);
+      } else {
+        match.client.resume();
+        this.open(this.next.url);
+      }
       return;
     }
     if (socket === null) return;
@@ -163,7 +193,8 @@ export class Connection {
 
   drop() {
     if (this.socket !== null) release(this.socket);
-    this.socket = null;
+    if (this.moving !== null) release(this.moving);
+    this.socket = this.moving = null;
   }
 
   end() {

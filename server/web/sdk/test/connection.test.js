@@ -186,20 +186,34 @@ test('codes that invite nobody end it at once', (t) => {
   assert.equal(match.closed, true);
 });
 
-test('a node that stops is left at a random moment, for the one it names', (t) => {
+test('a node that stops is left at a random moment, for the one it names, and not before that is open', (t) => {
   const { match, owner, made, socket, told, pass } = playing(t);
   socket.says(reconnect(1_000, 'ws://c/ws'));
   pass(400);
   socket.says(owner.next());
-  assert.equal(match.tick, 6, 'it is followed until then');
+  assert.equal(made.length, 1);
   pass(101);
-  assert.deepEqual([made[1].url, socket.isClosed], ['ws://c/ws', true]);
-  assert.equal(socket.said.some((frame) => frame[1] === 4), false, 'without Leave');
+  assert.deepEqual([made[1].url, socket.isClosed], ['ws://c/ws', false]);
+  socket.says(owner.next());
+  assert.equal(match.tick, 7, 'it is followed until then');
   made[1].open();
+  assert.equal(socket.isClosed, true);
+  assert.equal(socket.said.some((frame) => frame[1] === 4), false, 'without Leave');
   assert.deepEqual(made[1].said, [message.hello('Zoë', { kind: 'resume', seat: SEAT })]);
   made[1].says(welcome(4));
   made[1].says(owner.snapshot());
   assert.deepEqual(told.filter((each) => !each.startsWith('stall')), ['join 4 0', 'back']);
+});
+
+test('when the next one never opens, the match is followed until the end, and then another is tried', (t) => {
+  const { made, socket, told, pass } = playing(t);
+  socket.says(reconnect(100, ''));
+  pass(51);
+  assert.equal(made[1].url, 'ws://b/ws');
+  socket.ends(4001);
+  assert.equal(made[1].isClosed, true);
+  pass(151);
+  assert.deepEqual([made[2].url, told[told.length - 1]], ['ws://a/ws', 'reconnect 1']);
 });
 
 test('a reset is told, and time goes on from there', (t) => {
