@@ -325,6 +325,12 @@ impl Player {
         self.transmit().await;
     }
 
+    /// Closes the connection as a page does that is loaded anew: with a close frame, without leaving the match.
+    pub async fn close(mut self) {
+        self.socket.send(Message::Close(None)).await;
+        let _ = self.closed(JOINED_WITHIN).await;
+    }
+
     /// Asks for so many snapshots, and reads none of them.
     pub async fn ask_for_snapshots(&mut self, count: usize) {
         for _ in 0..count {
