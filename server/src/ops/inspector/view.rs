@@ -1,7 +1,7 @@
 //! One match, as the store has it, for a person: its fields in words, its entities as rows and as points, and whether
 //! the copies agree. Pure.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tickcast_protocol::schema::{Field, FieldType, Kind};
 use tickcast_protocol::{EntityId, MatchId, World};
 
@@ -79,15 +79,13 @@ impl View {
     pub fn entities(&self, kind: &str, (offset, limit): (usize, usize)) -> Result<Value, String> {
         let (stored, world) = self.decoded()?;
         let number = world.schema().kind_index(kind).ok_or_else(|| format!("there is no kind `{kind}`"))?;
-        let rows: Vec<Value> = world
-            .ids(number)
-            .skip(offset)
-            .take(limit)
-            .map(|entity| Value::Object(entity_row(world, entity)))
-            .collect();
+        let fields = &world.schema().kinds()[usize::from(number)].fields;
+        let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let entities = world.ids(number).skip(offset).take(limit);
+        let entities: Vec<Value> = entities.map(|entity| entity_row(world, entity, fields)).collect();
         Ok(json!({
             "kind": kind, "tick": stored.tick, "total": world.count(number), "offset": offset, "limit": limit,
-            "entities": rows,
+            "fields": names, "entities": entities,
         }))
     }
 
@@ -135,19 +133,15 @@ fn kinds(world: &World) -> Value {
     world.schema().kinds().iter().enumerate().map(kind).collect()
 }
 
-/// An entity's fields by name, in units of the game, after its index.
-pub fn entity_row(world: &World, entity: EntityId) -> Map<String, Value> {
-    let declared = &world.schema().kinds()[usize::from(entity.kind)].fields;
-    let value = |(number, field): (usize, &Field)| {
-        let value = match field.holds {
-            FieldType::Text { .. } => json!(world.text(entity, number)),
-            _ if field.scale == 1 => json!(world.get(entity, number)),
-            _ => json!(f64::from(world.get(entity, number)) / f64::from(field.scale)),
-        };
-        (field.name.clone(), value)
+/// An entity's values in the order of its fields, in units of the game.
+fn entity_row(world: &World, entity: EntityId, fields: &[Field]) -> Value {
+    let value = |(number, field): (usize, &Field)| match field.holds {
+        FieldType::Text { .. } => json!(world.text(entity, number)),
+        _ if field.scale == 1 => json!(world.get(entity, number)),
+        _ => json!(f64::from(world.get(entity, number)) / f64::from(field.scale)),
     };
-    let index = std::iter::once(("index".to_owned(), json!(entity.index)));
-    index.chain(declared.iter().enumerate().map(value)).collect()
+    let values: Vec<Value> = fields.iter().enumerate().map(value).collect();
+    json!({ "index": entity.index, "values": values })
 }
 
 /// The places of a kind's entities, `[index, x, y]` each, in units of the game. Kinds without `x` and `y` have none.
