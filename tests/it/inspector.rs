@@ -124,6 +124,7 @@ async fn a_match_is_told_in_words_decoded_and_compared_with_this_nodes_copy() {
         let told = until(&nodes[1], &path, "the copy agrees and the owner told its numbers", ready).await;
         assert_eq!((&told["owner"], &told["status"]), (&json!("n1"), &json!("running")));
         assert_eq!((&told["epoch"], &told["players"], &told["crashes"]), (&json!(1), &json!(1), &json!(0)));
+        assert_eq!(told["claims"], json!([{ "epoch": 1, "tick": 0 }]));
         assert_eq!(told["hash"]["agrees"], true);
         assert_eq!(told["hash"]["stored"], told["hash"]["recomputed"]);
         assert!(told["stats"]["bytes_per_s"].as_u64() > Some(100), "{told}");

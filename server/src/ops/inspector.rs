@@ -269,3 +269,42 @@ fn node_row(node: &NodeId, entry: &NodeEntry, beat_age_ms: u64) -> Value {
     });
     row
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn at_tick(tick: u64) -> Vec<(MatchId, MatchFields)> {
+        let fields = [(b"~tick".to_vec(), Bytes::from(tick.to_string()))];
+        vec![("m".parse().unwrap(), fields.into_iter().collect())]
+    }
+
+    #[test]
+    fn a_look_that_was_overtaken_tells_nothing() {
+        let inspector = Inspector::default();
+        let begun = clock::now();
+        inspector.learn(&at_tick(5), 1, begun);
+        inspector.learn(&at_tick(4), 1, begun);
+        assert_eq!(inspector.journal.newest(None, 9), [], "it began before the other ended");
+        inspector.learn(&at_tick(3), 1, clock::now());
+        let whats: Vec<What> = inspector.journal.newest(None, 9).iter().map(|event| event.what).collect();
+        assert_eq!(whats, [What::SetBack]);
+    }
+
+    #[test]
+    fn views_are_bounded_and_those_asked_for_stay() {
+        let inspector = Inspector::default();
+        let id = |number: usize| format!("m{number}").parse::<MatchId>().unwrap();
+        let first = inspector.view_of(&id(0));
+        for number in 1..VIEWS_KEPT {
+            inspector.view_of(&id(number));
+        }
+        assert!(Arc::ptr_eq(&first, &inspector.view_of(&id(0))));
+        inspector.view_of(&id(VIEWS_KEPT));
+        let views = inspector.views.lock().unwrap();
+        assert_eq!(views.len(), VIEWS_KEPT);
+        assert!(views.contains_key(&id(0)) && !views.contains_key(&id(1)));
+    }
+}

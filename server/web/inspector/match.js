@@ -12,7 +12,7 @@ export function openMatch(id) {
   say(byId("match-id"), id);
   for (const part of ["facts", "live", "kinds", "entities-head", "entities-rows", "events"]) byId(part).replaceChildren();
   say(byId("entities-label"), "");
-  showAgreement({});
+  showAgreement({ hash: null, relay: null, node: "" });
 }
 
 /** Which entities are to be asked for; null while the kinds are not known. */
@@ -49,15 +49,25 @@ function liveFacts(match) {
   ];
 }
 
+/** When the match last changed its owner: to the second if this node saw it, else by the ticks made since. */
+function lastTakeover({ events, claims = [], tick, tick_rate: hz }) {
+  const seen = events.find((event) => event.what === "owned");
+  if (seen) return `${clock(seen.at_ms)}: ${seen.text}`;
+  if (claims.length < 2) return "none";
+  const [{ epoch, tick: began }] = claims;
+  return `epoch ${epoch} from tick ${count(began)} on, ${span(((tick - began) / hz) * 1000)} of ticks ago`;
+}
+
 function wordFacts(match) {
-  const takeover = match.events.find((event) => event.what === "owned");
+  const ownerships = (match.claims ?? []).map(({ epoch, tick }) => `${epoch} from ${count(tick)}`);
   const options = Object.entries(match.options ?? {}).map(([name, value]) => `${name} ${value}`);
   return [
     ["game", "Game", match.game ?? "–"],
     ["owner", "Owner", match.owner || "nobody"],
     ["tick-rate", "Tick rate", match.tick_rate ? `${match.tick_rate} Hz, ${micros(1e6 / match.tick_rate)} a tick` : "–"],
     ["epoch", "Epoch", count(match.epoch)],
-    ["takeover", "Last takeover", takeover ? `${clock(takeover.at_ms)}: ${takeover.text}` : "none that this node saw"],
+    ["takeover", "Last takeover", lastTakeover(match)],
+    ["claims", "Epochs", ownerships.join(", ") || "–"],
     ["lease", "Lease left", span(match.lease_left_ms)],
     ["last-tick", "Last tick", match.last_tick_age_ms === null ? "never" : `${span(match.last_tick_age_ms)} ago`],
     ["crashes", "Failed ownerships", count(match.crashes), match.crashes > 1 ? "bad" : "plain"],

@@ -69,6 +69,9 @@ impl View {
                 summary["snapshot_tick"] = json!(stored.snapshot_tick.0);
                 summary["ring"] = json!(stored.ring);
                 summary["options"] = json!(stored.options);
+                let claims = stored.lineage.claims().iter().rev();
+                summary["claims"] =
+                    claims.map(|(fence, tick)| json!({ "epoch": fence.epoch, "tick": tick })).collect();
                 summary["kinds"] = kinds(world);
             }
         }
@@ -168,4 +171,31 @@ fn points(world: &World, kind: u8, declared: &Kind) -> Option<Value> {
     Some(json!({
         "name": declared.name, "x": bounds[0], "y": bounds[1], "count": world.count(kind), "points": points,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tickcast_protocol::{Position, Tick};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_agrees_if_it_has_the_hash_that_its_owner_published_for_that_tick() {
+        let position = Position { tick: Tick(7), ..Position::default() };
+        let agrees = |hash, recomputed, owners: Option<u32>| {
+            let owners = owners.map(|hash| TickMessage {
+                position,
+                hash,
+                sent_ms: 0,
+                frame: Bytes::new(),
+                prior: None,
+            });
+            RelayCopy { seen: Seen { position, hash, recomputed }, owners }.to_json()["agrees"].clone()
+        };
+        assert_eq!(agrees(5, 5, Some(5)), json!(true));
+        assert_eq!(agrees(5, 5, Some(6)), json!(false), "another state than the owner's");
+        assert_eq!(agrees(5, 6, Some(5)), json!(false), "its own sum is wrong");
+        assert_eq!(agrees(5, 5, None), Value::Null, "the ring has that tick no more");
+    }
 }
