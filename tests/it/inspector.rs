@@ -70,7 +70,9 @@ async fn thousands_of_matches_are_paged_searched_and_sorted() {
     fabricate(&redis).await;
     let node = node("n1", &redis).await;
     let real = create_match(node.authority(), &json!({ "game": "arena" })).await;
-    let all = until(&node, "/v1/matches", "all are listed", |page| page["total"] == FABRICATED + 1).await;
+    let players = (0..FABRICATED).map(|number| number % 7).sum::<usize>();
+    let whole = |page: &Value| page["total"] == FABRICATED + 1 && page["players"] == players;
+    let all = until(&node, "/v1/matches", "all are listed and described", whole).await;
     assert_eq!(all["games"], json!({ "arena": 1, "chess": FABRICATED }));
     assert_eq!(all["matches"].as_array().map(Vec::len), Some(50));
 

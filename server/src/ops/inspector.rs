@@ -91,14 +91,15 @@ impl Inspector {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what all matches were like at a look that began then, and notes what happened to them. A look that
-    /// began before another one ended is too old to tell what changed.
+    /// Takes in what all matches were like at a look that began then, and notes what happened to them; not if it began
+    /// before another one ended.
     pub fn learn(&self, listed: &[(MatchId, MatchFields)], store_ms: u64, begun: Instant) {
         let mut known = self.known();
+        let listed = listed.iter().map(|(id, stored)| (id, stored));
         if known.seen.is_some_and(|seen| begun < seen) {
+            known.rows.describe(listed);
             return;
         }
-        let listed = listed.iter().map(|(id, stored)| (id, stored));
         let changes = known.rows.update(listed, store_ms);
         known.seen = Some(clock::now());
         known.trouble = None;
@@ -277,17 +278,20 @@ mod tests {
     use super::*;
 
     fn at_tick(tick: u64) -> Vec<(MatchId, MatchFields)> {
-        let fields = [(b"~tick".to_vec(), Bytes::from(tick.to_string()))];
+        let fields = [("~tick", tick), ("~players", 100 - tick)];
+        let fields = fields.map(|(name, value)| (name.into(), Bytes::from(value.to_string())));
         vec![("m".parse().unwrap(), fields.into_iter().collect())]
     }
 
     #[test]
-    fn a_look_that_was_overtaken_tells_nothing() {
+    fn a_look_that_was_overtaken_tells_of_no_change() {
         let inspector = Inspector::default();
         let begun = clock::now();
         inspector.learn(&at_tick(5), 1, begun);
         inspector.learn(&at_tick(4), 1, begun);
         assert_eq!(inspector.journal.newest(None, 9), [], "it began before the other ended");
+        let row = inspector.known().rows.rows.values().next().cloned().unwrap();
+        assert_eq!((row.tick, row.players), (Some(5), Some(96)), "and still describes the match");
         inspector.learn(&at_tick(3), 1, clock::now());
         let whats: Vec<What> = inspector.journal.newest(None, 9).iter().map(|event| event.what).collect();
         assert_eq!(whats, [What::SetBack]);

@@ -88,31 +88,26 @@ pub struct Row {
 impl Row {
     /// Takes in those of the fields that are there.
     pub fn update(&mut self, stored: &MatchFields) {
-        let number = |name: &str, into: &mut Option<u64>| {
-            *into = fields::number(stored, name).or(*into);
-        };
-        number(fields::EPOCH, &mut self.epoch);
-        number(fields::TICK, &mut self.tick);
-        number(fields::TICK_RATE, &mut self.tick_rate);
-        number(fields::PLAYERS, &mut self.players);
-        number(fields::PLAYERS_MAX, &mut self.players_max);
-        number(fields::COMMITTED_MS, &mut self.committed_ms);
-        number(fields::CREATED_MS, &mut self.created_ms);
-        number(fields::LEASE_MS, &mut self.lease_ms);
-        number(fields::CRASHES, &mut self.crashes);
-        let text = |name: &str, into: &mut Option<String>| {
-            if let Some(text) = fields::text(stored, name)
-                && into.as_deref() != Some(text)
-            {
-                *into = Some(text.to_owned());
-            }
-        };
-        text(fields::GAME, &mut self.game);
-        text(fields::OWNER, &mut self.owner);
-        text(fields::NONCE, &mut self.nonce);
+        self.describe(stored);
+        number(stored, fields::EPOCH, &mut self.epoch);
+        number(stored, fields::TICK, &mut self.tick);
+        number(stored, fields::COMMITTED_MS, &mut self.committed_ms);
+        number(stored, fields::LEASE_MS, &mut self.lease_ms);
+        text(stored, fields::OWNER, &mut self.owner);
+        text(stored, fields::NONCE, &mut self.nonce);
         if let Some(status) = fields::text(stored, fields::STATUS) {
             self.quarantined = status == fields::QUARANTINED;
         }
+    }
+
+    /// Takes in what says nothing of who owns the match and where it stands.
+    fn describe(&mut self, stored: &MatchFields) {
+        number(stored, fields::TICK_RATE, &mut self.tick_rate);
+        number(stored, fields::PLAYERS, &mut self.players);
+        number(stored, fields::PLAYERS_MAX, &mut self.players_max);
+        number(stored, fields::CREATED_MS, &mut self.created_ms);
+        number(stored, fields::CRASHES, &mut self.crashes);
+        text(stored, fields::GAME, &mut self.game);
         if let Some(stats) = fields::text(stored, fields::STATS) {
             self.stats = TickStats::from_text(stats);
         }
@@ -181,6 +176,18 @@ impl Row {
     }
 }
 
+fn number(stored: &MatchFields, name: &str, into: &mut Option<u64>) {
+    *into = fields::number(stored, name).or(*into);
+}
+
+fn text(stored: &MatchFields, name: &str, into: &mut Option<String>) {
+    if let Some(text) = fields::text(stored, name)
+        && into.as_deref() != Some(text)
+    {
+        *into = Some(text.to_owned());
+    }
+}
+
 /// All matches at a look.
 #[derive(Debug, Default)]
 pub struct Rows {
@@ -195,6 +202,16 @@ pub struct Rows {
 pub type Change = (MatchId, What, String);
 
 impl Rows {
+    /// Takes in a look that another one has overtaken: too old to tell what happened, and still the newest to tell
+    /// what the other did not ask for.
+    pub fn describe<'a>(&mut self, listed: impl IntoIterator<Item = (&'a MatchId, &'a MatchFields)>) {
+        for (id, stored) in listed {
+            if let Some(row) = self.rows.get_mut(id) {
+                row.describe(stored);
+            }
+        }
+    }
+
     /// Takes a look in, and tells what happened since the one before; nothing after the first.
     pub fn update<'a>(
         &mut self,
