@@ -46,20 +46,32 @@ const HEARD_WITHIN_MS: u64 = 2_000;
 pub struct Inspector {
     /// What it saw happen.
     pub journal: Journal,
-    known: Mutex<Known>,
-    /// When all matches were last looked at, or tried to be, and the pause that it asks for.
-    looked: tokio::sync::Mutex<Option<(Instant, Duration)>>,
+    nodes: Known<Nodes>,
+    matches: Known<Rows>,
     views: Mutex<BTreeMap<MatchId, Arc<Look>>>,
 }
 
+/// What was last seen of something, and when it may be looked at again.
 #[derive(Debug, Default)]
-struct Known {
-    rows: Rows,
-    nodes: Vec<(NodeId, NodeEntry)>,
-    /// When the rows are of.
+struct Known<T> {
+    last: Mutex<Last<T>>,
+    /// When the next look may begin. Whoever looks holds it, and whoever else asks waits for what that finds.
+    next: tokio::sync::Mutex<Option<Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Last<T> {
+    what: T,
     seen: Option<Instant>,
     /// Why the last look failed.
     trouble: Option<String>,
+}
+
+/// The other nodes, with the store's clock when they were looked at.
+#[derive(Debug, Default)]
+struct Nodes {
+    entries: Vec<(NodeId, NodeEntry)>,
+    store_ms: u64,
 }
 
 /// The last look at one match.
@@ -86,24 +98,45 @@ pub enum Found {
     Unknown(String),
 }
 
-impl Inspector {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T> Known<T> {
+    fn last(&self) -> MutexGuard<'_, Last<T>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Looks, unless that was tried just now.
+    async fn look(&self, look: impl Future<Output = Result<(), Unavailable>>) {
+        let mut next = self.next.lock().await;
+        let begun = clock::now();
+        if next.is_some_and(|next| begun < next) {
+            return;
+        }
+        if let Err(error) = look.await {
+            self.last().trouble = Some(error.to_string());
+        }
+        let now = clock::now();
+        *next = Some(now + LOOK_EVERY.max((now - begun) * LOOK_PART));
+    }
+}
+
+impl<T> Last<T> {
+    fn as_of(&self) -> Value {
+        as_of(self.seen.map(|seen| clock::now() - seen), self.trouble.as_deref())
+    }
+}
+
+impl Inspector {
     /// Takes in what all matches were like at a look that began then, and notes what happened to them; not if it began
     /// before another one ended.
     pub fn learn(&self, listed: &[(MatchId, MatchFields)], store_ms: u64, begun: Instant) {
-        let mut known = self.known();
+        let mut last = self.matches.last();
         let listed = listed.iter().map(|(id, stored)| (id, stored));
-        if known.seen.is_some_and(|seen| begun < seen) {
-            known.rows.describe(listed);
+        if last.seen.is_some_and(|seen| begun < seen) {
+            last.what.describe(listed);
             return;
         }
-        let changes = known.rows.update(listed, store_ms);
-        known.seen = Some(clock::now());
-        known.trouble = None;
-        drop(known);
+        let changes = last.what.update(listed, store_ms);
+        (last.seen, last.trouble) = (Some(clock::now()), None);
+        drop(last);
         for (id, what, text) in changes {
             self.journal.note(clock::unix_ms(), Some(&id), what, text);
         }
@@ -135,58 +168,47 @@ impl<B: Backplane> Node<B> {
         self.inspector.journal.note(clock::unix_ms(), Some(id), what, text.into());
     }
 
-    /// Looks at all matches and nodes, unless somebody has just done so.
-    async fn look(&self) {
-        let mut looked = self.inspector.looked.lock().await;
+    async fn look_at_nodes(&self) -> Result<(), Unavailable> {
+        let nodes = self.backplane.nodes().await?;
+        let store_ms = self.backplane.now_ms().await?;
+        let others = nodes.into_iter().filter(|(node, _)| *node != self.settings.node);
+        let entries = others.filter_map(|(node, json)| Some((node, NodeEntry::from_json(&json)?))).collect();
+        let seen = Some(clock::now());
+        *self.inspector.nodes.last() = Last { what: Nodes { entries, store_ms }, seen, trouble: None };
+        Ok(())
+    }
+
+    async fn look_at_matches(&self) -> Result<(), Unavailable> {
         let begun = clock::now();
-        if looked.is_some_and(|(at, pause)| at + pause > begun) {
-            return;
-        }
-        let all = async {
-            let nodes = self.backplane.nodes().await?;
-            let matches = self.backplane.list(&FIELDS).await?;
-            Ok::<_, Unavailable>((nodes, matches, self.backplane.now_ms().await?))
-        };
-        match all.await {
-            Ok((nodes, matches, store_ms)) => {
-                self.inspector.learn(&matches, store_ms, begun);
-                let entry = |(node, json): (NodeId, _)| Some((node, NodeEntry::from_json(json)?));
-                self.inspector.known().nodes =
-                    nodes.iter().filter_map(|(node, json)| entry((node.clone(), json))).collect();
-            }
-            Err(error) => self.inspector.known().trouble = Some(error.to_string()),
-        }
-        let now = clock::now();
-        *looked = Some((now, LOOK_EVERY.max((now - begun) * LOOK_PART)));
+        let matches = self.backplane.list(&FIELDS).await?;
+        self.inspector.learn(&matches, self.backplane.now_ms().await?, begun);
+        Ok(())
     }
 
     /// The nodes, and what is wrong with this one.
     pub async fn tell_nodes(&self) -> Value {
-        self.look().await;
+        self.inspector.nodes.look(self.look_at_nodes()).await;
         let own = &self.settings.node;
-        let complaints = self.complaints();
-        let known = self.inspector.known();
-        let store_ms = known.rows.store_ms;
-        let of_others = known.nodes.iter().filter(|(node, _)| node != own);
-        let mut nodes: Vec<Value> = of_others
-            .map(|(node, entry)| node_row(node, entry, store_ms.saturating_sub(entry.beat_ms)))
-            .collect();
-        let mut here = node_row(own, &self.entry(store_ms), 0);
+        let last = self.inspector.nodes.last();
+        let Nodes { entries, store_ms } = &last.what;
+        let mut here = node_row(own, &self.entry(*store_ms), 0);
         here["answers"] = json!(true);
-        nodes.insert(0, here);
+        let others =
+            entries.iter().map(|(node, entry)| node_row(node, entry, store_ms.saturating_sub(entry.beat_ms)));
         json!({
-            "as_of": as_of(known.age(), known.trouble.as_deref()), "node": own, "complaints": complaints,
+            "as_of": last.as_of(), "node": own, "complaints": self.complaints(),
             "mode": if self.settings.redis.is_some() { "cluster" } else { "memory" },
-            "orders": self.settings.operator_token.is_some(), "nodes": nodes,
+            "orders": self.settings.operator_token.is_some(),
+            "nodes": std::iter::once(here).chain(others).collect::<Vec<_>>(),
         })
     }
 
     /// A page of the matches. The error is for a person.
     pub async fn tell_matches(&self, params: &Params) -> Result<Value, String> {
-        self.look().await;
-        let known = self.inspector.known();
-        let mut page = query::page(&known.rows, params)?;
-        page["as_of"] = as_of(known.age(), known.trouble.as_deref());
+        self.inspector.matches.look(self.look_at_matches()).await;
+        let last = self.inspector.matches.last();
+        let mut page = query::page(&last.what, params)?;
+        page["as_of"] = last.as_of();
         Ok(page)
     }
 
@@ -231,9 +253,9 @@ impl<B: Backplane> Node<B> {
             }
             Found::Nothing => return None,
             Found::Unknown(trouble) => {
-                let known = self.inspector.known();
-                let mut told = known.rows.rows.get(id)?.to_json(id, known.rows.store_ms);
-                told["as_of"] = as_of(known.age(), Some(&trouble));
+                let last = self.inspector.matches.last();
+                let mut told = last.what.rows.get(id)?.to_json(id, last.what.store_ms);
+                told["as_of"] = as_of(last.seen.map(|seen| clock::now() - seen), Some(&trouble));
                 told
             }
         };
@@ -249,12 +271,6 @@ impl<B: Backplane> Node<B> {
         let (reply, answer) = oneshot::channel();
         relay.try_send(RelayCommand::Look { reply }).ok()?;
         tokio::time::timeout(COPY_WITHIN, answer).await.ok()?.ok()
-    }
-}
-
-impl Known {
-    fn age(&self) -> Option<Duration> {
-        self.seen.map(|seen| clock::now() - seen)
     }
 }
 
@@ -290,7 +306,7 @@ mod tests {
         inspector.learn(&at_tick(5), 1, begun);
         inspector.learn(&at_tick(4), 1, begun);
         assert_eq!(inspector.journal.newest(None, 9), [], "it began before the other ended");
-        let row = inspector.known().rows.rows.values().next().cloned().unwrap();
+        let row = inspector.matches.last().what.rows.values().next().cloned().unwrap();
         assert_eq!((row.tick, row.players), (Some(5), Some(96)), "and still describes the match");
         inspector.learn(&at_tick(3), 1, clock::now());
         let whats: Vec<What> = inspector.journal.newest(None, 9).iter().map(|event| event.what).collect();
