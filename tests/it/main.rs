@@ -8,6 +8,7 @@ mod example_game;
 mod golden_channel;
 mod handover;
 mod history;
+mod inspector;
 mod native_client;
 mod ownership_model;
 mod poison;

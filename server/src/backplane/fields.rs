@@ -49,6 +49,8 @@ pub const RING: &str = "~ring";
 pub const SEED: &str = "~seed";
 /// The game's options, JSON.
 pub const OPTIONS: &str = "~options";
+/// How the owner's last ticks went, JSON; for people. Written once a second.
+pub const STATS: &str = "~stats";
 /// The schema, JSON.
 pub const SCHEMA: &str = "~schema";
 

@@ -25,6 +25,7 @@ use crate::logic::rate::Bucket;
 use crate::logic::resume::{Judgement, Ticket};
 use crate::logic::stored::{self, StoredMatch};
 use crate::ops::history::History;
+use crate::ops::inspector::Inspector;
 use crate::ops::metrics::Metrics;
 
 /// How often a join is tried again when the relay was just ending.
@@ -33,6 +34,9 @@ const JOIN_TRIES: usize = 3;
 const RESERVATION: Duration = Duration::from_secs(3);
 /// A match whose last tick is older than this is not offered for quick play.
 const QUICK_STALE_MS: u64 = 3_000;
+
+/// The store may be silent for so long before the node counts as unhealthy.
+const STORE_SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Why a client was not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +94,8 @@ pub struct Node<B: Backplane> {
     pub metrics: Metrics,
     /// What is wrong with it.
     pub health: Health,
+    /// What it knows of the cluster, for people.
+    pub inspector: Inspector,
     /// Where it writes down what it does.
     history: Option<History>,
     /// The open connections.
@@ -115,6 +121,7 @@ impl<B: Backplane> Node<B> {
         Arc::new(Node {
             claims: std::sync::Mutex::new(claims),
             health: Health::default(),
+            inspector: Inspector::default(),
             history,
             leaving: watch::Sender::new(false),
             settings,
@@ -136,6 +143,11 @@ impl<B: Backplane> Node<B> {
         if let Some(history) = &self.history {
             history.write(clock::unix_us(), id, event());
         }
+    }
+
+    /// What is wrong with it now, a sentence each.
+    pub fn complaints(&self) -> Vec<String> {
+        self.health.complaints(clock::now(), STORE_SILENCE_MAX)
     }
 
     /// An id for a new connection.

@@ -16,10 +16,11 @@ use crate::io::node::{Node, Refusal};
 use crate::io::sink::{Sink, ws_frames};
 use crate::logic::channel::{self, UPSTREAM_BATCH_MAX, Upstream};
 use crate::logic::laggards::{Laggards, Next, Standing};
-use crate::logic::relay::{Relay, Verdict};
+use crate::logic::relay::{Relay, Seen, Verdict};
 use crate::logic::resume::Ticket;
 use crate::logic::stored::{self, Restored, StoredMatch};
 use crate::logic::watch::Watch;
+use crate::ops::inspector::journal::What;
 
 mod admission;
 mod upkeep;
@@ -74,6 +75,11 @@ pub enum RelayCommand {
     Snapshot {
         /// To whom.
         session: SessionId,
+    },
+    /// Tell what the copy is like.
+    Look {
+        /// Where the answer goes; dropped when the relay is just ending.
+        reply: oneshot::Sender<Seen>,
     },
 }
 
@@ -269,6 +275,8 @@ impl<B: Backplane> Followed<B> {
                     listener.sink.send_control(&ServerMessage::Pong { nonce, tick }.to_frame());
                 }
             }
+            // Whoever asked may have gone.
+            RelayCommand::Look { reply } => drop(reply.send(self.relay.seen())),
             RelayCommand::Snapshot { session } => {
                 if let Some(listener) = self.listeners.get_mut(&session) {
                     listener.standing.lose();
@@ -301,7 +309,10 @@ impl<B: Backplane> Followed<B> {
             }
             Verdict::Reload(gap) => {
                 tracing::warn!(id = %self.id, %gap, "gap, loading the match");
-                self.node.metrics.desyncs.add(u64::from(matches!(gap, Gap::Desync { .. })));
+                if matches!(gap, Gap::Desync { .. }) {
+                    self.node.metrics.desyncs.add(1);
+                    self.node.note(&self.id, What::Desync, gap.to_string());
+                }
                 self.reload().await
             }
             Verdict::Confirm(fence) => self.confirm(fence, message).await,

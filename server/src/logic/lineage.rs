@@ -38,6 +38,11 @@ impl Lineage {
         Some(Lineage { claims: claims.collect::<Option<_>>()? })
     }
 
+    /// The ownerships, ascending, each with the tick it began from.
+    pub fn claims(&self) -> &[(Fence, Tick)] {
+        &self.claims
+    }
+
     /// What a position is to the stored one that these ownerships led to.
     pub fn judge(&self, stored: Position, had: Position) -> Past {
         if had.tick == Tick(0) {

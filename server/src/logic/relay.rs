@@ -64,6 +64,17 @@ pub enum Resync {
     },
 }
 
+/// What a node's copy is like, to be compared with the store's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Where it stands.
+    pub position: Position,
+    /// Its hash, as it was kept tick by tick.
+    pub hash: u32,
+    /// Its hash, computed from all that is in it.
+    pub recomputed: u32,
+}
+
 /// A node's copy of a match.
 #[derive(Debug)]
 pub struct Relay {
@@ -81,6 +92,13 @@ impl Relay {
     pub fn new(world: World, prior: Arc<Prior>, position: Position) -> Relay {
         let replica = Replica::loaded(world, prior, position);
         Relay { replica, desync: None, confirmed: None, inputs_lost: false }
+    }
+
+    /// What the copy is like now.
+    pub fn seen(&self) -> Seen {
+        let world = self.replica.world();
+        let (hash, recomputed) = (world.hash(), world.recomputed_hash());
+        Seen { position: self.replica.position(), hash, recomputed }
     }
 
     /// The copy.

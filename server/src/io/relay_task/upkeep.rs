@@ -14,6 +14,7 @@ use crate::io::clock;
 use crate::logic::relay::Resync;
 use crate::logic::stored::Restored;
 use crate::logic::watch::Silence;
+use crate::ops::inspector::journal::What;
 
 /// Silence after which clients are not kept waiting with a request's deadline running.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
@@ -70,6 +71,11 @@ impl<B: Backplane> Followed<B> {
             Resync::Reset { from, to } => {
                 tracing::warn!(id = %self.id, %from, %to, "the store lost ticks that players saw");
                 self.node.metrics.resets.add(1);
+                self.node.note(
+                    &self.id,
+                    What::Reset,
+                    format!("players were set back from tick {from} to {to}"),
+                );
                 let message = ServerMessage::Reset { from, to }.to_frame();
                 self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
                 self.ask_for_players();
@@ -163,6 +169,7 @@ impl<B: Backplane> Followed<B> {
             }
             tracing::error!(id = %self.id, "the match ticks and is not heard here, subscribing anew");
             self.node.metrics.deaf.add(1);
+            self.node.note(&self.id, What::Deaf, format!("since tick {have}"));
             self.node.health.handle_unheard(&self.id);
             self.node.backplane.distrust_subscriptions();
             return self.reload().await;
