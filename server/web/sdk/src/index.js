@@ -4,6 +4,7 @@ import { closeText } from './close.js';
 import { Connection, socketType } from './connection.js';
 import { Api } from './http.js';
 import { Match } from './match.js';
+import { COUNT_LOST } from './message.js';
 
 export { Broken } from './broken.js';
 export { Match } from './match.js';
@@ -65,7 +66,9 @@ export class Tickcast extends Api {
   /** Goes on as the player of a `match.ticket`. @param {string} ticket */
   resume(ticket) {
     const { matchId, player, token } = JSON.parse(ticket);
-    return this.enter({ kind: 'resume', seat: { matchId, player, token: Uint8Array.from(token) } });
+    const seat = { matchId, player, token: Uint8Array.from(token) };
+    const shown = { fence: { epoch: 0n, nonce: 0n }, tick: 0 };
+    return this.enter({ kind: 'resume', seat, shown, attempt: COUNT_LOST });
   }
 
   /** @param {Join} join @param {string} [name] @returns {Promise<Match>} once the state is there */

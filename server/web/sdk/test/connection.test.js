@@ -154,7 +154,8 @@ test('a lost connection is resumed as the same player, and inputs are said again
   made[1].ends(1006);
   pass(301);
   made[2].open();
-  assert.deepEqual(made[2].said.splice(0), [message.hello('Zoë', { kind: 'resume', seat: SEAT })]);
+  const { shown } = match.client;
+  assert.deepEqual(made[2].said.splice(0), [message.hello('Zoë', { kind: 'resume', seat: SEAT, shown, attempt: 2 })]);
   assert.equal(match.isCurrent, false);
   assert.equal(match.entities('player').get(0, 'player'), 4, 'the last state can still be shown');
   made[2].says(welcome(4));
@@ -199,7 +200,9 @@ test('a node that stops is left at a random moment, for the one it names, and no
   made[1].open();
   assert.equal(socket.isClosed, true);
   assert.equal(socket.said.some((frame) => frame[1] === 4), false, 'without Leave');
-  assert.deepEqual(made[1].said, [message.hello('Zoë', { kind: 'resume', seat: SEAT })]);
+  const { shown } = match.client;
+  assert.equal(shown.tick, 7);
+  assert.deepEqual(made[1].said, [message.hello('Zoë', { kind: 'resume', seat: SEAT, shown, attempt: 1 })]);
   made[1].says(welcome(4));
   made[1].says(owner.snapshot());
   assert.deepEqual(told.filter((each) => !each.startsWith('stall')), ['join 4 0', 'back']);
