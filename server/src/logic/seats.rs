@@ -73,6 +73,9 @@ impl Seats {
         let schema = world.schema();
         for entity in world.ids(schema.player_kind()) {
             let player = PlayerId(world.get(entity, schema.player_field()) as u32);
+            if !player.is_of_client() {
+                continue;
+            }
             let done = InputSeq(world.get(entity, schema.seq_field()) as u32);
             seats.seat(player, entity, tokens.get(&player).copied(), tick);
             seats.seats.entry(player).and_modify(|seat| seat.done = done);
