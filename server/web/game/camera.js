@@ -7,7 +7,7 @@ export const MAP_WIDTH = MAP_X / SCALE;
 export const MAP_HEIGHT = MAP_Y / SCALE;
 
 /** So much of the map is seen at once, whatever the shape of the screen; in square units. */
-const AREA = 900 * 560;
+const AREA = 1_000 * 620;
 /** How much beyond the border of the map may be seen. */
 const MARGIN = 60;
 /** Part of half a screen by which the picture is ahead of a player who aims. */
@@ -72,12 +72,12 @@ export class Camera {
 
   /** @param {number} x */
   screenX(x) {
-    return (x - this.x) * this.scale + this.width / 2;
+    return (x - this.x - this.shakeX) * this.scale + this.width / 2;
   }
 
   /** @param {number} y */
   screenY(y) {
-    return (y - this.y) * this.scale + this.height / 2;
+    return (y - this.y - this.shakeY) * this.scale + this.height / 2;
   }
 
   /** Whether a spot with something of this size around it can be seen. @param {number} x @param {number} y @param {number} size */

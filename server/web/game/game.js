@@ -18,6 +18,10 @@ import { Spectator } from './spectator.js';
 /** A correction of more than this is shown at once, units. */
 const SNAP = 64;
 const HUD_MS = 110;
+/** A hit belongs to a shot of ours that ended this near, units, and so long ago at most. */
+const OWN_HIT_REACH = 46;
+const OWN_HIT_MS = 700;
+const HIT_SHOWN_MS = 180;
 /** Time that one picture may make up for at most, seconds. */
 const STEP_MAX = 0.1;
 
@@ -44,9 +48,16 @@ export class Game {
     this.news = this.reporter();
     this.now = performance.now();
     this.hudAt = 0;
+    // Where our last shot ended, where somebody was hit last, and when the two were one.
+    this.shotEnd = { x: 0, y: 0, at: -Infinity };
+    this.hit = { x: 0, y: 0, at: -Infinity };
+    this.hitAt = -Infinity;
     this.running = true;
     this.meets = this.meets.bind(this);
-    this.ended = (/** @type {import('./shots.js').Shot} */ shot) => this.effects.burst(shot.x, shot.y, 5, 120, OWN_COLOR);
+    this.ended = (/** @type {import('./shots.js').Shot} */ shot) => {
+      this.effects.burst(shot.x, shot.y, 5, 120, OWN_COLOR);
+      this.note(this.shotEnd, shot.x, shot.y);
+    };
     this.fired = this.fired.bind(this);
     this.draw = this.draw.bind(this);
     if (this.spectator === null) this.play();
@@ -92,7 +103,8 @@ export class Game {
         effects.number(body.x, body.y, `-${amount}`, body.isMe ? '#ff8d83' : '#ffffff');
         effects.burst(body.x, body.y, 12, 210, body.color);
         effects.ring(body.x, body.y, 12, 26, 0.22, '#ffffff');
-        if (body.isMe && !parts.calm) camera.shake = Math.min(9, camera.shake + 6);
+        if (!body.isMe) this.note(this.hit, body.x, body.y);
+        else if (!parts.calm) camera.shake = Math.min(9, camera.shake + 6);
       },
       healed: (body, amount) => effects.number(body.x, body.y, `+${amount}`, '#5ef2c0'),
       died: (victim, killer) => {
@@ -110,6 +122,7 @@ export class Game {
       },
       burst: (x, y, heading, index) => {
         effects.burst(x, y, 6, 150, '#ffe9c4', heading + Math.PI, 2);
+        if (this.shots.of(index) !== null) this.note(this.shotEnd, x, y);
         this.shots.end(index);
       },
       drone: (x, y) => {
@@ -127,6 +140,19 @@ export class Game {
     const [x, y] = [shot.x + Math.cos(angle) * 24, shot.y + Math.sin(angle) * 24];
     this.effects.burst(x, y, 7, 260, '#fff1d0', angle, 0.8);
     this.effects.ring(x, y, 2, 11, 0.12, '#fff1d0');
+  }
+
+  /** Finds out whether it was us who hit. @param {{ x: number, y: number, at: number }} what @param {number} x @param {number} y */
+  note(what, x, y) {
+    what.x = x;
+    what.y = y;
+    what.at = this.now;
+    const { shotEnd, hit } = this;
+    const near = Math.hypot(shotEnd.x - hit.x, shotEnd.y - hit.y) < OWN_HIT_REACH;
+    if (near && Math.abs(shotEnd.at - hit.at) < OWN_HIT_MS) {
+      this.hitAt = this.now;
+      shotEnd.at = -Infinity;
+    }
   }
 
   /** Whether a bullet of ours would hit somebody who is shown there. @param {number} x @param {number} y */
@@ -213,11 +239,12 @@ export class Game {
     painter.draw(scene, this.walls, this.shots, this.effects, camera, seconds);
     const small = camera.width < 640;
     const width = small ? 104 : 168;
-    const bottom = small ? 62 : 16;
-    this.map.draw(painter.pen, painter.ratio, scene, camera, width, camera.width - width - 14, camera.height - width * 0.6 - bottom);
+    // On a phone thumbs lie in the lower corners.
+    const top = small ? 60 : camera.height - width * 0.6 - 16;
+    this.map.draw(painter.pen, painter.ratio, scene, camera, width, camera.width - width - 14, top);
     if (scene.me === null) return;
     const cooled = 1 - scene.me.cooldown / ticks(COOLDOWN_MS, this.hz);
-    drawAim(painter.pen, painter.ratio, this.controls, cooled);
+    drawAim(painter.pen, painter.ratio, this.controls, cooled, 1 - (this.now - this.hitAt) / HIT_SHOWN_MS);
   }
 
   /** What the page's handle tells about a player. @param {number} index */

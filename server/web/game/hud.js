@@ -13,6 +13,7 @@ const ROWS_SMALL = 4;
 const FEED_ROWS = 5;
 const FEED_MS = 5_000;
 const SOON_SECONDS = 10;
+const PRAISE_MS = 1_600;
 
 /** A row of the scores. */
 class Row {
@@ -59,6 +60,8 @@ export class Hud {
     this.hp = element('hp', HTMLElement);
     this.bar = element('hp-bar', HTMLProgressElement);
     this.watching = element('watching', HTMLElement);
+    this.praise = element('praise', HTMLElement);
+    this.praisedAt = 0;
     /** @type {Row[]} */
     this.rows = [];
     /** @type {Body[]} */
@@ -81,6 +84,8 @@ export class Hud {
     this.nemesis = '';
     say(this.headline, '');
     say(this.subline, '');
+    say(this.praise, '');
+    document.body.classList.remove('hurt');
   }
 
   /** @param {Scene} scene @param {number} hz @param {number} now @param {number} followed player, or 0 */
@@ -96,10 +101,12 @@ export class Hud {
       say(this.hp, String(Math.max(0, me.hp)));
       this.bar.value = me.hp;
       this.bar.classList.toggle('low', me.hp <= HP_MAX / 4);
+      document.body.classList.toggle('hurt', me.hp > 0 && me.hp <= HP_MAX / 4);
     } else {
       const body = followed === 0 ? null : scene.find(followed);
       say(this.watching, body === null ? 'Watching freely: move with WASD, Space follows somebody' : `Watching ${body.name} (${body.hp} HP): Space for the next, WASD to look around`);
     }
+    if (now - this.praisedAt > PRAISE_MS) say(this.praise, '');
     while (this.fed.length > 0 && this.fed[0].at + FEED_MS < now) this.fed.shift()?.item.remove();
   }
 
@@ -139,6 +146,10 @@ export class Hud {
   /** @param {Body} victim @param {Body | null} killer @param {number} now */
   died(victim, killer, now) {
     if (victim.isMe) this.nemesis = killer?.name ?? '';
+    if (killer?.isMe) {
+      say(this.praise, `You got ${victim.name || 'somebody'}`);
+      this.praisedAt = now;
+    }
     const item = document.createElement('li');
     const name = (/** @type {Body} */ body) => make('b', body.isMe ? 'mine' : '', body.name || 'somebody');
     if (killer !== null) item.append(name(killer), make('i', '', '▸'));

@@ -11,9 +11,9 @@ const AMBER = '#ffc35a';
 
 /**
  * @param {CanvasRenderingContext2D} pen @param {number} ratio pixels of the canvas per pixel of the page @param {Controls} controls
- * @param {number} cooled 0 just fired, 1 ready
+ * @param {number} cooled 0 just fired, 1 ready @param {number} hit 1 a shot of ours has just hit, 0 long ago
  */
-export function drawAim(pen, ratio, controls, cooled) {
+export function drawAim(pen, ratio, controls, cooled, hit) {
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   if (controls.usesTouch) {
     drawStick(pen, controls.left, 'rgba(220, 235, 240, 0.5)');
@@ -32,12 +32,28 @@ export function drawAim(pen, ratio, controls, cooled) {
   pen.beginPath();
   pen.arc(x, y, 1.75, 0, FULL);
   pen.fill();
+  if (hit > 0) drawHit(pen, x, y, hit);
   if (cooled >= 1) return;
   pen.strokeStyle = AMBER;
   pen.lineWidth = 2;
   pen.beginPath();
   pen.arc(x, y, 15, -Math.PI / 2, -Math.PI / 2 + FULL * cooled);
   pen.stroke();
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {number} x @param {number} y @param {number} hit */
+function drawHit(pen, x, y, hit) {
+  pen.globalAlpha = hit;
+  pen.strokeStyle = '#ff6b5e';
+  pen.lineWidth = 3;
+  pen.beginPath();
+  const [near, far] = [7, 10 + 6 * hit];
+  for (const [toX, toY] of CORNERS) {
+    pen.moveTo(x + toX * near, y + toY * near);
+    pen.lineTo(x + toX * far, y + toY * far);
+  }
+  pen.stroke();
+  pen.globalAlpha = 1;
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {number} x @param {number} y */
@@ -51,6 +67,7 @@ function cross(pen, x, y) {
 }
 
 const WAYS = [[1, 0], [-1, 0], [0, 1], [0, -1]];
+const CORNERS = [[1, 1], [-1, 1], [1, -1], [-1, -1]];
 
 /** @param {CanvasRenderingContext2D} pen @param {import('./controls.js').Stick} stick @param {string} color */
 function drawStick(pen, stick, color) {
@@ -96,7 +113,8 @@ export class MiniMap {
     pen.lineWidth = 6;
     const [wide, high] = [camera.width / camera.scale, camera.height / camera.scale];
     pen.strokeStyle = 'rgba(220, 235, 240, 0.25)';
-    pen.strokeRect(Math.max(0, camera.x - wide / 2), Math.max(0, camera.y - high / 2), Math.min(wide, MAP_WIDTH), Math.min(high, MAP_HEIGHT));
+    const [from, over] = [Math.max(0, camera.x - wide / 2), Math.max(0, camera.y - high / 2)];
+    pen.strokeRect(from, over, Math.min(MAP_WIDTH, camera.x + wide / 2) - from, Math.min(MAP_HEIGHT, camera.y + high / 2) - over);
     const { players } = scene;
     for (let at = 0; at < players.count; at += 1) {
       const { x, y, hp, color, isMe } = players.items[at];

@@ -11,11 +11,14 @@ import { Sprites } from './sprites.js';
 /** @typedef {import('./effects.js').Effects} Effects */
 
 const INK = '#070a10';
-const FLOOR = '#0d131d';
-const GRID = '#162130';
-const WALL_SIDE = '#111b2a';
-const WALL_TOP = '#223148';
-const WALL_EDGE = '#4d6d8c';
+const FLOOR = '#0a0f18';
+const FLOOR_LIT = '#141f30';
+const GRID = 'rgba(110, 160, 200, 0.09)';
+const SPENT = '#1d2a3c';
+const WALL_SIDE = '#16233a';
+const WALL_TOP = '#283a57';
+const WALL_EDGE = '#5c80a6';
+const WALL_LIGHT = 'rgba(160, 225, 240, 0.75)';
 const MINT = '#5ef2c0';
 const CORAL = '#ff6b5e';
 const VIOLET = '#a58bff';
@@ -23,7 +26,7 @@ const BODY = 14;
 const GRID_UNITS = 80;
 const FULL = 2 * Math.PI;
 /** How high walls stand, units. */
-const HIGH = 9;
+const HIGH = 12;
 
 export class Painter {
   /** @param {HTMLCanvasElement} canvas */
@@ -36,6 +39,10 @@ export class Painter {
     this.ratio = 1;
     /** Seconds of motion, for what pulses. */
     this.time = 0;
+    const light = pen.createRadialGradient(MAP_WIDTH / 2, MAP_HEIGHT / 2, 60, MAP_WIDTH / 2, MAP_HEIGHT / 2, 900);
+    light.addColorStop(0, FLOOR_LIT);
+    light.addColorStop(1, FLOOR);
+    this.light = light;
     this.calm = false;
   }
 
@@ -67,6 +74,7 @@ export class Painter {
     const top = camera.y + camera.shakeY - camera.height / camera.scale / 2;
     pen.setTransform(scale, 0, 0, scale, -left * scale, -top * scale);
     this.floor(camera);
+    this.shadows(walls);
     this.pickups(scene, camera);
     this.rings(effects);
     this.drones(scene, camera);
@@ -74,14 +82,16 @@ export class Painter {
     this.walls(walls);
     this.bullets(scene, shots, camera);
     this.particles(effects);
+    // Text keeps its size, whatever the camera shows.
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.names(scene, camera);
-    this.numbers(effects);
+    this.numbers(effects, camera);
   }
 
   /** @param {Camera} camera */
   floor(camera) {
     const { pen } = this;
-    pen.fillStyle = FLOOR;
+    pen.fillStyle = this.light;
     pen.fillRect(0, 0, MAP_WIDTH, MAP_HEIGHT);
     pen.strokeStyle = GRID;
     pen.lineWidth = 1;
@@ -118,6 +128,16 @@ export class Painter {
     for (let at = 0; at < edges.length; at += 4) {
       pen.fillRect(edges[at] / SCALE, edges[at + 1] / SCALE, (edges[at + 2] - edges[at]) / SCALE, (edges[at + 3] - edges[at + 1]) / SCALE - HIGH);
     }
+    pen.strokeStyle = 'rgba(0, 0, 0, 0.22)';
+    pen.lineWidth = 2;
+    pen.beginPath();
+    for (let at = 0; at < edges.length; at += 4) {
+      for (let x = edges[at] / SCALE + 20; x < edges[at + 2] / SCALE; x += 20) {
+        pen.moveTo(x, edges[at + 3] / SCALE - HIGH);
+        pen.lineTo(x, edges[at + 3] / SCALE);
+      }
+    }
+    pen.stroke();
     pen.strokeStyle = WALL_EDGE;
     pen.lineWidth = 1.5;
     pen.beginPath();
@@ -125,6 +145,23 @@ export class Painter {
       pen.rect(edges[at] / SCALE + 0.75, edges[at + 1] / SCALE + 0.75, (edges[at + 2] - edges[at]) / SCALE - 1.5, (edges[at + 3] - edges[at + 1]) / SCALE - 1.5 - HIGH);
     }
     pen.stroke();
+    // Light falls from above: the far edge shines.
+    pen.strokeStyle = WALL_LIGHT;
+    pen.beginPath();
+    for (let at = 0; at < edges.length; at += 4) {
+      pen.moveTo(edges[at] / SCALE, edges[at + 1] / SCALE + 0.75);
+      pen.lineTo(edges[at + 2] / SCALE, edges[at + 1] / SCALE + 0.75);
+    }
+    pen.stroke();
+  }
+
+  /** What walls throw onto the floor. @param {import('./rules.js').Walls} walls */
+  shadows({ edges }) {
+    const { pen } = this;
+    pen.fillStyle = 'rgba(0, 0, 0, 0.28)';
+    for (let at = 0; at < edges.length; at += 4) {
+      pen.fillRect(edges[at] / SCALE + 6, edges[at + 1] / SCALE + 12, (edges[at + 2] - edges[at]) / SCALE, (edges[at + 3] - edges[at + 1]) / SCALE);
+    }
   }
 
   /** @param {import('./sprites.js').Sprite} sprite @param {number} x @param {number} y */
@@ -140,7 +177,7 @@ export class Painter {
       const { x, y, respawn } = pickups.items[at];
       if (!camera.sees(x, y, 30)) continue;
       if (respawn > 0) {
-        pen.fillStyle = GRID;
+        pen.fillStyle = SPENT;
         pen.fillRect(x - 2, y - 6, 4, 12);
         pen.fillRect(x - 6, y - 2, 12, 4);
         continue;
@@ -194,11 +231,11 @@ export class Painter {
     const [toX, toY] = [Math.cos(aim), Math.sin(aim)];
     pen.lineCap = 'butt';
     pen.strokeStyle = INK;
-    pen.lineWidth = 11;
-    line(pen, x + toX * 6, y + toY * 6, x + toX * 25, y + toY * 25);
+    pen.lineWidth = 12;
+    line(pen, x + toX * 6, y + toY * 6, x + toX * 31, y + toY * 31);
     pen.strokeStyle = color;
-    pen.lineWidth = 7;
-    line(pen, x + toX * 6, y + toY * 6, x + toX * 23, y + toY * 23);
+    pen.lineWidth = 8;
+    line(pen, x + toX * 6, y + toY * 6, x + toX * 29, y + toY * 29);
     pen.fillStyle = INK;
     circle(pen, x, y, BODY + 2);
     pen.fill();
@@ -303,17 +340,17 @@ export class Painter {
     for (let at = 0; at < players.count; at += 1) {
       const { x, y, hp, name, isMe, isBot } = players.items[at];
       if (hp === 0 || isMe || name === '' || !camera.sees(x, y, 90)) continue;
-      this.stamp(this.sprites.text(name, isBot ? '#9fb3c0' : '#f2f7f8', 12), x, y - 33);
+      this.stamp(this.sprites.text(name, isBot ? '#a9bcc8' : '#f6fafb', 13), camera.screenX(x), camera.screenY(y - 30) - 7);
     }
   }
 
-  /** @param {Effects} effects */
-  numbers({ numbers }) {
+  /** @param {Effects} effects @param {Camera} camera */
+  numbers({ numbers }, camera) {
     const { pen } = this;
     for (const { x, y, left, life, text, color } of numbers) {
       if (left <= 0) continue;
       pen.globalAlpha = Math.min(1, (left / life) * 2);
-      this.stamp(this.sprites.text(text, color, 16, 800), x, y - 24);
+      this.stamp(this.sprites.text(text, color, 17, 800), camera.screenX(x), camera.screenY(y - 26));
     }
     pen.globalAlpha = 1;
   }

@@ -112,7 +112,7 @@ export class Scene {
       body.player = id;
       body.isMe = isMe;
       body.isBot = id >= BOTS_FROM;
-      body.color = isMe ? OWN_COLOR : COLORS[id % COLORS.length];
+      body.color = isMe ? OWN_COLOR : COLORS[index % COLORS.length];
     }
     body.index = index;
     body.name = player.text(index, 'name');

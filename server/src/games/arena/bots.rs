@@ -26,10 +26,10 @@ const NEAR: i32 = 150 * SCALE;
 /// With so little left it looks for something that heals.
 const HURT: i32 = HP_MAX / 2;
 /// How fast it turns, per second, and how badly it aims; in parts of a turn.
-const TURN_SPEED: i32 = TURN;
-const AIM_ERROR: i32 = 26;
+const TURN_SPEED: i32 = TURN * 3 / 4;
+const AIM_ERROR: i32 = 40;
 /// It fires when its aim is off by less than this.
-const AIM_ENOUGH: i32 = 44;
+const AIM_ENOUGH: i32 = 56;
 
 /// Players that clients play.
 pub(super) fn count_people(world: &World) -> usize {
@@ -122,7 +122,7 @@ impl ArenaMatch {
             world.set(bot, player::AIM, (aim + off.clamp(-most, most) + error) & (TURN - 1));
         }
         let fires = world.get(bot, player::FIRE) == 1;
-        let changes = rng.random_ratio(if fires { 1 } else { 3 }, self.hz as u32);
+        let changes = rng.random_ratio(2, self.hz as u32);
         let fire = off.abs() < AIM_ENOUGH && fires != changes;
         world.set(bot, player::FIRE, fire.into());
     }
