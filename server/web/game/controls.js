@@ -80,8 +80,9 @@ export class Controls {
     this.command = command;
     /** @type {Set<string>} */
     this.keys = new Set();
-    this.mouseX = 0;
-    this.mouseY = 0;
+    // Until the mouse is moved it points to the right of the middle.
+    this.mouseX = window.innerWidth / 2 + 80;
+    this.mouseY = window.innerHeight / 2;
     this.mouseFires = false;
     this.usesTouch = false;
     this.left = new Stick();

@@ -89,7 +89,8 @@ export class Netgraph {
     this.figure('corrections', `${metrics.correctionsPerSecond.toFixed(1)}/s`, metrics.correctionsPerSecond > 2);
     this.figure('stalls', `${metrics.stallsPerMinute.toFixed(0)}/min`, metrics.stallsPerMinute > 6);
     this.figure('desyncs', String(metrics.desyncs), metrics.desyncs > 0);
-    this.figure('script', `${frames.p95().toFixed(1)} ms`, frames.p95() > 8);
+    const script = frames.p95();
+    this.figure('script', `${script.toFixed(1)} ms`, script > 8);
     this.figure('lead', `${metrics.inputLeadTicks.toFixed(1)} ticks`, false);
   }
 

@@ -199,7 +199,8 @@ export class Painter {
     for (let at = 0; at < drones.count; at += 1) {
       const { x, y, heading } = drones.items[at];
       if (!camera.sees(x, y, 20)) continue;
-      const [ahead, aside] = [Math.cos(heading) * 13, Math.sin(heading) * 13];
+      const ahead = Math.cos(heading) * 13;
+      const aside = Math.sin(heading) * 13;
       pen.moveTo(x + ahead, y + aside);
       pen.lineTo(x - aside * 0.75 - ahead * 0.6, y + ahead * 0.75 - aside * 0.6);
       pen.lineTo(x - ahead * 0.25, y - aside * 0.25);
@@ -228,7 +229,8 @@ export class Painter {
     pen.beginPath();
     pen.ellipse(x + 2, y + 5, BODY, BODY * 0.92, 0, 0, FULL);
     pen.fill();
-    const [toX, toY] = [Math.cos(aim), Math.sin(aim)];
+    const toX = Math.cos(aim);
+    const toY = Math.sin(aim);
     pen.lineCap = 'butt';
     pen.strokeStyle = INK;
     pen.lineWidth = 12;
@@ -281,7 +283,8 @@ export class Painter {
     for (let at = 0; at < bullets.count; at += 1) {
       const { x, y, heading, owner, index } = bullets.items[at];
       const shot = me !== null && owner === me.player ? shots.of(index) : null;
-      const [offX, offY] = shot === null ? [0, 0] : [shot.offX, shot.offY];
+      const offX = shot === null ? 0 : shot.offX;
+      const offY = shot === null ? 0 : shot.offY;
       if (camera.sees(x, y, 60)) this.bullet(x + offX, y + offY, heading, scene.find(owner)?.color ?? '#cfd8dc', 34);
     }
     for (const shot of shots.shots) {
@@ -294,7 +297,8 @@ export class Painter {
   /** @param {number} x @param {number} y @param {number} heading @param {string} color @param {number} trail */
   bullet(x, y, heading, color, trail) {
     const { pen } = this;
-    const [backX, backY] = [Math.cos(heading), Math.sin(heading)];
+    const backX = Math.cos(heading);
+    const backY = Math.sin(heading);
     pen.strokeStyle = color;
     pen.globalAlpha = 0.25;
     pen.lineWidth = 7;

@@ -134,6 +134,7 @@ export class OwnShots {
 
 /** Whether a bullet at a spot hits a body at another; in units. @param {number} x @param {number} y @param {number} bodyX @param {number} bodyY */
 export function hits(x, y, bodyX, bodyY) {
-  const [overX, overY, reach] = [x - bodyX, y - bodyY, HIT_REACH / SCALE];
-  return overX * overX + overY * overY <= reach * reach;
+  const overX = x - bodyX;
+  const overY = y - bodyY;
+  return overX * overX + overY * overY <= (HIT_REACH / SCALE) ** 2;
 }
