@@ -252,6 +252,8 @@ class Page {
   /** @param {string} kind @param {string} text */
   notice(kind, text) {
     const place = element('notice', HTMLElement);
+    // A match that was set back mostly has another owner too; the former is what a player has to know.
+    if (kind === 'owner' && !place.hidden && place.dataset.kind === 'reset') return;
     place.dataset.kind = kind;
     say(place, text);
     place.hidden = false;
