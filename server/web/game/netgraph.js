@@ -17,14 +17,10 @@ export class Netgraph {
     this.panel = element('netgraph', HTMLElement);
     this.toggleButton = element('netgraph-toggle', HTMLButtonElement);
     this.light = element('net-light', HTMLElement);
-    const canvas = element('graph', HTMLCanvasElement);
-    const ratio = Math.min(2, window.devicePixelRatio || 1);
-    this.width = canvas.width;
-    this.height = canvas.height;
-    canvas.width *= ratio;
-    canvas.height *= ratio;
-    this.pen = canvas.getContext('2d');
-    this.pen?.scale(ratio, ratio);
+    this.canvas = element('graph', HTMLCanvasElement);
+    this.pen = this.canvas.getContext('2d');
+    this.width = 0;
+    this.height = 0;
     /** @type {Map<string, HTMLElement>} */
     this.figures = new Map();
     for (const figure of this.panel.querySelectorAll('[data-metric]')) {
@@ -51,6 +47,18 @@ export class Netgraph {
   toggle() {
     this.panel.hidden = !this.panel.hidden;
     this.toggleButton.setAttribute('aria-expanded', String(!this.panel.hidden));
+  }
+
+  /** Fits the graph to its place on the page. */
+  resize() {
+    const { canvas } = this;
+    if (canvas.clientWidth === this.width && canvas.clientHeight === this.height) return;
+    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    this.width = canvas.clientWidth;
+    this.height = canvas.clientHeight;
+    canvas.width = this.width * ratio;
+    canvas.height = this.height * ratio;
+    this.pen?.scale(ratio, ratio);
   }
 
   /** @param {import('../sdk/src/index.js').Match} match @param {import('./frames.js').Frames} frames @param {number} now */
@@ -103,6 +111,7 @@ export class Netgraph {
   }
 
   draw() {
+    this.resize();
     const { pen, width, height } = this;
     if (pen === null) return;
     pen.clearRect(0, 0, width, height);
