@@ -84,6 +84,8 @@ async fn nothing_else_can_be_had() {
         "/sdk/package.json",
         "/sdk/src",
         "/sdk/test/codec.test.js",
+        "/game/test/rules.test.js",
+        "/game/test/walk.json",
         "/sdk/node_modules/typescript/lib/typescript.js",
         "/nothing",
     ] {

@@ -73,6 +73,9 @@ impl Seats {
         let schema = world.schema();
         for entity in world.ids(schema.player_kind()) {
             let player = PlayerId(world.get(entity, schema.player_field()) as u32);
+            if !player.is_of_client() {
+                continue;
+            }
             let done = InputSeq(world.get(entity, schema.seq_field()) as u32);
             seats.seat(player, entity, tokens.get(&player).copied(), tick);
             seats.seats.entry(player).and_modify(|seat| seat.done = done);
@@ -200,6 +203,8 @@ impl Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::game::{GameType, Options};
+    use crate::games::Arena;
 
     const ME: PlayerId = PlayerId(7);
 
@@ -300,6 +305,19 @@ mod tests {
             assert_eq!(seats.connection(ME).map(|(_, session)| session), Some(SessionId(newest)));
         }
         assert_eq!(seats.connection(PlayerId(8)), None);
+    }
+
+    #[test]
+    fn a_player_of_the_games_own_has_no_seat() {
+        let info = Arena.info(&Options::new()).unwrap();
+        let mut world = World::new(info.schema);
+        for player in [5, PlayerId::OF_GAME.0 - 1, PlayerId::OF_GAME.0, i32::MAX as u32] {
+            let entity = world.spawn(world.schema().player_kind()).unwrap();
+            world.set(entity, world.schema().player_field(), player as i32);
+        }
+        world.advance();
+        let seats = Seats::of(&world, Tick(1), &BTreeMap::new());
+        assert_eq!(seats.absent(Tick(9), 1), [PlayerId(5), PlayerId(PlayerId::OF_GAME.0 - 1)]);
     }
 
     #[test]

@@ -146,7 +146,8 @@ impl Simulation {
         match upstream {
             Upstream::Join { player, name, token } => {
                 let waits = self.joins.iter().any(|joining| joining.player == player);
-                if !waits && !self.seats.contains(player) && self.joins.len() < JOINS_QUEUED_MAX {
+                let known = waits || self.seats.contains(player);
+                if !known && player.is_of_client() && self.joins.len() < JOINS_QUEUED_MAX {
                     self.joins.push(Joining { player, name, token });
                 }
             }

@@ -127,7 +127,9 @@ impl<B: Backplane> Followed<B> {
     fn is_full(&self) -> bool {
         let joins = |request: &&Request| matches!(request.kind, RequestKind::Join { .. });
         let waiting = self.requests.values().filter(joins).count();
-        let playing = self.relay.replica().world().count(self.stored.schema.player_kind());
+        let (world, field) = (self.relay.replica().world(), self.stored.schema.player_field());
+        let ids = world.ids(self.stored.schema.player_kind());
+        let playing = ids.filter(|id| PlayerId(world.get(*id, field) as u32).is_of_client()).count();
         (playing + waiting) as u64 >= self.stored.players_max
     }
 
@@ -136,7 +138,7 @@ impl<B: Backplane> Followed<B> {
         let world = self.relay.replica().world();
         let field = self.stored.schema.player_field();
         loop {
-            let player = PlayerId(rand::random_range(1..=i32::MAX as u32));
+            let player = PlayerId(rand::random_range(1..PlayerId::OF_GAME.0));
             let taken =
                 world.ids(self.stored.schema.player_kind()).any(|id| world.get(id, field) as u32 == player.0);
             if !taken && !self.requests.contains_key(&player) {

@@ -85,6 +85,16 @@ fn acknowledged(simulation: &Simulation) -> Vec<i32> {
 }
 
 #[test]
+fn nobody_joins_as_a_player_of_the_games_own() {
+    let mut simulation = resumed(&created());
+    for player in [0, PlayerId::OF_GAME.0, u32::MAX] {
+        join(&mut simulation, player);
+    }
+    assert_eq!(simulation.handle_tick(0).notes.len(), 0);
+    assert_eq!((simulation.players(), acknowledged(&simulation).len()), (0, 0));
+}
+
+#[test]
 fn an_applied_input_is_acknowledged_by_the_state_itself() {
     let mut simulation = resumed(&created());
     join(&mut simulation, 5);
