@@ -80,7 +80,7 @@ pub struct Cost {
     pub ns_per_tick: f64,
     /// Longest of 99 of 100 ticks, nanoseconds.
     pub ns_per_tick_p99: usize,
-    /// The same for an entity that is sent, by the mean number of these.
+    /// The same for an entity that is sent.
     pub ns_per_sent: f64,
 }
 
@@ -144,7 +144,8 @@ struct Run {
     priors: Vec<usize>,
     encode_ns: Vec<usize>,
     decode_ns: Vec<usize>,
-    sent: usize,
+    /// Entities that each tick's diff told.
+    sent: Vec<usize>,
     entities: usize,
     /// Bytes of catch-ups and of the diffs they stand for, and how many.
     catch_ups: [(usize, usize, usize); SPANS.len()],
@@ -167,7 +168,7 @@ impl Run {
             priors: Vec::new(),
             encode_ns: Vec::new(),
             decode_ns: Vec::new(),
-            sent: 0,
+            sent: Vec::new(),
             entities: 0,
             catch_ups: [(0, 0, 0); SPANS.len()],
             warm_ups: Vec::new(),
@@ -204,7 +205,7 @@ impl Run {
             self.sizes.push(size);
             self.encode_ns.push(encode_ns);
             self.decode_ns.push(decode_ns);
-            self.sent += self.encoder.sent();
+            self.sent.push(self.encoder.sent());
             self.entities += self.owner.len();
         }
         self.past.push_back((self.owner.clone(), size));
@@ -260,12 +261,13 @@ impl Run {
         let cost = |times: Vec<usize>| {
             let Summary { p99, .. } = Summary::of(times.clone()).expect("a trace has ticks to measure");
             // The slowest hundredth is mostly the system's: one tick can be interrupted for a thousand others.
-            let kept: Vec<usize> = times.into_iter().filter(|time| *time <= p99).collect();
-            let ns_per_tick = kept.iter().sum::<usize>() as f64 / kept.len() as f64;
+            let kept = times.iter().zip(&self.sent).filter(|(time, _)| **time <= p99);
+            let (ns, sent, kept) =
+                kept.fold((0, 0, 0), |(ns, all, count), (time, sent)| (ns + time, all + sent, count + 1));
             Cost {
-                ns_per_tick,
+                ns_per_tick: ns as f64 / f64::from(kept),
                 ns_per_tick_p99: p99,
-                ns_per_sent: ns_per_tick * ticks as f64 / self.sent.max(1) as f64,
+                ns_per_sent: ns as f64 / sent.max(1) as f64,
             }
         };
         let catch_ups = SPANS.iter().zip(self.catch_ups).filter(|(_, (_, _, count))| *count > 0);
@@ -282,7 +284,7 @@ impl Run {
             priors: self.priors.len(),
             prior_bytes_per_tick: per_tick(self.priors.iter().sum()),
             entities: per_tick(self.entities),
-            sent: per_tick(self.sent),
+            sent: per_tick(self.sent.iter().sum()),
             encode: cost(self.encode_ns),
             decode: cost(self.decode_ns),
             catch_ups: catch_ups.collect(),

@@ -29,9 +29,12 @@ fn main() -> io::Result<()> {
     fs::write(variable("OUT_DIR").join("web_files.rs"), table + "]\n")
 }
 
-/// Adds a file, or all of a folder.
+/// Adds a file, or all of a folder but its tests.
 fn collect(path: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     if path.is_dir() {
+        if path.ends_with("test") {
+            return Ok(());
+        }
         return fs::read_dir(path)?.try_for_each(|entry| collect(&entry?.path(), found));
     }
     let extension = path.extension().and_then(|extension| extension.to_str());

@@ -42,6 +42,7 @@ impl<'a, B: Backplane> Owner<'a, B> {
             nonce: Nonce(7),
             lease,
             crashes_max: u32::MAX,
+            unanswered: Vec::new(),
         };
         let created = runtime.block_on(plane.create(&id, Battle::fields(PLAYERS, drones)));
         assert_eq!(created, Ok(true), "the match is new");

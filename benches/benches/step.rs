@@ -20,8 +20,13 @@ fn claimed(players: u32, drones: u32) -> MatchFields {
     let mut store = Store::default();
     assert!(store.create(&id, Battle::fields(players, drones)), "the store is empty");
     let lease = Duration::from_secs(3600);
-    let claim =
-        Claim { node: "bench".parse().expect("a valid id"), nonce: Nonce(7), lease, crashes_max: u32::MAX };
+    let claim = Claim {
+        node: "bench".parse().expect("a valid id"),
+        nonce: Nonce(7),
+        unanswered: Vec::new(),
+        lease,
+        crashes_max: u32::MAX,
+    };
     match store.claim(&id, &claim, 0) {
         ClaimReply::Claimed { fields, .. } => fields,
         other => panic!("not claimed: {other:?}"),

@@ -5,7 +5,7 @@
 //!   publish. A frame that was published was committed. A refused commit changes and publishes nothing.
 //! - A claim succeeds only when the lease has expired by the store's own clock, or for the heir that the owner
 //!   named; it makes a new fence. An expired lease permits a claim, it proves nothing: the old owner goes on
-//!   until somebody claims. A claim that is repeated with its nonce is answered as the first time.
+//!   until somebody claims. A claim that carries the nonce of a granted try is answered with that grant.
 //! - A living owner whose store lost writes repairs it: a commit of the whole state may lead over any number of
 //!   ticks, as long as the fence is still the stored one.
 //! - A channel delivers in order or reports [`Delivery::Lost`]; it never drops in silence. Nothing is kept for
@@ -59,13 +59,19 @@ pub type Subscription = mpsc::Receiver<Delivery>;
 /// Deliveries a subscription holds before it reports [`Delivery::Lost`].
 pub const DELIVERIES_QUEUED_MAX: usize = 1024;
 
+/// Nonces of unanswered tries that a claim carries.
+pub const UNANSWERED_MAX: usize = 8;
+
 /// A node's wish to own a match.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// Who claims.
     pub node: NodeId,
-    /// Drawn at random for this claim.
+    /// Drawn at random for this try. Each has its own: a store that lost the grant of one try would make the same
+    /// fence again, of another past.
     pub nonce: Nonce,
+    /// The nonces of earlier tries that were not answered, at most [`UNANSWERED_MAX`].
+    pub unanswered: Vec<Nonce>,
     /// For how long after each commit nobody else may claim.
     pub lease: Duration,
     /// Ownerships that may fail one after another, before the match is quarantined.

@@ -32,7 +32,7 @@ const BACKLOG: i32 = 1024;
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Multiplayer game state synchronization server: runs matches in fixed ticks and keeps every client in step.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "tickcast", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
@@ -42,7 +42,7 @@ struct Cli {
     serve: ServeArgs,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Run a node (this is what happens without a command)
     Serve(Box<ServeArgs>),

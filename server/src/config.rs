@@ -13,9 +13,10 @@ use tickcast_protocol::NodeId;
 use tickcast_protocol::limits::{HASH_EVERY_TICKS_MAX, RECONNECT_URL_BYTES_MAX};
 
 use crate::game::Options;
+use crate::logic::operator_token::OperatorToken;
 
-/// The settings as a person writes them; everything may be left out.
-#[derive(Debug, Clone, Default, Args, Deserialize)]
+/// The settings as a person writes them; everything may be left out. They hold a secret: no `Debug`.
+#[derive(Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSettings {
     /// Address for players: HTTP page, WebSocket `/ws`, API `/v1` [default: 127.0.0.1:7777]
@@ -94,6 +95,11 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_LOG", value_name = "FILTER")]
     log: Option<String>,
 
+    /// Secret that operators show to move, end and revive matches and to drain nodes over the operators' port; at least 16
+    /// characters. In the environment or the file it is not in the list of processes [default: none, no such orders]
+    #[arg(long, env = "TICKCAST_OPERATOR_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    operator_token: Option<String>,
+
     /// File to which this node appends what it does with its matches, for `tickcast check` [default: none]
     #[arg(long, env = "TICKCAST_HISTORY", value_name = "FILE")]
     history: Option<PathBuf>,
@@ -105,7 +111,7 @@ pub struct RawSettings {
 }
 
 /// The flags of `tickcast serve`.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 pub struct ServeArgs {
     /// Configuration file (TOML): the names of the flags with `_` for `-`
     #[arg(long, env = "TICKCAST_CONFIG", value_name = "FILE")]
@@ -154,6 +160,8 @@ pub struct Settings {
     pub sweep: Duration,
     /// Log filter.
     pub log: String,
+    /// What operators show; `None` takes no orders over HTTP.
+    pub operator_token: Option<OperatorToken>,
     /// Where the history goes.
     pub history: Option<PathBuf>,
     /// Options of new matches, by game.
@@ -204,6 +212,7 @@ impl RawSettings {
             claims_per_second: self.claims_per_second.or(file.claims_per_second),
             sweep_ms: self.sweep_ms.or(file.sweep_ms),
             log: self.log.or(file.log),
+            operator_token: self.operator_token.or(file.operator_token),
             history: self.history.or(file.history),
             games: if self.games.is_empty() { file.games } else { self.games },
         }
@@ -249,6 +258,7 @@ impl RawSettings {
             claims_per_second: within("claims-per-second", self.claims_per_second, 200, 1, 100_000)? as u32,
             sweep: Duration::from_millis(within("sweep-ms", self.sweep_ms, 2000, 100, 600_000)?),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
+            operator_token: operator_token(self.operator_token)?,
             history: self.history.filter(|path| !path.as_os_str().is_empty()),
             game_options: self.games,
         })
@@ -264,6 +274,12 @@ fn advertised(url: Option<String>) -> Result<String, BadSetting> {
             "--advertise {url}: it begins with ws:// or wss:// and has at most {RECONNECT_URL_BYTES_MAX} bytes"
         ))),
     }
+}
+
+/// The error does not show the token.
+fn operator_token(token: Option<String>) -> Result<Option<OperatorToken>, BadSetting> {
+    let token = token.filter(|token| !token.is_empty()).map(|token| OperatorToken::new(&token));
+    token.transpose().map_err(|wrong| BadSetting(format!("--operator-token: {wrong}")))
 }
 
 fn random_node() -> NodeId {
@@ -294,5 +310,7 @@ mod tests {
         assert!(refused("hash_every = 17").contains("1 to 16"));
         assert!(refused("node = \"a b\"").contains("--node"));
         assert!(refused("lissten = 1").contains("unknown field"));
+        let short = refused("operator_token = \"secret\"");
+        assert!(short.contains("at least 16") && !short.contains("secret"), "{short}");
     }
 }

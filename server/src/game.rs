@@ -63,7 +63,8 @@ pub trait Game: Send + 'static {
     fn start(&mut self, rng: &mut TickRng, world: &mut World);
 
     /// A player joins: spawn the player's entity and return it, or `None` to refuse (the match is full).
-    /// The server fills in the fields `player` and `seq`.
+    /// The server fills in the fields `player` and `seq`. Whether it is full is a matter of clients: a game that
+    /// spawns players of its own gives them ids from [`PlayerId::OF_GAME`] on.
     fn join(
         &mut self,
         player: PlayerId,

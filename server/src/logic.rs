@@ -4,6 +4,8 @@
 pub mod channel;
 pub mod health;
 pub mod laggards;
+pub mod lineage;
+pub mod operator_token;
 pub mod orders;
 pub mod outbox;
 pub mod ownership;
@@ -16,4 +18,5 @@ pub mod seats;
 pub mod session;
 pub mod simulation;
 pub mod stored;
+pub mod tick_stats;
 pub mod watch;

@@ -1,8 +1,9 @@
-//! What operators see: metrics, logs, and any match in the store.
+//! What operators see and do: metrics, logs, any match in the store, orders.
 
 pub mod admin;
 pub mod check;
 pub mod history;
 pub mod inspect;
+pub mod inspector;
 pub mod logging;
 pub mod metrics;

@@ -9,12 +9,12 @@ use thiserror::Error;
 use self::inputs::Inputs;
 
 use crate::frame::{OWNER, SERVER_CONTROL, SNAPSHOT};
-use crate::ids::{Fence, InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
+use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
 use crate::limits::NAME_BYTES_MAX;
 use crate::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
 use crate::replica::{Gap, Progress, Replica};
 use crate::schema::{Schema, SchemaError};
-use crate::tick::{Tick, TickRate};
+use crate::tick::{Position, Tick, TickRate};
 use crate::world::{Difference, EntityId};
 
 mod inputs;
@@ -42,7 +42,7 @@ pub enum Event {
     Reset {
         /// The last tick before.
         from: Tick,
-        /// The tick it goes on from.
+        /// Less than `from`: up to here what was seen may have happened.
         to: Tick,
     },
     /// The answer to a ping.
@@ -141,8 +141,10 @@ pub struct Client {
     /// The first state of a resumed connection is still to come.
     resuming: bool,
     inputs: Inputs,
-    /// Whose state the last one was.
-    owner: Option<Fence>,
+    /// The last good state's position, over all connections.
+    shown: Option<Position>,
+    /// How often we have resumed.
+    attempt: u32,
     /// Our player's entity, remembered because a search looks at every player.
     entity: Option<EntityId>,
     transmit: VecDeque<Vec<u8>>,
@@ -161,7 +163,8 @@ impl Client {
             welcomed: false,
             resuming: false,
             inputs: Inputs::default(),
-            owner: None,
+            shown: None,
+            attempt: 0,
             entity: None,
             transmit: VecDeque::new(),
         };
@@ -175,9 +178,11 @@ impl Client {
     pub fn resume(&mut self) -> Result<(), NeverWelcomed> {
         let joined = self.joined.as_mut().ok_or(NeverWelcomed)?;
         joined.replica.invalidate();
-        let match_id = joined.match_id.clone();
+        self.attempt = self.attempt.saturating_add(1);
+        let (match_id, token) = (joined.match_id.clone(), joined.resume);
+        let (shown, attempt) = (self.shown.unwrap_or_default(), self.attempt);
         let join = match joined.role {
-            Role::Player(player) => Join::Resume { match_id, player, token: joined.resume },
+            Role::Player(player) => Join::Resume { match_id, player, token, shown, attempt },
             Role::Spectator => Join::Spectate(match_id),
         };
         (self.welcomed, self.resuming) = (false, true);
@@ -260,7 +265,7 @@ impl Client {
         let progress = joined.replica.apply(frame);
         let after = joined.replica.position();
         if !matches!(progress, Progress::Gap(_)) && !joined.replica.is_broken() {
-            self.handle_state(after.fence, is_owner);
+            self.handle_state(after, is_owner);
         }
         Ok(match progress {
             Progress::Advanced if is_snapshot => Event::Snapshot,
@@ -280,8 +285,8 @@ impl Client {
     /// The state is good: forgets the inputs that it acknowledges. The others are sent again where they may have
     /// got lost: with the last connection, with the last owner, or on their way to an owner that asks for them by
     /// being `announced` once more.
-    fn handle_state(&mut self, owner: Fence, announced: bool) {
-        let changed = self.owner.replace(owner).is_some_and(|before| before != owner) || announced;
+    fn handle_state(&mut self, at: Position, announced: bool) {
+        let changed = self.shown.replace(at).is_some_and(|before| before.fence != at.fence) || announced;
         let again = std::mem::take(&mut self.resuming) || changed;
         if self.inputs.is_empty() {
             return;

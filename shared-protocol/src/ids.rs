@@ -71,6 +71,17 @@ text_id! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PlayerId(pub u32);
 
+impl PlayerId {
+    /// The first id of those that are a game's own, for players whom no client plays. They have entities but no
+    /// seats, so nothing is ever awaited from them.
+    pub const OF_GAME: PlayerId = PlayerId(i32::MAX as u32 - 1023);
+
+    /// Whether a client can be this player.
+    pub fn is_of_client(self) -> bool {
+        (1..Self::OF_GAME.0).contains(&self.0)
+    }
+}
+
 impl fmt::Display for PlayerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

@@ -6,7 +6,7 @@ use crate::codec::{self, MessageError};
 use crate::frame::{CLIENT_CONTROL, SERVER_CONTROL};
 use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
 use crate::limits::{CLIENT_FRAME_BYTES_MAX, INPUT_FIELDS_MAX, NAME_BYTES_MAX, RECONNECT_URL_BYTES_MAX};
-use crate::tick::{Tick, TickRate};
+use crate::tick::{Position, Tick, TickRate};
 
 /// Version of this contract. Both ends say it first; a server refuses another with close code 4503.
 pub const PROTOCOL_VERSION: u16 = 3;
@@ -34,6 +34,11 @@ pub enum Join {
         player: PlayerId,
         /// From the last welcome.
         token: ResumeToken,
+        /// The last state that was shown; zeros if there was none.
+        shown: Position,
+        /// How often this player has resumed, with this one: an earlier connection does not displace a later one.
+        /// A client that has lost count says [`u32::MAX`].
+        attempt: u32,
     },
 }
 
@@ -111,7 +116,7 @@ pub enum ServerMessage {
     Reset {
         /// The last tick before.
         from: Tick,
-        /// The tick it goes on from.
+        /// Less than `from`: up to here what it saw may have happened.
         to: Tick,
     },
     /// The match ended; a close with code 4511 follows.

@@ -182,7 +182,8 @@ impl Player {
     pub fn resume_join(&self) -> Join {
         let joined = self.client.joined().expect("a player has joined");
         let player = joined.player().expect("a spectator has no place to take again");
-        Join::Resume { match_id: joined.match_id.clone(), player, token: joined.resume }
+        let (match_id, token) = (joined.match_id.clone(), joined.resume);
+        Join::Resume { match_id, player, token, shown: joined.replica.position(), attempt: u32::MAX }
     }
 
     /// The last of this player's inputs that the state includes.
@@ -322,6 +323,12 @@ impl Player {
     pub async fn input(&mut self, values: &[i32]) {
         assert!(self.client.input(values).is_some(), "{values:?} is no input of this player");
         self.transmit().await;
+    }
+
+    /// Closes the connection as a page does that is loaded anew: with a close frame, without leaving the match.
+    pub async fn close(mut self) {
+        self.socket.send(Message::Close(None)).await;
+        let _ = self.closed(JOINED_WITHIN).await;
     }
 
     /// Asks for so many snapshots, and reads none of them.

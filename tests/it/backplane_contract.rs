@@ -81,6 +81,7 @@ contract! {
     cases::an_ended_match_is_gone,
     cases::a_list_has_the_fields_that_are_there,
     ownership::a_claim_whose_answer_was_lost_is_answered_again,
+    ownership::the_last_ownerships_are_told_with_the_tick_each_began_from,
     ownership::for_a_while_only_the_heir_may_claim,
     ownership::an_heir_that_does_not_come_is_not_waited_for,
     ownership::what_fails_again_and_again_is_quarantined,
@@ -122,7 +123,13 @@ fn id(text: &str) -> MatchId {
 }
 
 fn claim_by(node: &str, nonce: u64, lease: Duration) -> Claim {
-    Claim { node: node.parse().expect("a valid id"), nonce: Nonce(nonce), lease, crashes_max: CRASHES_MAX }
+    Claim {
+        node: node.parse().expect("a valid id"),
+        nonce: Nonce(nonce),
+        unanswered: Vec::new(),
+        lease,
+        crashes_max: CRASHES_MAX,
+    }
 }
 
 fn fields_of(pairs: &[(&str, &str)]) -> MatchFields {

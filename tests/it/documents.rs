@@ -35,7 +35,8 @@ async fn operations_md_lists_every_setting_with_its_default() {
     let mut flags = BTreeSet::new();
     for setting in help.split("\n      --").skip(1) {
         let flag = format!("--{}", setting.split(' ').next().unwrap_or_default());
-        let variable = between(setting, "[env: ", &['=']).unwrap_or_else(|| panic!("{flag} has no variable"));
+        let variable =
+            between(setting, "[env: ", &['=', ']']).unwrap_or_else(|| panic!("{flag} has no variable"));
         if flag == "--config" {
             assert!(document.contains(variable), "docs/operations.md lacks {variable}");
             continue;

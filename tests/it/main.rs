@@ -1,6 +1,7 @@
 //! The cross-cutting tests, one binary. A module a subject.
 
 mod backplane_contract;
+mod bots_of_a_match;
 mod cluster;
 mod command_line;
 mod documents;
@@ -8,6 +9,7 @@ mod example_game;
 mod golden_channel;
 mod handover;
 mod history;
+mod inspector;
 mod native_client;
 mod ownership_model;
 mod poison;

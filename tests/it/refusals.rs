@@ -210,6 +210,18 @@ async fn a_client_that_closes_is_answered() {
     told(place.goes_on_with(place.player(), vec![binary(&ClientMessage::Leave)]).await, 1000, "bye");
 }
 
+#[tokio::test]
+async fn who_closes_without_leaving_keeps_the_place() {
+    let place = Place::open().await;
+    let player = Player::join(&place.node.players, "reloads", place.player()).await;
+    let (entity, join) = (player.client().joined().and_then(|joined| joined.entity()), player.resume_join());
+    player.close().await;
+    let mut again = Player::join(&place.node.players, "reloads", join).await;
+    again.follow_ticks(30, WITHIN).await;
+    assert_eq!(again.client().joined().and_then(|joined| joined.entity()), entity);
+    assert!(again.acknowledged() > Some(InputSeq(0)), "and it plays on");
+}
+
 /// Players in the state that this one has.
 fn players(player: &Player) -> usize {
     let world = player.replica().world();

@@ -195,8 +195,9 @@ async fn a_place_is_kept_for_who_has_its_token_until_the_player_leaves_or_the_wi
     witness.follow_until(WITHIN, "all are there", |witness| players(witness) == 4).await;
     let (left_with, broke_with) = (leaver.resume_join(), broken.resume_join());
 
-    let Join::Resume { match_id, player, .. } = broke_with.clone() else { panic!("a resume") };
-    let wrong = Join::Resume { match_id, player, token: ResumeToken([7; 16]) };
+    let mut wrong = broke_with.clone();
+    let Join::Resume { token, .. } = &mut wrong else { panic!("a resume") };
+    *token = ResumeToken([7; 16]);
     let closed = witness.follow_while(refused(&cluster.other, wrong)).await;
     assert_eq!(closed.code, 4501, "{closed:?}");
 

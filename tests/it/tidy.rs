@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod layers;
+mod scripts;
 
 /// Longest source file, lines.
 const FILE_LINES_MAX: usize = 500;

@@ -19,6 +19,10 @@ async fn pages_scripts_and_styles_come_with_their_types_and_a_strict_policy() {
         (node.authority(), "/game/page.js", "text/javascript; charset=utf-8"),
         (node.authority(), "/game/page.css", "text/css; charset=utf-8"),
         (node.operators_authority(), "/", "text/html; charset=utf-8"),
+        (node.operators_authority(), "/inspector/main.js", "text/javascript; charset=utf-8"),
+        (node.operators_authority(), "/inspector/style.css", "text/css; charset=utf-8"),
+        (node.authority(), "/sdk/src/schema.js", "text/javascript; charset=utf-8"),
+        (node.operators_authority(), "/sdk/src/schema.js", "text/javascript; charset=utf-8"),
     ] {
         let answer = get(authority, path).await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
@@ -80,6 +84,8 @@ async fn nothing_else_can_be_had() {
         "/sdk/package.json",
         "/sdk/src",
         "/sdk/test/codec.test.js",
+        "/game/test/rules.test.js",
+        "/game/test/walk.json",
         "/sdk/node_modules/typescript/lib/typescript.js",
         "/nothing",
     ] {

@@ -26,7 +26,7 @@ import golden
 from replica import Replica
 from state import Schema
 from websocket import Closed, WebSocket
-from wire import SERVER_MESSAGE, Broken, client_frame, decode_whole
+from wire import SERVER_MESSAGE, Broken, client_frame, decode_whole, position
 
 PROTOCOL = 3
 SEQ_AHEAD_MAX = 64
@@ -55,7 +55,8 @@ class Client:
         self.seq = self.acknowledged = 0
         self.kept = []  # inputs that are not acknowledged
         self.ticks = self.gaps = self.snapshots = self.catch_ups = self.priors = self.resets = self.pongs = 0
-        self.connections = self.resumes = self.sent_again = 0
+        self.connections = self.attempts = self.resumes = self.sent_again = 0
+        self.shown = position((0, 0), 0)
         self.trouble = []
 
     def connect(self, url=None):
@@ -67,7 +68,9 @@ class Client:
             self.resuming = True
             join = {"Spectate": self.match}
             if self.player is not None:
-                join = {"Resume": {"match_id": self.match, "player": self.player, "token": self.token}}
+                self.attempts += 1
+                join = {"Resume": {"match_id": self.match, "player": self.player, "token": self.token,
+                                   "shown": self.shown, "attempt": self.attempts}}
         self.socket = WebSocket(url, f"tickcast.v{PROTOCOL}", WELCOME_SECONDS_MAX)
         self.welcomed, self.heard = False, time.monotonic()
         self.say({"Hello": {"protocol": PROTOCOL, "name": self.name, "join": join}})
@@ -185,6 +188,7 @@ class Client:
         self.priors += frame[:1] == b"\x22" and outcome == "nothing"
         if outcome == "gap":
             return
+        self.shown = position(self.replica.fence, self.replica.tick)
         again = self.resuming or (self.replica.fence != owner and owner != (0, 0))
         if outcome != "advanced":
             if again and not self.replica.waiting:

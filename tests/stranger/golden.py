@@ -12,10 +12,10 @@ from wire import (CLIENT_MESSAGE, SERVER_MESSAGE, Broken, Reader, decode_value, 
 
 # Section 11, which a client does not need.
 NOTE = ("enum", [("Refused", [("player", "u32"), ("code", "u16")]), ("Ended", None), ("Released", None),
-                 ("InputsLost", None), ("Resumed", [("player", "u32"), ("session", "u64")])])
+                 ("InputsLost", None), ("Resumed", [("player", "u32"), ("session", "u64"), ("attempt", "u32")])])
 UPSTREAM = ("list", ("enum", [
     ("Join", [("player", "u32"), ("name", "player_name"), ("token", "digest")]),
-    ("Resume", [("player", "u32"), ("session", "u64")]),
+    ("Resume", [("player", "u32"), ("session", "u64"), ("attempt", "u32")]),
     ("Leave", [("player", "u32")]),
     ("Input", [("player", "u32"), ("seq", "u32"), ("seen", "u64"), ("values", ("list", "i32"))]),
     ("Present", [("players", ("list", "u32"))]),

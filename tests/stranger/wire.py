@@ -100,15 +100,17 @@ def put_control(value):
     raise ValueError(f"{value} has more than 64 bits")
 
 
-# Section 4: a type is a name, ("list", type), ("optional", type) or ("enum", variants). A variant is its name and what it holds:
+# Section 4: a type is a name, ("list", type), ("optional", type), ("record", fields) or ("enum", variants). A variant is its name and what it holds:
 # None, one type, or a list of named fields. Values are written like JSON: "Leave", {"Match": "abc"},
 # {"Ping": {"nonce": 7}}.
 
 RAW_BYTES = {"token": 16, "digest": 32}
 SIZES = {"u16": 2, "u32": 4, "u64": 8}
+POSITION = ("record", [("fence", ("record", [("epoch", "u64"), ("nonce", "u64")])), ("tick", "u64")])
 
 JOIN = ("enum", [("Quick", [("game", "string")]), ("Match", "id"), ("Spectate", "id"),
-                 ("Resume", [("match_id", "id"), ("player", "u32"), ("token", "token")])])
+                 ("Resume", [("match_id", "id"), ("player", "u32"), ("token", "token"), ("shown", POSITION),
+                             ("attempt", "u32")])])
 CLIENT_MESSAGE = ("enum", [
     ("Hello", [("protocol", "u16"), ("name", "player_name"), ("join", JOIN)]),
     ("Input", [("seq", "u32"), ("seen", "u64"), ("values", ("list", "i32"))]),
@@ -130,6 +132,8 @@ SERVER_MESSAGE = ("enum", [
 def decode_value(of, reader):
     if isinstance(of, tuple) and of[0] == "list":
         return [decode_value(of[1], reader) for _ in range(reader.control(8))]
+    if isinstance(of, tuple) and of[0] == "record":
+        return {field: decode_value(each, reader) for field, each in of[1]}
     if isinstance(of, tuple) and of[0] == "optional":
         mark = reader.fixed(1)
         if mark > 1:
@@ -173,6 +177,8 @@ def checked(of, value):
 def encode_value(of, value):
     if isinstance(of, tuple) and of[0] == "list":
         return put_control(len(value)) + b"".join(encode_value(of[1], each) for each in value)
+    if isinstance(of, tuple) and of[0] == "record":
+        return b"".join(encode_value(each, value[field]) for field, each in of[1])
     if isinstance(of, tuple) and of[0] == "optional":
         return b"\x00" if value is None else b"\x01" + encode_value(of[1], value)
     if isinstance(of, tuple):
@@ -194,6 +200,10 @@ def encode_value(of, value):
         return bytes(value)
     text = checked(of, value).encode()
     return put_control(len(text)) + text
+
+
+def position(fence, tick):
+    return {"fence": {"epoch": fence[0], "nonce": fence[1]}, "tick": tick}
 
 
 def client_frame(message):

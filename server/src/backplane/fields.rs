@@ -21,6 +21,8 @@ pub const TICK: &str = "~tick";
 pub const EPOCH: &str = "~epoch";
 /// Random id of the ownership, 16 hex digits.
 pub const NONCE: &str = "~nonce";
+/// The last ownerships, each as `EPOCH:NONCE:TICK` with the tick it began from, the newest last, one blank between.
+pub const CLAIMS: &str = "~claims";
 /// Name of the owning node.
 pub const OWNER: &str = "~owner";
 /// When the lease expires, milliseconds since 1970 by the store's clock, decimal.
@@ -47,6 +49,8 @@ pub const RING: &str = "~ring";
 pub const SEED: &str = "~seed";
 /// The game's options, JSON.
 pub const OPTIONS: &str = "~options";
+/// How the owner's last ticks went, JSON; for people. Written once a second.
+pub const STATS: &str = "~stats";
 /// The schema, JSON.
 pub const SCHEMA: &str = "~schema";
 
@@ -73,6 +77,14 @@ pub fn is_state(name: &[u8]) -> bool {
         Some(rest) if rest.first() == Some(&b'd') => rest.get(1).is_some_and(u8::is_ascii_digit),
         Some(_) => name.starts_with(SEAT_PREFIX.as_bytes()) || name == PRIOR.as_bytes(),
     }
+}
+
+/// Entries that [`CLAIMS`] has at most.
+pub const CLAIMS_KEPT: usize = 16;
+
+/// An entry of [`CLAIMS`].
+pub fn claim_entry(fence: Fence, tick: u64) -> String {
+    format!("{}:{}:{tick}", fence.epoch.0, nonce_text(fence.nonce))
 }
 
 /// Key of a match's hash. The braces are the cluster's hash tag.

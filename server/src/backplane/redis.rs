@@ -15,7 +15,7 @@ use self::scripts::{Script, Scripts};
 use super::store::newborn;
 use super::{
     Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Release, Subscription,
-    Unavailable, fields,
+    UNANSWERED_MAX, Unavailable, fields,
 };
 
 mod address;
@@ -190,7 +190,11 @@ impl Backplane for RedisBackplane {
         call.arg(fields::nonce_text(claim.nonce))
             .arg(claim.node.as_str())
             .arg(decimal_ms(claim.lease))
-            .arg(claim.crashes_max);
+            .arg(claim.crashes_max)
+            .arg(fields::CLAIMS_KEPT);
+        for nonce in claim.unanswered.iter().take(UNANSWERED_MAX) {
+            call.arg(fields::nonce_text(*nonce));
+        }
         let (answer, left_ms, hash): (String, u64, Vec<Vec<u8>>) = self.run_script(id, script, call).await?;
         match answer.as_str() {
             "CLAIMED" => {

@@ -40,7 +40,7 @@ impl Store {
     /// the order of the answers.
     pub fn claim(&mut self, id: &MatchId, claim: &Claim, now_ms: u64) -> ClaimReply {
         let Some((hash, fence)) = self.owned(id) else { return ClaimReply::NoMatch };
-        if fence.nonce == claim.nonce {
+        if fence.nonce == claim.nonce || claim.unanswered.contains(&fence.nonce) {
             return ClaimReply::Claimed { fence, fields: hash.clone() };
         }
         if fields::text(hash, fields::STATUS) == Some(fields::QUARANTINED) {
@@ -62,6 +62,7 @@ impl Store {
         put(hash, fields::OWNER, claim.node.to_string());
         put(hash, fields::LEASE_MS, lease_end_ms(now_ms, claim.lease).to_string());
         put(hash, fields::CRASHES, (crashes + 1).to_string());
+        put(hash, fields::CLAIMS, claims_with(hash, fence));
         hash.remove(fields::HEIR.as_bytes());
         ClaimReply::Claimed { fence, fields: hash.clone() }
     }
@@ -183,6 +184,7 @@ pub fn newborn(given: MatchFields) -> MatchFields {
     put(&mut hash, fields::LEASE_MS, "0".to_owned());
     put(&mut hash, fields::STATUS, fields::OPEN.to_owned());
     put(&mut hash, fields::CRASHES, "0".to_owned());
+    hash.remove(fields::CLAIMS.as_bytes());
     for name in [fields::TICK, fields::SNAPSHOT_TICK] {
         hash.entry(name.as_bytes().to_vec()).or_insert(Bytes::from_static(b"0"));
     }
@@ -206,6 +208,14 @@ fn refusal(hash: &MatchFields, stored: Fence, commit: &Commit) -> Option<CommitR
         return Some(CommitReply::Stale(tick));
     }
     None
+}
+
+/// The list of the last ownerships with a new one, which begins at the stored tick.
+fn claims_with(hash: &MatchFields, fence: Fence) -> String {
+    let entry = fields::claim_entry(fence, fields::number(hash, fields::TICK).unwrap_or(0));
+    let mut claims: Vec<&str> = fields::text(hash, fields::CLAIMS).unwrap_or("").split_whitespace().collect();
+    claims.push(&entry);
+    claims[claims.len().saturating_sub(fields::CLAIMS_KEPT)..].join(" ")
 }
 
 fn selected(hash: &MatchFields, names: &[&str]) -> MatchFields {

@@ -1,5 +1,6 @@
 //! The demo game: a top-down shooter with walls, bullets, pickups and rounds. The example to copy: this file
-//! holds all of its rules; beside it are `schema.rs`, what clients see, and `geometry.rs`, the arithmetic.
+//! holds all of its rules; beside it are `schema.rs`, what clients see, `geometry.rs`, the arithmetic, and `bots.rs`,
+//! players whom nobody plays.
 //!
 //! How it is made, and what a game of your own can take from it:
 //! - Everything that must survive a node is a field of an entity. The match itself holds nothing but its
@@ -10,6 +11,7 @@
 //! - A body in steady motion moves by the same whole steps in every tick. Positions are *linear* fields, so
 //!   such a body costs no byte on the wire until it turns.
 
+mod bots;
 mod geometry;
 mod schema;
 
@@ -91,13 +93,14 @@ const PICKUPS: Choice = Choice { name: "pickups", default: 12, min: 0, max: 64 }
 const ROUND_SECONDS: Choice = Choice { name: "round_seconds", default: 120, min: 5, max: 3_600 };
 const SCORE_LIMIT: Choice = Choice { name: "score_limit", default: 100, min: 1, max: 10_000 };
 const TICK_RATE: Choice = Choice { name: "tick_rate", default: 30, min: 10, max: 128 };
-const CHOICES: [Choice; 6] = [PLAYERS_MAX, DRONES, PICKUPS, ROUND_SECONDS, SCORE_LIMIT, TICK_RATE];
+const BOTS: Choice = Choice { name: "bots", default: 0, min: 0, max: 16 };
+const CHOICES: [Choice; 7] = [PLAYERS_MAX, DRONES, PICKUPS, ROUND_SECONDS, SCORE_LIMIT, TICK_RATE, BOTS];
 
 /// The longest timer there can be: the longest round at the highest tick rate.
 const TIMER_TICKS_MAX: i32 = ROUND_SECONDS.max * TICK_RATE.max;
 
 /// The game `arena`. Its options are numbers by name: `players_max`, `drones`, `pickups`, `round_seconds`,
-/// `score_limit` and `tick_rate`.
+/// `score_limit`, `tick_rate` and `bots`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Arena;
 
@@ -128,6 +131,7 @@ impl GameType for Arena {
             round_ms: ROUND_SECONDS.of(options) * 1_000,
             score_limit: SCORE_LIMIT.of(options),
             hz: TICK_RATE.of(options),
+            bots: BOTS.of(options) as usize,
         })
     }
 }
@@ -149,6 +153,7 @@ struct ArenaMatch {
     score_limit: i32,
     /// Ticks per second.
     hz: i32,
+    bots: usize,
 }
 
 impl Game for ArenaMatch {
@@ -174,7 +179,8 @@ impl Game for ArenaMatch {
     }
 
     fn join(&mut self, _: PlayerId, name: &str, rng: &mut TickRng, world: &mut World) -> Option<EntityId> {
-        if world.count(player::KIND) >= self.players_max {
+        // Bots make room with the next step.
+        if bots::count_people(world) >= self.players_max {
             return None;
         }
         let player = world.spawn(player::KIND).ok()?;
@@ -195,6 +201,7 @@ impl Game for ArenaMatch {
         for input in inputs {
             self.handle_input(world, input, playing);
         }
+        self.run_bots(world, rng, &walls);
         for player in all(world, player::KIND) {
             if world.get(player, player::HP) > 0 {
                 if playing && world.get(player, player::FIRE) == 1 {
@@ -310,14 +317,19 @@ impl ArenaMatch {
         world.set(player, player::COOLDOWN, self.ticks(COOLDOWN_MS));
     }
 
-    /// Moves a player as its newest input wants it. A vector longer than full speed is shortened to it.
+    /// Moves a player as its newest input wants it.
     fn walk(&self, world: &mut World, player: EntityId, walls: &[Wall]) {
-        let (x, y) = (world.get(player, player::MOVE_X), world.get(player, player::MOVE_Y));
+        let wish = Spot { x: world.get(player, player::MOVE_X), y: world.get(player, player::MOVE_Y) };
+        let from = spot(world, player, player::X);
+        let to = slide(from, self.stride(wish), BODY_RADIUS, MAP, walls);
+        put(world, player, player::X, to);
+    }
+
+    /// The way of one tick that a move vector wants. One longer than full speed is shortened to it.
+    fn stride(&self, Spot { x, y }: Spot) -> Spot {
         let full = (x * x + y * y).isqrt().max(MOVE_MAX);
         let part = |vector: i32| divide_round(vector * PLAYER_SPEED, full * self.hz);
-        let from = spot(world, player, player::X);
-        let to = slide(from, Spot { x: part(x), y: part(y) }, BODY_RADIUS, MAP, walls);
-        put(world, player, player::X, to);
+        Spot { x: part(x), y: part(y) }
     }
 
     /// Drones fly straight, turn now and then, and bounce off walls and the border like a ball.

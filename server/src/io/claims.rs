@@ -89,11 +89,12 @@ impl<B: Backplane> Node<B> {
         }
     }
 
-    /// Repeats the very same claim: if it was granted and only the answer was lost, it is granted again.
+    /// Tries again what is not answered. A try that was granted and whose answer was lost is known by its nonce.
     async fn claim_until_known(&self, id: &MatchId) -> Result<ClaimReply, Unavailable> {
-        let claim = Claim {
+        let mut claim = Claim {
             node: self.settings.node.clone(),
             nonce: Nonce(rand::random()),
+            unanswered: Vec::new(),
             lease: self.settings.lease,
             crashes_max: self.settings.crashes_max,
         };
@@ -103,6 +104,8 @@ impl<B: Backplane> Node<B> {
                 break;
             }
             tokio::time::sleep(CLAIM_PAUSE).await;
+            claim.unanswered.push(claim.nonce);
+            claim.nonce = Nonce(rand::random());
             reply = self.backplane.claim(id, claim.clone()).await;
         }
         reply

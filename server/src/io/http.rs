@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper::server::conn::http1;
@@ -23,22 +23,18 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use crate::backplane::{Backplane, MatchFields, fields};
 use crate::game::Options;
 use crate::io::backlog;
-use crate::io::clock;
 use crate::io::node::{NewMatch, Node, Refusal};
 use crate::io::websocket;
 use crate::logic::stored::StoredMatch;
 
-use self::answer::{Answer, error, json_answer, not_allowed, refused, text};
+use self::answer::{Answer, error, json_answer, not_allowed, read_json, refused, text};
 
 mod answer;
 mod assets;
+mod operators;
 
 /// How long a client may take for its request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
-/// The store may be silent for so long before the node counts as unhealthy.
-const STORE_SILENCE_MAX: Duration = Duration::from_secs(5);
-/// Longest body of a request.
-const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Pause after the system refused to accept a connection (no file descriptor is free).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -109,6 +105,7 @@ async fn route<B: Backplane>(
         (Port::Operators, &Method::GET, ["metrics"]) => metrics(&node),
         (Port::Players, _, ["ws"] | ["v1", "games"] | ["v1", "matches", _]) => not_allowed("GET"),
         (Port::Players, _, ["v1", "matches"]) => not_allowed("GET, POST"),
+        (Port::Operators, _, ["v1", inner @ ..]) => operators::answer(&node, request, inner).await,
         (Port::Operators, _, ["healthz"] | ["readyz"] | ["metrics"]) => not_allowed("GET"),
         (_, method, _) => match assets::answer(port, &path, request.headers()) {
             Some(asset) if [Method::GET, Method::HEAD].contains(method) => asset,
@@ -164,21 +161,9 @@ struct CreateBody {
 }
 
 async fn create_match<B: Backplane>(node: &Arc<Node<B>>, request: Request<Incoming>) -> Answer {
-    let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
-        return error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
-    };
-    let body = body.to_bytes();
-    let parsed = match body.trim_ascii_start().first() {
-        None => Ok(CreateBody::default()),
-        Some(b'{') => serde_json::from_slice(&body),
-        // A list would be taken for the fields in their order.
-        Some(_) => {
-            return error(StatusCode::BAD_REQUEST, "not a match to create: write a JSON object, {...}");
-        }
-    };
-    let body: CreateBody = match parsed {
+    let body: CreateBody = match read_json(request, "a match to create").await {
         Ok(body) => body,
-        Err(problem) => return error(StatusCode::BAD_REQUEST, &format!("not a match to create: {problem}")),
+        Err(refused) => return *refused,
     };
     let mut options = body.options;
     options.extend(body.tick_rate.map(|hz| ("tick_rate".to_owned(), i64::from(hz))));
@@ -245,7 +230,7 @@ fn summary(id: &MatchId, stored: &StoredMatch) -> Value {
 
 /// Whether the node does its work; `to_come` asks whether new clients should come, too.
 fn health<B: Backplane>(node: &Arc<Node<B>>, to_come: bool) -> Answer {
-    let mut complaints = node.health.complaints(clock::now(), STORE_SILENCE_MAX);
+    let mut complaints = node.complaints();
     if to_come && node.is_leaving() {
         complaints.push("the node is leaving its cluster".to_owned());
     }

@@ -8,7 +8,7 @@ use tickcast_protocol::history::{Event, Owner};
 use tickcast_protocol::{Fence, MatchId, NodeId, TickRate};
 use tokio::sync::{mpsc, watch};
 
-use crate::backplane::{Backplane, Commit, Delivery, Release, Subscription};
+use crate::backplane::{Backplane, Commit, Delivery, Release, Subscription, fields};
 use crate::io::clock;
 use crate::io::node::Node;
 use crate::logic::channel::{self, Note};
@@ -16,6 +16,8 @@ use crate::logic::orders::Order;
 use crate::logic::ownership::{Answered, Commitment, Stop};
 use crate::logic::pacing::Pacer;
 use crate::logic::simulation::{Counts, Produced, Simulation};
+use crate::logic::tick_stats::TickMeter;
+use crate::ops::inspector::journal::What;
 
 /// How long an heir has to claim before anybody may.
 const HEIR_GRACE: Duration = Duration::from_millis(500);
@@ -43,6 +45,7 @@ pub struct Owned<B: Backplane> {
     ownership: Ownership<B>,
     simulation: Simulation,
     tick_rate: TickRate,
+    meter: TickMeter,
     inputs: Subscription,
     orders: mpsc::Receiver<MatchOrder>,
 }
@@ -59,7 +62,8 @@ impl<B: Backplane> Owned<B> {
     ) -> Owned<B> {
         let fence = simulation.position().fence;
         let ownership = Ownership { node, id, fence, heir: None };
-        Owned { ownership, simulation, tick_rate, inputs, orders }
+        let meter = TickMeter::new(tick_rate.hz());
+        Owned { ownership, simulation, tick_rate, meter, inputs, orders }
     }
 
     /// Runs the match until it ends or is another's.
@@ -78,6 +82,15 @@ impl<B: Backplane> Owned<B> {
             Stop::Fenced | Stop::NoMatch | Stop::Disagreement => (true, Event::Fenced),
         };
         self.ownership.node.record(&id, || how(fence.into()));
+        match (stop, &self.ownership.heir) {
+            (Stop::Fenced, _) => {
+                self.ownership.node.note(&id, What::Fenced, format!("its ownership was {fence}"))
+            }
+            (Stop::Released, Some(heir)) => {
+                self.ownership.node.note(&id, What::HandedOver, format!("to {heir}"));
+            }
+            _ => {}
+        }
         if stop == Stop::Disagreement {
             tracing::error!(%id, %fence, "match given up: the store disagrees about its last tick");
         }
@@ -93,12 +106,17 @@ impl<B: Backplane> Owned<B> {
                 biased;
                 () = tokio::time::sleep_until(pacer.due().into()) => {
                     let begun = clock::now();
-                    self.ownership.node.metrics.ticks_skipped.add(pacer.handle_tick(begun));
-                    let Some(produced) = self.make_tick() else { return Stop::Panicked };
+                    let overruns = pacer.handle_tick(begun);
+                    self.ownership.node.metrics.ticks_skipped.add(overruns);
+                    self.meter.handle_overruns(overruns);
+                    let Some(mut produced) = self.make_tick() else { return Stop::Panicked };
                     let made = clock::now();
+                    let bytes = produced.commit.message.len();
+                    self.add_stats(&mut produced.commit);
                     if let Err(stop) = self.commit(produced, stopping).await {
                         return stop;
                     }
+                    self.meter.handle_tick(made - begun, clock::now() - made, bytes);
                     self.measure(begun, made, &mut counted);
                     if self.is_abandoned(&mut empty_since) {
                         return Stop::Empty;
@@ -125,10 +143,22 @@ impl<B: Backplane> Owned<B> {
         let sent_ms = clock::unix_ms();
         let made = catch_unwind(AssertUnwindSafe(|| self.simulation.handle_tick(sent_ms)));
         if made.is_err() {
-            self.ownership.node.metrics.match_panics.add(1);
-            tracing::error!(id = %self.ownership.id, tick = %self.simulation.position().tick.next(), "the game panicked");
+            let Ownership { node, id, .. } = &self.ownership;
+            let tick = self.simulation.position().tick.next();
+            node.metrics.match_panics.add(1);
+            node.note(id, What::Panicked, format!("over tick {tick}"));
+            tracing::error!(%id, %tick, "the game panicked");
         }
         made.ok()
+    }
+
+    /// Once a second the hash tells how the ticks go, for whoever looks at the match from anywhere.
+    fn add_stats(&self, commit: &mut Commit) {
+        if commit.tick.0.is_multiple_of(u64::from(self.tick_rate.hz()))
+            && let Some(stats) = self.meter.stats()
+        {
+            commit.set.push((fields::STATS.into(), stats.to_text().into()));
+        }
     }
 
     fn handle_message(&mut self, message: &[u8]) {
@@ -202,6 +232,7 @@ impl<B: Backplane> Owned<B> {
                         from: stored,
                         to: commit.tick,
                     });
+                    node.note(id, What::Repaired, format!("from tick {stored} to {}", commit.tick));
                     tracing::warn!(%id, tick = %commit.tick, %stored, "the store lost ticks, writing them back");
                     commit = self.simulation.repair(&commit);
                     continue;

@@ -126,16 +126,22 @@ impl<B: Backplane> Node<B> {
     pub async fn enlist(&self) -> Result<(), Unavailable> {
         let beat_ms = self.backplane.now_ms().await?;
         self.health.handle_answer(clock::now());
-        let entry = NodeEntry {
+        let entry = self.entry(beat_ms);
+        let json = serde_json::to_vec(&entry).expect("an entry is JSON");
+        self.backplane.enlist(&self.settings.node, Some(json.into())).await
+    }
+
+    /// What the node is like at a time of the store's clock.
+    pub fn entry(&self, beat_ms: u64) -> NodeEntry {
+        NodeEntry {
             beat_ms,
             matches: self.owned.len() as u64,
             matches_max: self.settings.matches_max as u64,
             connections: self.sessions.len() as u64,
             leaving: self.is_leaving(),
             url: self.settings.advertise.clone(),
-        };
-        let json = serde_json::to_vec(&entry).expect("an entry is JSON");
-        self.backplane.enlist(&self.settings.node, Some(json.into())).await
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
     }
 
     /// The nodes that this one can hand matches to.
@@ -181,7 +187,9 @@ impl<B: Backplane> Node<B> {
             fields::text(stored, fields::STATUS) == Some(fields::OPEN)
                 && fields::number(stored, fields::LEASE_MS).is_some_and(|until| until <= now_ms)
         };
+        let begun = clock::now();
         let listed = self.backplane.list(&LOOKED_AT).await?;
+        self.inspector.learn(&listed, now_ms, begun);
         let found: Suspects = listed.into_iter().filter(|(_, stored)| expired(stored)).collect();
         let ready = |(id, stored): &(&MatchId, &MatchFields)| {
             let given_up = fields::text(stored, fields::OWNER) == Some("");

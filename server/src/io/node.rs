@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use tickcast_protocol::history::Event;
 use tickcast_protocol::message::Join;
-use tickcast_protocol::{CloseCode, MatchId, PlayerId, ResumeToken, SessionId};
+use tickcast_protocol::{CloseCode, MatchId, Position, SessionId, Tick};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::backplane::{Backplane, Unavailable, fields};
@@ -22,9 +22,10 @@ use crate::io::sink::Sink;
 use crate::io::tasks::Tasks;
 use crate::logic::health::Health;
 use crate::logic::rate::Bucket;
-use crate::logic::resume::TokenDigest;
+use crate::logic::resume::{Judgement, Ticket};
 use crate::logic::stored::{self, StoredMatch};
 use crate::ops::history::History;
+use crate::ops::inspector::Inspector;
 use crate::ops::metrics::Metrics;
 
 /// How often a join is tried again when the relay was just ending.
@@ -33,6 +34,9 @@ const JOIN_TRIES: usize = 3;
 const RESERVATION: Duration = Duration::from_secs(3);
 /// A match whose last tick is older than this is not offered for quick play.
 const QUICK_STALE_MS: u64 = 3_000;
+
+/// The store may be silent for so long before the node counts as unhealthy.
+const STORE_SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Why a client was not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +94,8 @@ pub struct Node<B: Backplane> {
     pub metrics: Metrics,
     /// What is wrong with it.
     pub health: Health,
+    /// What it knows of the cluster, for people.
+    pub inspector: Inspector,
     /// Where it writes down what it does.
     history: Option<History>,
     /// The open connections.
@@ -115,6 +121,7 @@ impl<B: Backplane> Node<B> {
         Arc::new(Node {
             claims: std::sync::Mutex::new(claims),
             health: Health::default(),
+            inspector: Inspector::default(),
             history,
             leaving: watch::Sender::new(false),
             settings,
@@ -136,6 +143,11 @@ impl<B: Backplane> Node<B> {
         if let Some(history) = &self.history {
             history.write(clock::unix_us(), id, event());
         }
+    }
+
+    /// What is wrong with it now, a sentence each.
+    pub fn complaints(&self) -> Vec<String> {
+        self.health.complaints(clock::now(), STORE_SILENCE_MAX)
     }
 
     /// An id for a new connection.
@@ -178,9 +190,10 @@ impl<B: Backplane> Node<B> {
             Join::Quick { game } => (self.quick(&game).await?, Wish::Play { name }),
             Join::Match(id) => (id, Wish::Play { name }),
             Join::Spectate(id) => (id, Wish::Watch),
-            Join::Resume { match_id, player, token } => {
-                self.check_token(&match_id, player, &token).await?;
-                (match_id, Wish::Resume { player, token })
+            Join::Resume { match_id, player, token, shown, attempt } => {
+                let ticket = Ticket { player, token, shown, attempt };
+                let (known, set_back) = self.check_ticket(&match_id, &ticket).await?;
+                (match_id, Wish::Resume { ticket, known, set_back })
             }
         };
         for _ in 0..JOIN_TRIES {
@@ -196,14 +209,19 @@ impl<B: Backplane> Node<B> {
         Err(Refusal::new(CloseCode::Internal, "the match is starting or ending: reconnect"))
     }
 
-    /// Whether a token is that of a player who has a seat.
-    async fn check_token(&self, id: &MatchId, player: PlayerId, token: &ResumeToken) -> Result<(), Refusal> {
-        let seat = fields::seat(player);
-        let stored = self.backplane.read(id, &[&seat]).await.map_err(Refusal::unavailable)?;
-        let stored = stored.ok_or_else(Refusal::no_such_match)?;
-        match fields::text(&stored, &seat).and_then(TokenDigest::from_text) {
-            Some(digest) if digest == TokenDigest::of(token) => Ok(()),
-            Some(_) | None => Err(Refusal::new(CloseCode::BadTicket, CloseCode::BadTicket.text())),
+    /// Where the match stands, and what the player of a ticket has to be told of a set-back.
+    async fn check_ticket(
+        &self,
+        id: &MatchId,
+        ticket: &Ticket,
+    ) -> Result<(Position, Option<(Tick, Tick)>), Refusal> {
+        let names = ticket.fields();
+        let names = names.each_ref().map(String::as_str);
+        let stored = self.backplane.read(id, &names).await.map_err(Refusal::unavailable)?;
+        match ticket.judge(&stored.ok_or_else(Refusal::no_such_match)?) {
+            Judgement::Good { stored, set_back } => Ok((stored, set_back)),
+            Judgement::Later => Err(Refusal::new(CloseCode::Internal, "the store lost ticks: reconnect")),
+            Judgement::Bad => Err(Refusal::new(CloseCode::BadTicket, CloseCode::BadTicket.text())),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tickcast_protocol::message::{Role, ServerMessage};
 use tickcast_protocol::replica::Gap;
-use tickcast_protocol::{CloseCode, MatchId, PlayerId, Replica, ResumeToken, Schema, SessionId, TickRate};
+use tickcast_protocol::{CloseCode, MatchId, PlayerId, Position, Replica, Schema, SessionId, Tick, TickRate};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription, fields};
@@ -16,9 +16,11 @@ use crate::io::node::{Node, Refusal};
 use crate::io::sink::{Sink, ws_frames};
 use crate::logic::channel::{self, UPSTREAM_BATCH_MAX, Upstream};
 use crate::logic::laggards::{Laggards, Next, Standing};
-use crate::logic::relay::{Relay, Verdict};
+use crate::logic::relay::{Relay, Seen, Verdict};
+use crate::logic::resume::Ticket;
 use crate::logic::stored::{self, Restored, StoredMatch};
 use crate::logic::watch::Watch;
+use crate::ops::inspector::journal::What;
 
 mod admission;
 mod upkeep;
@@ -74,6 +76,11 @@ pub enum RelayCommand {
         /// To whom.
         session: SessionId,
     },
+    /// Tell what the copy is like.
+    Look {
+        /// Where the answer goes; dropped when the relay is just ending.
+        reply: oneshot::Sender<Seen>,
+    },
 }
 
 /// What a client wants in a match.
@@ -84,12 +91,14 @@ pub enum Wish {
         /// The player's name.
         name: String,
     },
-    /// The place it had. The token has been checked.
+    /// The place it had. The ticket has been found good.
     Resume {
-        /// Who it is.
-        player: PlayerId,
-        /// The token, to be used again.
-        token: ResumeToken,
+        /// What it showed.
+        ticket: Ticket,
+        /// Where the match stood then.
+        known: Position,
+        /// The last tick that it saw, and up to where that may have happened, if the store has lost what it saw.
+        set_back: Option<(Tick, Tick)>,
     },
     /// To look on.
     Watch,
@@ -110,6 +119,8 @@ pub struct Joined {
 struct Listener {
     sink: Arc<Sink>,
     player: Option<PlayerId>,
+    /// Which of the player's resumes made the connection; 0 is the join.
+    attempt: u32,
     standing: Standing,
 }
 
@@ -225,7 +236,7 @@ impl<B: Backplane> Followed<B> {
                     None => self.close_all(CloseCode::PositionLost),
                 },
                 command = commands.recv() => match command {
-                    Some(command) => self.handle_command(command),
+                    Some(command) => self.handle_command(command).await,
                     None => false,
                 },
                 _ = beat.tick() => self.handle_beat().await,
@@ -246,9 +257,16 @@ impl<B: Backplane> Followed<B> {
         while commands.try_recv().is_ok() {}
     }
 
-    fn handle_command(&mut self, command: RelayCommand) -> bool {
+    async fn handle_command(&mut self, command: RelayCommand) -> bool {
         match command {
-            RelayCommand::Join { session, sink, wish, reply } => self.handle_join(session, sink, wish, reply),
+            RelayCommand::Join { session, sink, wish, reply } => {
+                if let Wish::Resume { known, .. } = &wish
+                    && !self.catch_up_with(*known).await
+                {
+                    return false;
+                }
+                self.handle_join(session, sink, wish, reply);
+            }
             RelayCommand::Leave { session, for_good } => self.remove(session, for_good),
             RelayCommand::Upstream(upstream) => self.send_upstream(upstream),
             RelayCommand::Ping { session, nonce } => {
@@ -257,6 +275,8 @@ impl<B: Backplane> Followed<B> {
                     listener.sink.send_control(&ServerMessage::Pong { nonce, tick }.to_frame());
                 }
             }
+            // Whoever asked may have gone.
+            RelayCommand::Look { reply } => drop(reply.send(self.relay.seen())),
             RelayCommand::Snapshot { session } => {
                 if let Some(listener) = self.listeners.get_mut(&session) {
                     listener.standing.lose();
@@ -289,7 +309,10 @@ impl<B: Backplane> Followed<B> {
             }
             Verdict::Reload(gap) => {
                 tracing::warn!(id = %self.id, %gap, "gap, loading the match");
-                self.node.metrics.desyncs.add(u64::from(matches!(gap, Gap::Desync { .. })));
+                if matches!(gap, Gap::Desync { .. }) {
+                    self.node.metrics.desyncs.add(1);
+                    self.node.note(&self.id, What::Desync, gap.to_string());
+                }
                 self.reload().await
             }
             Verdict::Confirm(fence) => self.confirm(fence, message).await,
@@ -297,8 +320,8 @@ impl<B: Backplane> Followed<B> {
                 self.handle_refused(player, code);
                 true
             }
-            Verdict::Resumed(player, session) => {
-                self.handle_resumed(player, session);
+            Verdict::Resumed { player, session, attempt } => {
+                self.handle_resumed(player, session, attempt);
                 true
             }
             Verdict::Ended => self.handle_ended().await,

@@ -82,6 +82,8 @@ struct Connection<B: Backplane> {
     session: Session,
     /// The match's relay, once joined.
     relay: Option<mpsc::Sender<RelayCommand>>,
+    /// The client closed first, which a page does that is loaded anew: no goodbye, only `Leave` is one.
+    closed_first: bool,
 }
 
 /// Serves one upgraded socket until it ends.
@@ -94,14 +96,12 @@ pub async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, early: B
     let ws =
         WebSocketStream::from_partially_read(side, early.to_vec(), WsRole::Server, Some(ws_config())).await;
     let session = Session::new(clock::now());
-    let mut connection = Connection { node, id, sink, session, relay: None };
+    let mut connection = Connection { node, id, sink, session, relay: None, closed_first: false };
     connection.run(ws).await;
     if let Some(relay) = connection.relay.take() {
         // Whoever said goodbye, or may not come back, is gone; whose connection broke may be back in a moment.
-        let for_good = connection
-            .sink
-            .closing()
-            .is_some_and(|code| !code.may_reconnect() && code != CloseCode::Replaced);
+        let parted = |code: CloseCode| !code.may_reconnect() && code != CloseCode::Replaced;
+        let for_good = !connection.closed_first && connection.sink.closing().is_some_and(parted);
         let _ = relay.send(RelayCommand::Leave { session: id, for_good }).await;
     }
     connection.node.sessions.remove(&id);
@@ -170,7 +170,10 @@ impl<B: Backplane> Connection<B> {
             }
             Ok(Message::Ping(_) | Message::Pong(_)) => self.session.handle_sign_of_life(now),
             Ok(Message::Text(_)) => close(CloseCode::TextFrame),
-            Ok(Message::Close(_)) => close(CloseCode::Normal),
+            Ok(Message::Close(_)) => {
+                self.closed_first |= self.sink.closing().is_none();
+                close(CloseCode::Normal)
+            }
             Ok(Message::Frame(_)) => Output::Nothing,
             Err(error) => match code_of(&error) {
                 Some(code) => close(code),

@@ -51,6 +51,8 @@ pub enum Note {
         player: PlayerId,
         /// The connection.
         session: SessionId,
+        /// Which of the player's resumes made it; 0 is the join.
+        attempt: u32,
     },
 }
 
@@ -72,6 +74,8 @@ pub enum Upstream {
         player: PlayerId,
         /// The connection.
         session: SessionId,
+        /// Which of the player's resumes made it; 0 is the join.
+        attempt: u32,
     },
     /// A player left for good.
     Leave {

@@ -21,6 +21,9 @@ pub struct NodeEntry {
     /// Where clients reach it; empty if it was not told.
     #[serde(default)]
     pub url: String,
+    /// Version of its program, for people; empty if it was not told.
+    #[serde(default)]
+    pub version: String,
 }
 
 impl NodeEntry {

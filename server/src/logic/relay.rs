@@ -10,7 +10,8 @@ use tickcast_protocol::{CloseCode, Fence, PlayerId, Position, SessionId, Tick, W
 
 use crate::backplane::MatchFields;
 use crate::logic::channel::{self, FromOwner, Note, TickMessage};
-use crate::logic::stored::{self, Restored};
+use crate::logic::lineage::Past;
+use crate::logic::stored::{self, Restored, StoredMatch};
 
 /// What to do with a message of the diff channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,14 @@ pub enum Verdict {
     /// [`Relay::confirm`] and hand the message in again; else it is foreign.
     Confirm(Fence),
     /// This player is on this connection; another of ours is out of date.
-    Resumed(PlayerId, SessionId),
+    Resumed {
+        /// Who.
+        player: PlayerId,
+        /// Where.
+        session: SessionId,
+        /// Which of the player's resumes made it.
+        attempt: u32,
+    },
 }
 
 /// What a load changes for the sockets.
@@ -51,9 +59,20 @@ pub enum Resync {
     Reset {
         /// The last tick they saw.
         from: Tick,
-        /// The tick it goes on from.
+        /// What they saw after this tick may not have happened.
         to: Tick,
     },
+}
+
+/// What a node's copy is like, to be compared with the store's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Where it stands.
+    pub position: Position,
+    /// Its hash, as it was kept tick by tick.
+    pub hash: u32,
+    /// Its hash, computed from all that is in it.
+    pub recomputed: u32,
 }
 
 /// A node's copy of a match.
@@ -75,6 +94,13 @@ impl Relay {
         Relay { replica, desync: None, confirmed: None, inputs_lost: false }
     }
 
+    /// What the copy is like now.
+    pub fn seen(&self) -> Seen {
+        let world = self.replica.world();
+        let (hash, recomputed) = (world.hash(), world.recomputed_hash());
+        Seen { position: self.replica.position(), hash, recomputed }
+    }
+
     /// The copy.
     pub fn replica(&self) -> &Replica {
         &self.replica
@@ -93,7 +119,9 @@ impl Relay {
                 self.inputs_lost = true;
                 Verdict::Ignore
             }
-            Ok(FromOwner::Note(Note::Resumed { player, session })) => Verdict::Resumed(player, session),
+            Ok(FromOwner::Note(Note::Resumed { player, session, attempt })) => {
+                Verdict::Resumed { player, session, attempt }
+            }
             Err(_) => Verdict::Foreign,
         }
     }
@@ -168,27 +196,28 @@ impl Relay {
         let (before, position) = (self.replica.position(), stored.position());
         // Messages were missed, and among them may have been the word that inputs were lost.
         self.inputs_lost = true;
-        if position.fence == before.fence && position.tick < before.tick && !self.replica.is_broken() {
+        let past = stored.lineage.judge(position, before);
+        if past == Past::Behind {
             return Resync::Kept;
         }
-        if !self.replica.is_broken()
-            && let Some(frames) = self.take_missed(fields)
+        if past == Past::Held
+            && !self.replica.is_broken()
+            && let Some(frames) = self.take_missed(fields, &stored)
         {
             return Resync::Missed(frames);
         }
         *self = Relay { inputs_lost: true, ..Relay::new(world, prior, position) };
-        if position.tick < before.tick {
-            Resync::Reset { from: before.tick, to: position.tick }
-        } else {
-            Resync::Forward
+        match past {
+            Past::Lost { common } => Resync::Reset { from: before.tick, to: common },
+            Past::Held | Past::Behind => Resync::Forward,
         }
     }
 
     /// Goes on from the copy's state with the ticks that the store has after it. `None` if it has not all of them,
     /// or they do not lead on from there: then the copy is of no use any more.
-    fn take_missed(&mut self, fields: &MatchFields) -> Option<Vec<Bytes>> {
+    fn take_missed(&mut self, fields: &MatchFields, stored: &StoredMatch) -> Option<Vec<Bytes>> {
         let mut frames = Vec::new();
-        for tick in stored::ticks_since(fields, self.replica.position())? {
+        for tick in stored::ticks_after(fields, stored, self.replica.position().tick)? {
             // The store knows its owners.
             self.confirmed = Some(tick.position.fence);
             match self.handle_tick(tick) {

@@ -1,9 +1,12 @@
-//! Resume tokens: who has one gets its player back, on any node. The store holds digests only, so whoever reads a
-//! match there cannot play in it.
+//! Who may have a player back, on any node, and what has to be told with it. The store holds digests of the resume tokens
+//! only, so whoever reads a match there cannot play in it.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tickcast_protocol::ResumeToken;
+use tickcast_protocol::{PlayerId, Position, ResumeToken, Tick};
+
+use crate::backplane::{MatchFields, fields};
+use crate::logic::lineage::{Lineage, Past};
 
 /// SHA-256 of a resume token. A token has 128 random bits, so its digest needs no salt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +36,113 @@ impl TokenDigest {
     }
 }
 
+/// Whether a connection of one resume takes the place of that of another one.
+pub fn displaces(attempt: u32, other: u32) -> bool {
+    other <= attempt
+}
+
+/// What a client shows to be a player again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// Who it is.
+    pub player: PlayerId,
+    /// That it is.
+    pub token: ResumeToken,
+    /// The last state that it saw; zeros if there was none.
+    pub shown: Position,
+    /// How often it has resumed, with this one; the greatest number if it does not know.
+    pub attempt: u32,
+}
+
+/// What the store says of a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// The seat is the player's.
+    Good {
+        /// Where the match stood: what the client is shown must not be older.
+        stored: Position,
+        /// The last tick that it saw, and up to where that may have happened, if the store has lost what it saw.
+        set_back: Option<(Tick, Tick)>,
+    },
+    /// The store has lost ticks that its owner may write again, perhaps those of the seat: try again.
+    Later,
+    /// The seat is gone, or another's.
+    Bad,
+}
+
+impl Ticket {
+    /// The fields that [`Ticket::judge`] reads; the first is the seat's.
+    pub fn fields(&self) -> [String; 5] {
+        let [epoch, nonce, tick, claims] =
+            [fields::EPOCH, fields::NONCE, fields::TICK, fields::CLAIMS].map(str::to_owned);
+        [fields::seat(self.player), epoch, nonce, tick, claims]
+    }
+
+    /// Judges by the fields as they are now. What makes no sense in them is [`Judgement::Later`]: it ends the ownership
+    /// and comes to rest in quarantine.
+    pub fn judge(&self, stored: &MatchFields) -> Judgement {
+        let lineage = Lineage::parse(fields::text(stored, fields::CLAIMS).unwrap_or(""));
+        let place = fields::fence(stored).zip(fields::number(stored, fields::TICK));
+        let Some((lineage, (fence, tick))) = lineage.zip(place) else { return Judgement::Later };
+        let stored_at = Position { fence, tick: Tick(tick) };
+        let past = lineage.judge(stored_at, self.shown);
+        let seat = fields::text(stored, &fields::seat(self.player)).map(TokenDigest::from_text);
+        match (seat, past) {
+            (Some(digest), _) if digest != Some(TokenDigest::of(&self.token)) => Judgement::Bad,
+            (_, Past::Behind) => Judgement::Later,
+            (None, _) => Judgement::Bad,
+            (Some(_), Past::Held) => Judgement::Good { stored: stored_at, set_back: None },
+            (Some(_), Past::Lost { common }) => {
+                Judgement::Good { stored: stored_at, set_back: Some((self.shown.tick, common)) }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use tickcast_protocol::{Epoch, Fence, Nonce};
+
     use super::*;
+
+    fn fence(nonce: u64) -> Fence {
+        Fence { epoch: Epoch(1), nonce: Nonce(nonce) }
+    }
+
+    /// A match at tick 40 of its first ownership, in which player 4 has a seat.
+    fn stored() -> MatchFields {
+        let digest = TokenDigest::of(&ResumeToken([7; 16])).to_text();
+        let all = [
+            (fields::EPOCH, "1".to_owned()),
+            (fields::NONCE, fields::nonce_text(Nonce(9))),
+            (fields::TICK, "40".to_owned()),
+            (fields::CLAIMS, fields::claim_entry(fence(9), 0)),
+            ("~seat:4", digest),
+        ];
+        all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn a_ticket_is_judged_by_token_and_by_what_was_shown() {
+        let ticket = |player, token, nonce, tick| Ticket {
+            player: PlayerId(player),
+            token: ResumeToken([token; 16]),
+            shown: Position { fence: fence(nonce), tick: Tick(tick) },
+            attempt: 1,
+        };
+        let at = Position { fence: fence(9), tick: Tick(40) };
+        let good = |set_back| Judgement::Good { stored: at, set_back };
+        assert_eq!(ticket(4, 7, 9, 40).judge(&stored()), good(None));
+        assert_eq!(ticket(4, 7, 0, 0).judge(&stored()), good(None), "nothing was shown");
+        assert_eq!(ticket(4, 7, 8, 30).judge(&stored()), good(Some((Tick(30), Tick(0)))));
+        assert_eq!(ticket(4, 7, 9, 41).judge(&stored()), Judgement::Later);
+        assert_eq!(ticket(4, 6, 9, 41).judge(&stored()), Judgement::Bad, "another's token");
+        assert_eq!(ticket(5, 7, 9, 40).judge(&stored()), Judgement::Bad, "no such seat");
+        assert_eq!(ticket(5, 7, 9, 41).judge(&stored()), Judgement::Later, "the seat may be written again");
+        let mut broken = stored();
+        broken.insert(fields::CLAIMS.into(), "x".into());
+        assert_eq!(ticket(4, 7, 9, 40).judge(&broken), Judgement::Later);
+    }
 
     #[test]
     fn a_digest_comes_back_and_another_token_has_another() {

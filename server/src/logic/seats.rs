@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
-use tickcast_protocol::{EntityId, InputSeq, PlayerId, Tick, World};
+use tickcast_protocol::{EntityId, InputSeq, PlayerId, SessionId, Tick, World};
 
-use crate::logic::resume::TokenDigest;
+use crate::logic::resume::{TokenDigest, displaces};
 
 /// Inputs that wait per player; the oldest gives way.
 pub const INPUTS_QUEUED_MAX: usize = 8;
@@ -49,6 +49,8 @@ struct Seat {
     entity: EntityId,
     /// What the player proves itself with on another connection.
     token: Option<TokenDigest>,
+    /// The newest connection that the player came back on, and which of its resumes made it.
+    connection: Option<(u32, SessionId)>,
     /// The last input that was applied or given up: the next in order has one number more.
     done: InputSeq,
     credits: u32,
@@ -71,6 +73,9 @@ impl Seats {
         let schema = world.schema();
         for entity in world.ids(schema.player_kind()) {
             let player = PlayerId(world.get(entity, schema.player_field()) as u32);
+            if !player.is_of_client() {
+                continue;
+            }
             let done = InputSeq(world.get(entity, schema.seq_field()) as u32);
             seats.seat(player, entity, tokens.get(&player).copied(), tick);
             seats.seats.entry(player).and_modify(|seat| seat.done = done);
@@ -83,6 +88,7 @@ impl Seats {
         let seat = Seat {
             entity,
             token,
+            connection: None,
             done: InputSeq(0),
             credits: 1,
             waiting: BTreeMap::new(),
@@ -105,6 +111,20 @@ impl Seats {
     /// Whether the player has a seat.
     pub fn contains(&self, player: PlayerId) -> bool {
         self.seats.contains_key(&player)
+    }
+
+    /// The player is on this connection. One that an earlier resume made is late: it changes nothing.
+    pub fn handle_resume(&mut self, player: PlayerId, session: SessionId, attempt: u32) {
+        if let Some(seat) = self.seats.get_mut(&player)
+            && seat.connection.is_none_or(|(newest, _)| displaces(attempt, newest))
+        {
+            seat.connection = Some((attempt, session));
+        }
+    }
+
+    /// The newest connection that a player came back on, with which of its resumes made it.
+    pub fn connection(&self, player: PlayerId) -> Option<(u32, SessionId)> {
+        self.seats.get(&player)?.connection
     }
 
     /// Players that have a seat.
@@ -183,6 +203,8 @@ impl Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::game::{GameType, Options};
+    use crate::games::Arena;
 
     const ME: PlayerId = PlayerId(7);
 
@@ -271,6 +293,31 @@ mod tests {
             applied += taken(&mut seats).len();
         }
         assert!(applied <= 100 + CREDITS_MAX as usize, "{applied}");
+    }
+
+    #[test]
+    fn an_earlier_resume_does_not_displace_a_later_one() {
+        let mut seats = seats();
+        assert_eq!(seats.connection(ME), None);
+        let told = [(10, 1, 10), (12, 3, 12), (11, 2, 12), (10, 1, 12), (13, 3, 13), (14, 0, 13)];
+        for (session, attempt, newest) in told {
+            seats.handle_resume(ME, SessionId(session), attempt);
+            assert_eq!(seats.connection(ME).map(|(_, session)| session), Some(SessionId(newest)));
+        }
+        assert_eq!(seats.connection(PlayerId(8)), None);
+    }
+
+    #[test]
+    fn a_player_of_the_games_own_has_no_seat() {
+        let info = Arena.info(&Options::new()).unwrap();
+        let mut world = World::new(info.schema);
+        for player in [5, PlayerId::OF_GAME.0 - 1, PlayerId::OF_GAME.0, i32::MAX as u32] {
+            let entity = world.spawn(world.schema().player_kind()).unwrap();
+            world.set(entity, world.schema().player_field(), player as i32);
+        }
+        world.advance();
+        let seats = Seats::of(&world, Tick(1), &BTreeMap::new());
+        assert_eq!(seats.absent(Tick(9), 1), [PlayerId(5), PlayerId(PlayerId::OF_GAME.0 - 1)]);
     }
 
     #[test]

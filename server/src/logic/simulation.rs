@@ -7,9 +7,7 @@ use rand::SeedableRng;
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::prior::Prior;
-use tickcast_protocol::{
-    CloseCode, EntityId, InputSeq, PlayerId, Position, SessionId, Tick, World, frame, record,
-};
+use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick, World, frame, record};
 
 use crate::backplane::{Commit, fields};
 use crate::game::{Game, PlayerInput, Step, TickRng};
@@ -72,7 +70,7 @@ pub struct Simulation {
     seats: Seats,
     joins: Vec<Joining>,
     leaves: Vec<PlayerId>,
-    resumes: Vec<(PlayerId, SessionId)>,
+    resumes: Vec<PlayerId>,
     /// Seats that the next commit writes, or takes out.
     seats_changed: Vec<(PlayerId, Option<TokenDigest>)>,
     /// Ticks made under this ownership.
@@ -148,14 +146,15 @@ impl Simulation {
         match upstream {
             Upstream::Join { player, name, token } => {
                 let waits = self.joins.iter().any(|joining| joining.player == player);
-                if !waits && !self.seats.contains(player) && self.joins.len() < JOINS_QUEUED_MAX {
+                let known = waits || self.seats.contains(player);
+                if !known && player.is_of_client() && self.joins.len() < JOINS_QUEUED_MAX {
                     self.joins.push(Joining { player, name, token });
                 }
             }
-            Upstream::Resume { player, session } => {
-                self.resumes.retain(|(waiting, _)| *waiting != player);
-                if self.resumes.len() < JOINS_QUEUED_MAX {
-                    self.resumes.push((player, session));
+            Upstream::Resume { player, session, attempt } => {
+                self.seats.handle_resume(player, session, attempt);
+                if !self.resumes.contains(&player) && self.resumes.len() < JOINS_QUEUED_MAX {
+                    self.resumes.push(player);
                 }
                 self.seats.handle_presence(player, tick);
             }
@@ -240,9 +239,9 @@ impl Simulation {
     }
 
     fn answer_resumes(&mut self) -> Vec<Note> {
-        let answer = |(player, session)| match self.seats.contains(player) {
-            true => Note::Resumed { player, session },
-            false => Note::Refused { player, code: CloseCode::BadTicket.number() },
+        let answer = |player| match self.seats.connection(player) {
+            Some((attempt, session)) => Note::Resumed { player, session, attempt },
+            None => Note::Refused { player, code: CloseCode::BadTicket.number() },
         };
         std::mem::take(&mut self.resumes).into_iter().map(answer).collect()
     }

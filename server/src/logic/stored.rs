@@ -17,6 +17,7 @@ use crate::backplane::MatchFields;
 use crate::backplane::fields::{self, SEAT_PREFIX, VERSION_WRITTEN};
 use crate::game::{GameInfo, Options};
 use crate::logic::channel::{self, FromOwner, TickMessage};
+use crate::logic::lineage::Lineage;
 use crate::logic::resume::TokenDigest;
 
 /// Ring fields a match may have.
@@ -29,6 +30,8 @@ pub struct StoredMatch {
     pub game: String,
     /// The last ownership.
     pub fence: Fence,
+    /// The ones before it.
+    pub lineage: Lineage,
     /// Whether nobody may own it, because its ownerships failed one after another.
     pub quarantined: bool,
     /// The last owner's node; empty after a release.
@@ -123,6 +126,8 @@ impl StoredMatch {
             game: text(fields::GAME)?.to_owned(),
             quarantined: text(fields::STATUS)? == fields::QUARANTINED,
             fence: fields::fence(stored).ok_or_else(|| bad(fields::EPOCH))?,
+            lineage: Lineage::parse(fields::text(stored, fields::CLAIMS).unwrap_or(""))
+                .ok_or_else(|| bad(fields::CLAIMS))?,
             owner: text(fields::OWNER)?.to_owned(),
             lease_ms: number(fields::LEASE_MS)?,
             tick: Tick(number(fields::TICK)?),
@@ -192,24 +197,17 @@ pub fn restore_at(fields: &MatchFields, tick: Tick) -> Result<Option<World>, Sto
     replay(fields, &stored, &prior, tick).map(Some)
 }
 
-/// The ticks after a position, in order, as the ring has them. `None` unless it has all of them, and the one at the
-/// position itself is of the position's own fence: else they may belong to another history.
-pub fn ticks_since(fields: &MatchFields, position: Position) -> Option<Vec<TickMessage>> {
-    let stored = StoredMatch::parse(fields).ok()?;
-    let missed = stored.tick.0.checked_sub(position.tick.0)?;
-    if missed == 0 && stored.fence == position.fence {
-        return Some(Vec::new());
-    }
-    if missed >= stored.ring {
+/// The ticks after another one, in order, as the ring has them; `None` unless it has all of them.
+pub fn ticks_after(fields: &MatchFields, stored: &StoredMatch, tick: Tick) -> Option<Vec<TickMessage>> {
+    let missed = stored.tick.0.checked_sub(tick.0)?;
+    if missed > stored.ring {
         return None;
     }
     let read = |tick: u64| match channel::parse_from_owner(fields.get(&fields::ring(tick, stored.ring))?) {
         Ok(FromOwner::Tick(message)) => (message.position.tick == Tick(tick)).then_some(message),
         _ => None,
     };
-    let own = read(position.tick.0)?;
-    (own.position.fence == position.fence).then_some(())?;
-    (position.tick.0 + 1..=stored.tick.0).map(read).collect()
+    (tick.0 + 1..=stored.tick.0).map(read).collect()
 }
 
 fn read_prior(fields: &MatchFields, stored: &StoredMatch) -> Result<Arc<Prior>, StoredError> {

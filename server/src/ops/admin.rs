@@ -1,5 +1,5 @@
 //! What an operator asks of a cluster: who is there, hand a match over, let a node leave, let a quarantined match
-//! go on. Orders go over Redis; whether they were followed is waited for and told.
+//! go on, end a match; from the command line and over the operators' port. Orders go over Redis; whether they were followed is waited for and told.
 
 use std::time::Duration;
 
@@ -10,12 +10,15 @@ use tickcast_protocol::{MatchId, NodeId};
 
 use crate::backplane::{Backplane, Guarded, fields};
 use crate::io::clock;
+use crate::logic::channel::{self, Note};
 use crate::logic::orders::Order;
 use crate::logic::placement::NodeEntry;
 
 /// How long a match may take to change its owner, and a node to leave, after the order.
 const MOVED_WITHIN: Duration = Duration::from_secs(5);
 const DRAINED_WITHIN: Duration = Duration::from_secs(60);
+/// How often a match is ended that changes its owner meanwhile.
+const END_TRIES: usize = 5;
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -49,6 +52,14 @@ pub enum AdminCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
+    /// End a match for good, whoever owns it; its players are told that it is over
+    End {
+        /// Match to end
+        match_id: String,
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+    },
     /// Let a match run again that was quarantined because its game failed again and again
     Revive {
         /// Match to let go on
@@ -75,6 +86,7 @@ impl AdminCommand {
             AdminCommand::Nodes { store, .. }
             | AdminCommand::Move { store, .. }
             | AdminCommand::Drain { store, .. }
+            | AdminCommand::End { store, .. }
             | AdminCommand::Revive { store, .. } => &store.redis,
         }
     }
@@ -89,6 +101,7 @@ pub async fn run<B: Backplane>(backplane: &B, command: &AdminCommand) -> Result<
             move_match(backplane, &parse("match", match_id)?, to).await
         }
         AdminCommand::Drain { node, .. } => drain(backplane, &parse("node", node)?).await,
+        AdminCommand::End { match_id, .. } => end(backplane, &parse("match", match_id)?).await,
         AdminCommand::Revive { match_id, .. } => revive(backplane, &parse("match", match_id)?).await,
     }
 }
@@ -101,6 +114,7 @@ fn unavailable(error: crate::backplane::Unavailable) -> String {
     error.to_string()
 }
 
+/// The nodes that said something readable of themselves.
 async fn entries<B: Backplane>(backplane: &B) -> Result<Vec<(NodeId, NodeEntry)>, String> {
     let nodes = backplane.nodes().await.map_err(unavailable)?;
     Ok(nodes.into_iter().filter_map(|(node, json)| Some((node, NodeEntry::from_json(&json)?))).collect())
@@ -144,14 +158,23 @@ async fn list<B: Backplane>(backplane: &B, as_json: bool) -> Result<String, Stri
     Ok(table.to_string())
 }
 
+fn no_match(id: &MatchId) -> String {
+    format!("no match `{id}`; `tickcast inspect` lists them")
+}
+
 async fn owner<B: Backplane>(backplane: &B, id: &MatchId) -> Result<(String, u64), String> {
     let stored = backplane.read(id, &[fields::OWNER, fields::EPOCH]).await.map_err(unavailable)?;
-    let stored = stored.ok_or_else(|| format!("no match `{id}`; `tickcast inspect` lists them"))?;
+    let stored = stored.ok_or_else(|| no_match(id))?;
     let owner = fields::text(&stored, fields::OWNER).unwrap_or_default().to_owned();
     Ok((owner, fields::number(&stored, fields::EPOCH).unwrap_or(0)))
 }
 
-async fn move_match<B: Backplane>(backplane: &B, id: &MatchId, to: Option<NodeId>) -> Result<String, String> {
+/// Moves a match to that node, or to one of its owner's choice, and tells where it went.
+pub async fn move_match<B: Backplane>(
+    backplane: &B,
+    id: &MatchId,
+    to: Option<NodeId>,
+) -> Result<String, String> {
     let (from, epoch) = owner(backplane, id).await?;
     let Ok(node) = from.parse::<NodeId>() else {
         return Err(format!("match `{id}` has no owner now: it is claimed by whoever comes first"));
@@ -180,16 +203,24 @@ async fn move_match<B: Backplane>(backplane: &B, id: &MatchId, to: Option<NodeId
     ))
 }
 
-async fn drain<B: Backplane>(backplane: &B, node: &NodeId) -> Result<String, String> {
-    let listed = |entries: Vec<(NodeId, NodeEntry)>| entries.into_iter().find(|(listed, _)| listed == node);
-    let before = listed(entries(backplane).await?);
-    let Some((_, before)) = before else {
-        return Err(format!("there is no node `{node}`; `tickcast nodes` lists them"));
-    };
+async fn entry<B: Backplane>(backplane: &B, node: &NodeId) -> Result<Option<NodeEntry>, String> {
+    let entries = entries(backplane).await?;
+    Ok(entries.into_iter().find(|(listed, _)| listed == node).map(|(_, entry)| entry))
+}
+
+/// Asks a node to leave, and tells what it has.
+pub async fn order_drain<B: Backplane>(backplane: &B, node: &NodeId) -> Result<NodeEntry, String> {
+    let entry = entry(backplane, node).await?;
+    let entry = entry.ok_or_else(|| format!("there is no node `{node}`; `tickcast nodes` lists them"))?;
     backplane.send_order(node, Order::Drain.encode().into()).await.map_err(unavailable)?;
+    Ok(entry)
+}
+
+async fn drain<B: Backplane>(backplane: &B, node: &NodeId) -> Result<String, String> {
+    let before = order_drain(backplane, node).await?;
     let deadline = clock::now() + DRAINED_WITHIN;
     while clock::now() < deadline {
-        if listed(entries(backplane).await?).is_none() {
+        if entry(backplane, node).await?.is_none() {
             return Ok(format!(
                 "node {node} has left; it had {} matches and {} connections",
                 before.matches, before.connections
@@ -200,7 +231,23 @@ async fn drain<B: Backplane>(backplane: &B, node: &NodeId) -> Result<String, Str
     Err(format!("node `{node}` is still there after {} s: see its log for why", DRAINED_WITHIN.as_secs()))
 }
 
-async fn revive<B: Backplane>(backplane: &B, id: &MatchId) -> Result<String, String> {
+/// Ends a match in the store: its players are told by what follows it, and its owner by its next commit. So it needs
+/// no owner that lives.
+pub async fn end<B: Backplane>(backplane: &B, id: &MatchId) -> Result<String, String> {
+    for _ in 0..END_TRIES {
+        let stored = backplane.read(id, &[fields::EPOCH, fields::NONCE]).await.map_err(unavailable)?;
+        let stored = stored.ok_or_else(|| no_match(id))?;
+        let fence = fields::fence(&stored).ok_or_else(|| format!("match `{id}` has no readable owner"))?;
+        let note = channel::encode_note(&Note::Ended);
+        if backplane.end(id, fence, note).await.map_err(unavailable)? == Guarded::Done {
+            return Ok(format!("match {id} has ended"));
+        }
+    }
+    Err(format!("match `{id}` changes its owner again and again: see the nodes' logs for why"))
+}
+
+/// Lets a quarantined match be claimed again.
+pub async fn revive<B: Backplane>(backplane: &B, id: &MatchId) -> Result<String, String> {
     owner(backplane, id).await?;
     match backplane.revive(id).await.map_err(unavailable)? {
         Guarded::Done => Ok(format!("match {id} may run again: a node claims it at its next look")),

@@ -157,8 +157,13 @@ fn a_resumed_player_is_the_same_and_says_again_what_is_not_acknowledged() {
     client.ping(9);
     client.resume().unwrap();
     assert!(client.joined().unwrap().replica.is_broken() && !client.is_welcomed());
-    let join =
-        Join::Resume { match_id: "m1".parse().unwrap(), player: PlayerId(4), token: ResumeToken([7; 16]) };
+    let join = Join::Resume {
+        match_id: "m1".parse().unwrap(),
+        player: PlayerId(4),
+        token: ResumeToken([7; 16]),
+        shown: client.joined().unwrap().replica.position(),
+        attempt: 1,
+    };
     let hello = ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "n".to_owned(), join };
     assert_eq!(said(&mut client), (vec![hello.clone()], vec![]), "and nothing of the last connection");
     assert_eq!(client.input(&[0]), None, "only pings before the welcome");
@@ -178,7 +183,7 @@ fn a_resumed_player_is_the_same_and_says_again_what_is_not_acknowledged() {
     let (hellos, inputs) = said(&mut client);
     assert!(matches!(
         hellos[..],
-        [ClientMessage::Hello { join: Join::Resume { token: ResumeToken([8, ..]), .. }, .. }]
+        [ClientMessage::Hello { join: Join::Resume { token: ResumeToken([8, ..]), attempt: 3, .. }, .. }]
     ));
     assert!(inputs.is_empty());
 }

@@ -7,8 +7,8 @@ use tickcast_protocol::catch_up::{self, Leap, STEPS_KNOWN_MAX};
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
 use tickcast_protocol::{
-    EntityId, Field, InputField, InputSeq, Kind, PlayerId, ResumeToken, Schema, SessionId, Tick, TickRate,
-    World, frame, record, snapshot,
+    EntityId, Field, InputField, InputSeq, Kind, PlayerId, Position, ResumeToken, Schema, SessionId, Tick,
+    TickRate, World, frame, record, snapshot,
 };
 
 use crate::conversation::{Form, HASH, OTHER_PRIOR, STRANGER};
@@ -161,6 +161,8 @@ fn messages() -> Vec<Vec<u8>> {
             match_id: "m1".parse().expect("an id"),
             player: PlayerId(7),
             token: ResumeToken([251; 16]),
+            shown: Position::default(),
+            attempt: 1,
         },
     ];
     let hello = |join| ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "näme".to_owned(), join };

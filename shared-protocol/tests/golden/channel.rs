@@ -41,13 +41,13 @@ enum Note {
     Ended,
     Released,
     InputsLost,
-    Resumed { player: PlayerId, session: SessionId },
+    Resumed { player: PlayerId, session: SessionId, attempt: u32 },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Upstream {
     Join { player: PlayerId, name: String, token: [u8; 32] },
-    Resume { player: PlayerId, session: SessionId },
+    Resume { player: PlayerId, session: SessionId, attempt: u32 },
     Leave { player: PlayerId },
     Input { player: PlayerId, seq: InputSeq, seen: Tick, values: Vec<i32> },
     Present { players: Vec<PlayerId> },
@@ -72,7 +72,7 @@ pub(crate) fn file() -> File {
 
 fn notes() -> Vec<Entry> {
     let refused = Note::Refused { player: PlayerId(9), code: CloseCode::MatchFull.number() };
-    let resumed = Note::Resumed { player: PlayerId(300), session: SessionId(0x1_0000_0007) };
+    let resumed = Note::Resumed { player: PlayerId(300), session: SessionId(0x1_0000_0007), attempt: 2 };
     let notes = [
         ("note_refused", "the owner does not take player 9: the match is full", refused),
         ("note_ended", "the match ended", Note::Ended),
@@ -90,7 +90,8 @@ fn upstream() -> Vec<Entry> {
         Upstream::Input { player: PlayerId(1), seq: InputSeq(1), seen: Tick(6), values: vec![1, 250] },
         Upstream::Leave { player: PlayerId(300) },
     ];
-    let resume = vec![Upstream::Resume { player: PlayerId(300), session: SessionId(0x1_0000_0007) }];
+    let resume =
+        vec![Upstream::Resume { player: PlayerId(300), session: SessionId(0x1_0000_0007), attempt: 2 }];
     let present = vec![Upstream::Present { players: vec![PlayerId(1), PlayerId(300)] }];
     let batches = [
         ("upstream", "a batch from a relay", batch),

@@ -1,7 +1,10 @@
 //! Every control message.
 
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
-use tickcast_protocol::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId, Tick, TickRate};
+use tickcast_protocol::{
+    Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, Position, ResumeToken, SessionId, Tick,
+    TickRate,
+};
 
 use crate::file::{Entry, File};
 use crate::worlds;
@@ -54,7 +57,9 @@ fn token() -> ResumeToken {
 }
 
 fn resume() -> Join {
-    Join::Resume { match_id: match_id(), player: PlayerId(1), token: token() }
+    let fence = Fence { epoch: Epoch(3), nonce: Nonce(0xabcd) };
+    let shown = Position { fence, tick: Tick(70_000) };
+    Join::Resume { match_id: match_id(), player: PlayerId(1), token: token(), shown, attempt: 2 }
 }
 
 fn welcome(role: Role) -> ServerMessage {

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use tickcast_protocol::message::{PROTOCOL_VERSION, Role, ServerMessage};
-use tickcast_protocol::{CloseCode, PlayerId, ResumeToken, SessionId};
-use tickcast_server::backplane::fields;
+use tickcast_protocol::{CloseCode, PlayerId, Position, ResumeToken, SessionId, Tick};
 use tickcast_server::logic::channel::Upstream;
-use tickcast_server::logic::resume::TokenDigest;
+use tickcast_server::logic::resume::{Judgement, Ticket, TokenDigest, displaces};
 
 use super::cluster::Cluster;
 use super::counters::Seen;
@@ -38,8 +37,16 @@ pub(super) struct Gone {
 /// What it wants.
 #[derive(Debug, Clone)]
 pub(super) enum Wish {
-    Play { name: String },
-    Resume { player: PlayerId, token: ResumeToken },
+    Play {
+        name: String,
+    },
+    Resume(Ticket),
+    /// The ticket was good: where the match stood, until that was loaded, and what to tell of a set-back.
+    Admitted {
+        ticket: Ticket,
+        known: Option<Position>,
+        set_back: Option<(Tick, Tick)>,
+    },
 }
 
 /// What a connection waits for the owner to do.
@@ -48,13 +55,18 @@ pub(super) struct Request {
     deadline: Instant,
     /// A name and a digest to join with; without them the player is back.
     join: Option<(String, TokenDigest)>,
+    /// Which of the player's resumes it is.
+    attempt: u32,
 }
 
 impl Request {
     fn upstream(&self, player: PlayerId) -> Upstream {
         match &self.join {
             Some((name, token)) => Upstream::Join { player, name: name.clone(), token: *token },
-            None => Upstream::Resume { player, session: Cluster::session(self.session) },
+            None => {
+                let session = Cluster::session(self.session);
+                Upstream::Resume { player, session, attempt: self.attempt }
+            }
         }
     }
 }
@@ -70,7 +82,7 @@ impl Cluster {
         connection.wish = Some(wish.clone());
         match wish {
             Wish::Play { .. } => self.join_relay(node, game, Join { connection: id, wish }),
-            Wish::Resume { .. } => {
+            Wish::Resume(_) | Wish::Admitted { .. } => {
                 self.call(node, game, store::Request::Load, Next::Token { connection: id });
             }
         }
@@ -80,17 +92,23 @@ impl Cluster {
     pub(super) fn handle_token(&mut self, id: u64, answer: Answer) {
         let Some(connection) = self.connections.get(&id) else { return };
         let (node, game, wish) = (connection.node, connection.game, connection.wish.clone());
-        let Some(Wish::Resume { player, token }) = wish else { return };
+        let Some(Wish::Resume(ticket)) = wish else { return };
         let stored = match answer {
             Answer::Loaded(Some(stored)) => stored,
             Answer::Loaded(None) => return self.close(id, CloseCode::NoSuchMatch),
             _ => return self.close(id, CloseCode::Internal),
         };
-        let digest = fields::text(&stored, &fields::seat(player)).and_then(TokenDigest::from_text);
-        if digest != Some(TokenDigest::of(&token)) {
-            return self.close(id, CloseCode::BadTicket);
+        match ticket.judge(&stored) {
+            Judgement::Good { stored: known, set_back } => {
+                let wish = Wish::Admitted { ticket, known: Some(known), set_back };
+                self.join_relay(node, game, Join { connection: id, wish });
+            }
+            Judgement::Later => {
+                self.counters.see(Seen::AskedToWait);
+                self.close(id, CloseCode::Internal);
+            }
+            Judgement::Bad => self.close(id, CloseCode::BadTicket),
         }
-        self.join_relay(node, game, Join { connection: id, wish: Wish::Resume { player, token } });
     }
 
     pub(super) fn join_relay(&mut self, node: usize, game: usize, join: Join) {
@@ -100,17 +118,28 @@ impl Cluster {
 
     pub(super) fn handle_join(&mut self, node: usize, game: usize, join: Join) {
         let now = self.now();
-        let Join { connection: id, wish } = join;
-        if !self.connections.contains_key(&id) {
+        if !self.connections.contains_key(&join.connection) || self.catches_up_first(node, game, &join) {
             return;
         }
-        let (player, token, join) = match wish {
+        let Join { connection: id, wish } = join;
+        if let Wish::Admitted { ticket, .. } = &wish
+            && !self.admits_again(node, game, id, ticket)
+        {
+            return;
+        }
+        let set_back = match &wish {
+            Wish::Admitted { set_back, .. } => *set_back,
+            Wish::Play { .. } | Wish::Resume(_) => None,
+        };
+        let (player, token, attempt, join) = match wish {
             Wish::Play { name } => {
                 let (player, token) =
                     (PlayerId(self.rng.random_range(1..1 << 30)), ResumeToken(self.rng.random()));
-                (player, token, Some((name, TokenDigest::of(&token))))
+                (player, token, 0, Some((name, TokenDigest::of(&token))))
             }
-            Wish::Resume { player, token } => (player, token, None),
+            Wish::Resume(ticket) | Wish::Admitted { ticket, .. } => {
+                (ticket.player, ticket.token, ticket.attempt, None)
+            }
         };
         let name = self.nodes[node].id.clone();
         let Some(live) = self.live(node, game) else { return };
@@ -127,12 +156,16 @@ impl Cluster {
             resume: token,
         };
         self.send_control(id, &welcome.to_frame());
+        if let Some((from, to)) = set_back {
+            self.counters.see(Seen::ResetAtResume);
+            self.send_control(id, &ServerMessage::Reset { from, to }.to_frame());
+        }
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.player = Some(player);
+            (connection.player, connection.attempt) = (Some(player), attempt);
             connection.session.handle_joined(now, role, schema, rate);
         }
-        self.replace(node, game, player, id);
-        let request = Request { session: id, deadline: now + REQUEST_DEADLINE, join };
+        self.replace(node, game, player, id, attempt);
+        let request = Request { session: id, deadline: now + REQUEST_DEADLINE, join, attempt };
         self.send_upstream(node, game, request.upstream(player));
         if let Some(live) = self.live(node, game) {
             live.requests.insert(player, request);
@@ -141,12 +174,45 @@ impl Cluster {
         self.serve(node, game, id);
     }
 
-    /// A player is on this connection: any other of this node is out of date.
-    fn replace(&mut self, node: usize, game: usize, player: PlayerId, id: u64) {
+    /// Whether the copy is older than what the store was seen to hold: then it is loaded, and the join comes after.
+    fn catches_up_first(&mut self, node: usize, game: usize, join: &Join) -> bool {
+        let Wish::Admitted { ticket, known: Some(known), set_back } = join.wish else { return false };
+        let Some(live) = self.live(node, game) else { return false };
+        let have = live.relay.replica().position();
+        if have.fence == known.fence && have.tick >= known.tick && !live.is_astray() {
+            return false;
+        }
+        let wish = Wish::Admitted { ticket, known: None, set_back };
+        if let Some(follow) = &mut self.nodes[node].slots[game].follow {
+            follow.work.push_front(Work::Join(Join { connection: join.connection, wish }));
+        }
+        self.reload(node, game);
+        true
+    }
+
+    fn admits_again(&mut self, node: usize, game: usize, id: u64, ticket: &Ticket) -> bool {
+        let Some(live) = self.live(node, game) else { return false };
+        let (astray, listeners) = (live.is_astray(), live.listeners.clone());
+        if astray {
+            self.close(id, CloseCode::Internal);
+            return false;
+        }
+        let newer = listeners
+            .iter()
+            .filter_map(|other| self.connections.get(other))
+            .any(|other| other.player == Some(ticket.player) && !displaces(ticket.attempt, other.attempt));
+        if newer {
+            self.close(id, CloseCode::Replaced);
+        }
+        !newer
+    }
+
+    /// A player is on this connection: any other of this node is out of date, unless a later resume made it.
+    fn replace(&mut self, node: usize, game: usize, player: PlayerId, id: u64, attempt: u32) {
         let Some(live) = self.live(node, game) else { return };
         for other in live.listeners.clone() {
             let Some(connection) = self.connections.get_mut(&other) else { continue };
-            if other != id && connection.player == Some(player) {
+            if other != id && connection.player == Some(player) && displaces(attempt, connection.attempt) {
                 connection.player = None;
                 self.counters.see(Seen::Replaced);
                 self.close(other, CloseCode::Replaced);
@@ -155,12 +221,20 @@ impl Cluster {
     }
 
     /// The owner has told which connection a player is on.
-    pub(super) fn handle_resumed(&mut self, node: usize, game: usize, player: PlayerId, session: SessionId) {
+    pub(super) fn handle_resumed(
+        &mut self,
+        node: usize,
+        game: usize,
+        player: PlayerId,
+        session: SessionId,
+        attempt: u32,
+    ) {
         let Some(live) = self.live(node, game) else { return };
-        if live.requests.get(&player).is_some_and(|request| request.session == session.0) {
+        let is_answered = |request: &Request| request.join.is_none() && displaces(attempt, request.attempt);
+        if live.requests.get(&player).is_some_and(is_answered) {
             live.requests.remove(&player);
         }
-        self.replace(node, game, player, session.0);
+        self.replace(node, game, player, session.0, attempt);
     }
 
     /// The owner has refused a player.
@@ -195,11 +269,11 @@ impl Cluster {
         let deadline = self.now() + REQUEST_DEADLINE;
         let Some(live) = self.live(node, game) else { return };
         for id in live.listeners.clone() {
-            let Some(player) = self.connections.get(&id).and_then(|connection| connection.player) else {
-                continue;
-            };
-            if let Some(live) = self.live(node, game) {
-                live.requests.entry(player).or_insert(Request { session: id, deadline, join: None });
+            let Some(connection) = self.connections.get(&id) else { continue };
+            let (player, attempt) = (connection.player, connection.attempt);
+            if let (Some(live), Some(player)) = (self.live(node, game), player) {
+                let request = Request { session: id, deadline, join: None, attempt };
+                live.requests.entry(player).or_insert(request);
             }
         }
     }

@@ -65,6 +65,7 @@ impl Cluster {
         let claim = Claim {
             node: self.nodes[node].id.clone(),
             nonce: Nonce(self.rng.random()),
+            unanswered: Vec::new(),
             lease: LEASE,
             crashes_max: self.plan.crashes_max,
         };
@@ -90,8 +91,13 @@ impl Cluster {
             Answer::Claim(ClaimReply::Held { left }) => self.end_claim(node, game, by, Claimed::Held(left)),
             Answer::Claim(ClaimReply::Quarantined) => self.end_claim(node, game, by, Claimed::Quarantined),
             Answer::Claim(ClaimReply::NoMatch) => self.end_claim(node, game, by, Claimed::NoMatch),
-            // The very same claim: if it was granted and only the answer was lost, it is granted again.
+            // If the try was granted and only the answer was lost, its nonce tells.
             _ if tries < CLAIM_TRIES => {
+                let mut call = call;
+                if let Request::Claim(claim) = &mut call.request {
+                    claim.unanswered.push(claim.nonce);
+                    claim.nonce = Nonce(self.rng.random());
+                }
                 let call = Call { then: Next::Claim { by, tries: tries + 1, heir }, ..call };
                 self.at(self.now_ms + CLAIM_PAUSE_MS, Event::ClaimAgain { call });
             }

@@ -152,7 +152,8 @@ impl Cluster {
             let place = Join::Match(format!("m{}", player.game).parse().expect("an id"));
             player.client = Client::new(&player.name, place);
         }
-        (player.begun, player.change) = (true, Change::First);
+        let first = if resumes { Change::Resumed } else { Change::First };
+        (player.begun, player.change) = (true, first);
         (player.connection, player.heard_ms) = (Some(connection), now_ms);
         self.say(|| format!("client {client} connects to n{node} as {connection}, resumes: {resumes}"));
         self.transmit(client, connection);
@@ -200,8 +201,6 @@ impl Cluster {
                 self.end_client(client);
             }
             Some(CloseCode::Quarantined) => self.end_client(client),
-            // An owner that hears an older connection's request last takes that one for the newest.
-            Some(CloseCode::Replaced) => self.counters.see(Seen::OlderWon),
             Some(code) if !code.may_reconnect() => {
                 self.oracle.fail(format!("client {client} was closed for good: {code:?}"));
             }
@@ -223,8 +222,6 @@ impl Cluster {
         let away_ms = now_ms - player.heard_ms.min(now_ms);
         if let Some(id) = player.id()
             && self.oracle.is_admitted(player.game, id)
-            // Until a living owner has written a lost seat back, its player is refused.
-            && !self.oracle.was_set_back(player.game)
             && away_ms < AWAY_MS_MAX
         {
             self.oracle.fail(format!("client {client}, player {id}, lost its place after {away_ms} ms"));
@@ -249,7 +246,7 @@ impl Cluster {
         };
         let move_at_ms = self.now_ms + self.rng.random_range(0..800);
         let player = &mut self.clients[client];
-        let resumed = player.change == Change::First && told == Told::Welcome && before.is_some();
+        let resumed = player.change == Change::Resumed && told == Told::Welcome && before.is_some();
         match told {
             Told::Advanced => self.handle_state(client, Change::Next),
             Told::Snapshot | Told::CaughtUp => self.handle_state(client, Change::Ahead),

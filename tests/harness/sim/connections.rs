@@ -5,6 +5,7 @@ use tickcast_protocol::message::Join;
 use tickcast_protocol::{CloseCode, PlayerId};
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::laggards::Standing;
+use tickcast_server::logic::resume::Ticket;
 use tickcast_server::logic::session::{Output, Session};
 
 use super::admission::{Gone, Wish};
@@ -20,6 +21,8 @@ pub(super) struct Connection {
     /// The other end; `None` once the client has let go.
     pub(super) client: Option<usize>,
     pub(super) player: Option<PlayerId>,
+    /// Which of the player's resumes made it.
+    pub(super) attempt: u32,
     pub(super) wish: Option<Wish>,
     pub(super) session: Session,
     pub(super) standing: Standing,
@@ -36,6 +39,7 @@ impl Cluster {
             game,
             client: Some(client),
             player: None,
+            attempt: 0,
             wish: None,
             session: Session::new(self.now()),
             standing: Standing::default(),
@@ -72,7 +76,9 @@ impl Cluster {
         match connection.session.handle_frame(now, &frame) {
             Output::Join { name, join } => {
                 let wish = match join {
-                    Join::Resume { player, token, .. } => Wish::Resume { player, token },
+                    Join::Resume { player, token, shown, attempt, .. } => {
+                        Wish::Resume(Ticket { player, token, shown, attempt })
+                    }
                     _ => Wish::Play { name },
                 };
                 self.join_node(id, wish);

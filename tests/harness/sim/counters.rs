@@ -28,8 +28,9 @@ outcomes! {
     Repaired = "a living owner wrote lost ticks back";
     Kept = "a relay kept its copy while the store was behind";
     Missed = "a relay passed on missed ticks from the ring";
+    ResetAtResume = "a client that resumed was told of a set-back";
+    AskedToWait = "a client that resumed was asked to wait for an owner's repair";
     Reset = "a relay told its clients of a set-back";
-    Rewritten = "a set-back was passed on as a jump ahead";
     Confirmed = "a relay confirmed a new owner";
     ForeignFence = "a relay refused an ownership that the store does not know";
     Foreign = "a relay or owner refused a message that is none";
@@ -49,7 +50,6 @@ outcomes! {
     Moved = "a client was asked to connect elsewhere";
     CatchUp = "a slow client was sent a catch-up";
     SlowSnapshot = "a slow client was sent a snapshot";
-    OlderWon = "a client's newest connection gave way to an older one";
     Flooded = "a client sent so much again that it was closed for it";
 }
 
@@ -100,7 +100,7 @@ impl Counters {
 
     /// What never happened, and should have.
     pub fn missing(&self) -> Vec<&'static str> {
-        let better = [Seen::OlderWon, Seen::Flooded, Seen::Rewritten].map(Seen::text);
+        let better = [Seen::Flooded].map(Seen::text);
         let missing = self.rows().filter(|(_, text, count)| *count == 0 && !better.contains(text));
         missing.map(|(_, text, _)| text).collect()
     }

@@ -55,13 +55,11 @@ impl Lineage {
         if at.tick == Tick(0) { Some(0) } else { self.states.get(&(key(at.fence), at.tick)).copied() }
     }
 
-    /// A new ownership goes on from the stored state; `false` if one of that name has committed. (A claim that the store
-    /// has taken back, and which comes once more, makes the same ownership again.)
+    /// A new ownership goes on from the stored state; `false` if one of that name has committed, in whatever history.
     pub(super) fn claim(&mut self, fence: Fence, hash: u32) -> bool {
         self.claims += 1;
-        self.states.retain(|(known, _), _| *known != key(fence));
         self.states.insert((key(fence), self.last()), hash);
-        self.set_back || !self.fences.contains(&key(fence))
+        !self.fences.contains(&key(fence))
     }
 
     /// A tick was written; `false` if it is another one than was written of that name before.
@@ -103,6 +101,11 @@ impl Lineage {
     /// Whether the store has lost ticks of an ownership.
     pub(super) fn lacks(&self, fence: Fence) -> bool {
         self.lost.keys().any(|(lost, _)| *lost == key(fence))
+    }
+
+    /// Whether the store has this very tick of this very ownership.
+    pub(super) fn has_committed(&self, at: Position) -> bool {
+        self.ticks.get(&at.tick).is_some_and(|entry| entry.fence == at.fence)
     }
 
     /// Whether a state is part of the history that the store holds.

@@ -22,7 +22,9 @@ pub(super) enum Change {
     Ahead,
     /// It was told of a set-back.
     Back,
-    /// The first one of a connection.
+    /// The first one of a connection on which it resumed.
+    Resumed,
+    /// The first one of all.
     First,
 }
 
@@ -174,17 +176,18 @@ impl Oracle {
         });
     }
 
-    /// Whether what a node has is what the store holds.
-    pub(super) fn is_current(&self, game: usize, at: Position) -> bool {
-        self.matches[game].holds(at)
+    /// A node lets its clients jump ahead from here, and tells nothing of a set-back.
+    pub(super) fn handle_forward(&mut self, game: usize, before: Position) {
+        let holds = self.matches[game].holds(before);
+        self.hold(holds, || format!("match {game}: {before:?} was lost, and passed on as a jump ahead"));
     }
 
     /// A node tells its clients that they are set back.
-    pub(super) fn handle_reset(&mut self, game: usize, before: Position, broken: bool) {
+    pub(super) fn handle_reset(&mut self, game: usize, before: Position) {
         let lineage = &self.matches[game];
-        let (holds, living) = (lineage.holds(before), lineage.living);
+        let (holds, living) = (lineage.has_committed(before), lineage.living);
         self.hold(!holds, || format!("match {game}: reset from {before:?}, which the store holds"));
-        self.hold(living.is_none() || broken, || {
+        self.hold(living.is_none(), || {
             format!(
                 "match {game}: reset from {before:?} while {living:?} lived and would have written it back"
             )
@@ -208,6 +211,10 @@ impl Oracle {
         let fits = match change {
             Change::Next => at.tick == before.tick.next(),
             Change::Ahead => at.tick >= before.tick,
+            // Where it was is a past of where it is, or it was told of a set-back.
+            Change::Resumed => {
+                at.tick >= before.tick && (at.fence == before.fence || self.matches[game].holds(before))
+            }
             Change::Back | Change::First => true,
         };
         self.hold(fits, || format!("client {client} went from {before:?} to {at:?}, {change:?}"));

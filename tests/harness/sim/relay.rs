@@ -69,6 +69,11 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Whether the copy is of no use just now.
+    pub(super) fn is_astray(&self) -> bool {
+        self.stale || self.relay.replica().is_broken()
+    }
+
     pub(super) fn new(relay: Relay, stored: StoredMatch, watch: Watch, now: Instant, now_ms: u64) -> Live {
         Live {
             relay,
@@ -202,7 +207,9 @@ impl Cluster {
                 self.relay_call(node, game, store::Request::Load, then);
             }
             Verdict::Refuse(player, code) => self.handle_refused(node, game, player, code),
-            Verdict::Resumed(player, session) => self.handle_resumed(node, game, player, session),
+            Verdict::Resumed { player, session, attempt } => {
+                self.handle_resumed(node, game, player, session, attempt);
+            }
             Verdict::Ended => self.close_all(node, game, CloseCode::MatchOver),
             Verdict::Released => live.watch.handle_released(now),
         }

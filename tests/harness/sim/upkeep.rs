@@ -104,7 +104,6 @@ impl Cluster {
     fn handle_load(&mut self, node: usize, game: usize, fields: &MatchFields, restored: Restored) {
         let Some(live) = self.live(node, game) else { return };
         let (before, after) = (live.relay.replica().position(), restored.stored.position());
-        let broken = live.relay.replica().is_broken();
         live.stored = restored.stored.clone();
         let resync = live.relay.handle_load(fields, restored);
         let listeners: Vec<u64> = live.listeners.iter().copied().collect();
@@ -118,14 +117,10 @@ impl Cluster {
                 }
                 return;
             }
-            Resync::Forward => {
-                if !self.oracle.is_current(game, before) {
-                    self.counters.see(Seen::Rewritten);
-                }
-            }
+            Resync::Forward => self.oracle.handle_forward(game, before),
             Resync::Reset { from, to } => {
                 self.counters.see(Seen::Reset);
-                self.oracle.handle_reset(game, before, broken);
+                self.oracle.handle_reset(game, before);
                 let message = ServerMessage::Reset { from, to }.to_frame();
                 listeners.iter().for_each(|id| self.send_control(*id, &message));
                 self.ask_for_places(node, game);

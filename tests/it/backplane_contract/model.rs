@@ -68,7 +68,9 @@ async fn step<B: Backplane>(
             let lease = if random.random_bool(0.5) { Duration::ZERO } else { LONG };
             let node = if random.random_bool(0.5) { "n1" } else { "n2" };
             let crashes_max = if random.random_bool(0.1) { 2 } else { 1000 };
-            let claim = Claim { crashes_max, ..claim_by(node, random.random_range(1..5), lease) };
+            let unanswered =
+                (0..random.random_range(0..3)).map(|_| Nonce(random.random_range(1..5))).collect();
+            let claim = Claim { crashes_max, unanswered, ..claim_by(node, random.random_range(1..5), lease) };
             let real = plane.claim(id, claim.clone()).await.map(timeless_reply);
             let expected = timeless_reply(model.claim(id, &claim, NOW_MS));
             (format!("{real:?}"), format!("{:?}", Ok::<_, ()>(expected)), None)

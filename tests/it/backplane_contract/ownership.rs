@@ -29,6 +29,27 @@ pub(super) async fn a_claim_whose_answer_was_lost_is_answered_again<B: Backplane
     assert_eq!(again, fence);
     assert_eq!((&hash, &loaded(plane, &id).await), (&before, &before), "nothing changes");
     commit_ok(plane, &id, &commit_of(fence, 2)).await;
+    let before = loaded(plane, &id).await;
+    // A later try with a nonce of its own carries that of the first.
+    let unanswered = vec![Nonce(77), fence.nonce];
+    let (again, hash) = claimed(plane, &id, Claim { unanswered, ..claim_by("n1", 78, LONG) }).await;
+    assert_eq!((again, &hash), (fence, &before), "nothing changes");
+    let other = plane.claim(&id, Claim { unanswered: vec![Nonce(77)], ..claim_by("n1", 78, LONG) }).await;
+    assert!(matches!(other, Ok(ClaimReply::Held { .. })), "{other:?}");
+}
+
+pub(super) async fn the_last_ownerships_are_told_with_the_tick_each_began_from<B: Backplane>(plane: &B) {
+    let (id, mut fence) = owned(plane, "m1").await;
+    let mut told = vec![fields::claim_entry(fence, 0)];
+    for round in 1..=20 {
+        commit_ok(plane, &id, &commit_of(fence, round)).await;
+        assert_eq!(plane.release(&id, fence, &to_anybody(), free()).await, Ok(Guarded::Done));
+        let (next, hash) = claimed(plane, &id, claim_by("n1", 100 + round, LONG)).await;
+        fence = next;
+        told.push(fields::claim_entry(fence, round));
+        let kept = &told[told.len().saturating_sub(fields::CLAIMS_KEPT)..];
+        assert_eq!(fields::text(&hash, fields::CLAIMS), Some(kept.join(" ").as_str()));
+    }
 }
 
 pub(super) async fn for_a_while_only_the_heir_may_claim<B: Backplane>(plane: &B) {

@@ -1,10 +1,13 @@
 -- Makes a new ownership if the lease has expired or the claimant is the heir.
--- KEYS: hash. ARGV: nonce, node, lease in ms, failed ownerships allowed.
-local stored = redis.call('HMGET', KEYS[1], '~epoch', '~nonce', '~status', '~lease_ms', '~heir', '~crashes')
+-- KEYS: hash. ARGV: nonce, node, lease in ms, failed ownerships allowed, entries of ~claims, unanswered nonces.
+local stored = redis.call('HMGET', KEYS[1], '~epoch', '~nonce', '~status', '~lease_ms', '~heir', '~crashes',
+  '~claims', '~tick')
 local epoch = tonumber(stored[1])
 if not epoch then return {'NO_MATCH', '0', {}} end
--- The same claim again: its answer was lost.
-if stored[2] == ARGV[1] then return {'CLAIMED', '0', redis.call('HGETALL', KEYS[1])} end
+-- An earlier try was granted, and its answer was lost.
+for at = 1, #ARGV do
+  if (at == 1 or at > 5) and stored[2] == ARGV[at] then return {'CLAIMED', '0', redis.call('HGETALL', KEYS[1])} end
+end
 if stored[3] == 'quarantined' then return {'QUARANTINED', '0', {}} end
 local now = now_ms()
 local left = (tonumber(stored[4] or '0') or 0) - now
@@ -14,7 +17,11 @@ if crashes >= tonumber(ARGV[4]) then
   redis.call('HSET', KEYS[1], '~status', 'quarantined', '~owner', '')
   return {'QUARANTINED', '0', {}}
 end
+local claims = {}
+for claim in string.gmatch(stored[7] or '', '%S+') do claims[#claims + 1] = claim end
+claims[#claims + 1] = decimal(epoch + 1) .. ':' .. ARGV[1] .. ':' .. (stored[8] or '0')
 redis.call('HSET', KEYS[1], '~epoch', decimal(epoch + 1), '~nonce', ARGV[1], '~owner', ARGV[2],
-  '~lease_ms', decimal(now + tonumber(ARGV[3])), '~crashes', decimal(crashes + 1))
+  '~lease_ms', decimal(now + tonumber(ARGV[3])), '~crashes', decimal(crashes + 1),
+  '~claims', table.concat(claims, ' ', math.max(1, #claims - tonumber(ARGV[5]) + 1)))
 redis.call('HDEL', KEYS[1], '~heir')
 return {'CLAIMED', '0', redis.call('HGETALL', KEYS[1])}

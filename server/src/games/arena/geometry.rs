@@ -1,6 +1,6 @@
 //! The arena's geometry in whole numbers: spots, walls, angles. No floats, so every node computes the same.
 
-use std::ops::Add;
+use std::ops::{Add, Sub};
 
 /// A full turn of a 10-bit angle. 0 looks along x, a quarter turn along y (down, on a screen).
 pub(super) const TURN: i32 = 1024;
@@ -49,6 +49,13 @@ impl Add for Spot {
     }
 }
 
+impl Sub for Spot {
+    type Output = Spot;
+    fn sub(self, other: Spot) -> Spot {
+        Spot { x: self.x - other.x, y: self.y - other.y }
+    }
+}
+
 /// A wall: a rectangle along the axes, from its upper left corner to its lower right one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wall {
@@ -63,6 +70,23 @@ impl Wall {
             && spot.x - radius < self.to.x
             && self.from.y < spot.y + radius
             && spot.y - radius < self.to.y
+    }
+
+    /// Whether the straight line between two spots leads through the wall.
+    pub(super) fn is_between(&self, one: Spot, other: Spot) -> bool {
+        let apart = |from: i32, to: i32, one: i32, other: i32| one.max(other) <= from || to <= one.min(other);
+        if apart(self.from.x, self.to.x, one.x, other.x) || apart(self.from.y, self.to.y, one.y, other.y) {
+            return false;
+        }
+        let corners = [
+            (self.from.x, self.from.y),
+            (self.to.x, self.from.y),
+            (self.from.x, self.to.y),
+            (self.to.x, self.to.y),
+        ];
+        let side = |(x, y): (i32, i32)| cross(other - one, Spot { x, y } - one).signum();
+        let sides = corners.map(side);
+        sides.contains(&1) && sides.contains(&-1)
     }
 }
 
@@ -87,6 +111,29 @@ pub(super) fn slide(spot: Spot, way: Spot, radius: i32, map: Spot, walls: &[Wall
 /// The vector of length [`DIRECTION_LENGTH`] that points along a 10-bit angle.
 pub(super) fn direction(angle: i32) -> Spot {
     Spot { x: sine(angle + TURN / 4), y: sine(angle) }
+}
+
+/// The 10-bit angle along which a way leads, rounded down; 0 for no way at all.
+pub(super) fn heading(way: Spot) -> i32 {
+    let (mut turned, mut angle) = (way, 0);
+    while turned.x <= 0 || turned.y < 0 {
+        if way == (Spot { x: 0, y: 0 }) {
+            return 0;
+        }
+        turned = Spot { x: turned.y, y: -turned.x };
+        angle += TURN / 4;
+    }
+    let (mut low, mut high) = (0, TURN / 4);
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if cross(direction(middle), turned) >= 0 { low = middle } else { high = middle }
+    }
+    angle + low
+}
+
+/// Positive when the second way leads to the right of the first, on a screen.
+pub(super) fn cross(first: Spot, second: Spot) -> i64 {
+    i64::from(first.x) * i64::from(second.y) - i64::from(first.y) * i64::from(second.x)
 }
 
 fn sine(angle: i32) -> i32 {

@@ -1,6 +1,8 @@
 //! The rules of the arena, one by one. What holds whatever players do is tested in `tests/random.rs`.
 
+mod bots;
 mod random;
+mod walk;
 
 use super::*;
 use rand::SeedableRng;

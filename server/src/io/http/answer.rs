@@ -1,13 +1,18 @@
-//! Answers to HTTP requests: text and JSON, with the headers that each has.
+//! Bodies of HTTP requests, and answers: text and JSON, with the headers that each has.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use hyper::{Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tickcast_protocol::CloseCode;
 
 use crate::io::node::Refusal;
+
+/// Longest body of a request.
+const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// An answer, whole.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -50,4 +55,22 @@ pub(super) fn text(status: StatusCode, body: &str) -> Answer {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Reads a body that is a JSON object and is to be `what`; an empty one is the default. Boxed, because an answer is large.
+pub(super) async fn read_json<T: DeserializeOwned + Default>(
+    request: Request<Incoming>,
+    what: &str,
+) -> Result<T, Box<Answer>> {
+    let refuse = |text: &str| Err(Box::new(error(StatusCode::BAD_REQUEST, &format!("not {what}: {text}"))));
+    let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
+        return Err(Box::new(error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")));
+    };
+    let body = body.to_bytes();
+    match body.trim_ascii_start().first() {
+        None => Ok(T::default()),
+        Some(b'{') => serde_json::from_slice(&body).or_else(|problem| refuse(&problem.to_string())),
+        // A list would be taken for the fields in their order.
+        Some(_) => refuse("write a JSON object, {...}"),
+    }
 }

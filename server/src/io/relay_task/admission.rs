@@ -15,7 +15,7 @@ use crate::io::node::Refusal;
 use crate::io::sink::Sink;
 use crate::logic::channel::Upstream;
 use crate::logic::laggards::Standing;
-use crate::logic::resume::TokenDigest;
+use crate::logic::resume::{Ticket, TokenDigest, displaces};
 
 /// Beats between two repetitions of a request that the owner has not answered.
 const REPEAT_BEATS: u64 = 4;
@@ -32,15 +32,17 @@ pub(super) struct Request {
 enum RequestKind {
     /// To be part of the state.
     Join { name: String, token: TokenDigest },
-    /// To be told to everybody as the player's connection.
-    Resume,
+    /// To be told to everybody as the player's connection, which this one of its resumes made.
+    Resume { attempt: u32 },
 }
 
 impl Request {
     fn upstream(&self, player: PlayerId) -> Upstream {
         match &self.kind {
             RequestKind::Join { name, token } => Upstream::Join { player, name: name.clone(), token: *token },
-            RequestKind::Resume => Upstream::Resume { player, session: self.session },
+            RequestKind::Resume { attempt } => {
+                Upstream::Resume { player, session: self.session, attempt: *attempt }
+            }
         }
     }
 }
@@ -59,10 +61,16 @@ impl<B: Backplane> Followed<B> {
             let _ = reply.send(Err(Refusal::new(CloseCode::MatchFull, &text)));
             return;
         }
+        if let Wish::Resume { ticket, .. } = &wish
+            && let Err(refusal) = self.admit_again(ticket)
+        {
+            let _ = reply.send(Err(refusal));
+            return;
+        }
         let (player, token) = match &wish {
             Wish::Watch => (None, ResumeToken::default()),
             Wish::Play { .. } => (Some(self.free_player()), ResumeToken(rand::random())),
-            Wish::Resume { player, token } => (Some(*player), *token),
+            Wish::Resume { ticket, .. } => (Some(ticket.player), ticket.token),
         };
         let role = player.map_or(Role::Spectator, Role::Player);
         let welcome = ServerMessage::Welcome {
@@ -80,25 +88,48 @@ impl<B: Backplane> Followed<B> {
             return;
         }
         sink.send_control(&welcome.to_frame());
+        let attempt = match &wish {
+            Wish::Resume { ticket, .. } => ticket.attempt,
+            Wish::Play { .. } | Wish::Watch => 0,
+        };
+        if let Wish::Resume { set_back: Some((from, to)), .. } = wish {
+            sink.send_control(&ServerMessage::Reset { from, to }.to_frame());
+        }
         if let Some(player) = player {
-            self.replace(player, session);
+            self.replace(player, session, attempt);
             let kind = match wish {
                 Wish::Play { name } => RequestKind::Join { name, token: TokenDigest::of(&token) },
-                Wish::Resume { .. } | Wish::Watch => RequestKind::Resume,
+                Wish::Resume { .. } | Wish::Watch => RequestKind::Resume { attempt },
             };
             let request = Request { session, deadline: clock::now() + REQUEST_DEADLINE, kind };
             self.send_upstream(request.upstream(player));
             self.requests.insert(player, request);
         }
-        let mut listener = Listener { sink, player, standing: Standing::default() };
+        let mut listener = Listener { sink, player, attempt, standing: Standing::default() };
         serve(&mut self.laggards, self.relay.replica(), &mut listener, clock::now());
         self.listeners.insert(session, listener);
+    }
+
+    /// Whether a player may be let in again just now, on a connection that is not out of date already.
+    fn admit_again(&self, ticket: &Ticket) -> Result<(), Refusal> {
+        if self.is_astray() {
+            return Err(Refusal::new(CloseCode::Internal, "the match cannot be shown just now: reconnect"));
+        }
+        let newer = |other: &Listener| {
+            other.player == Some(ticket.player) && !displaces(ticket.attempt, other.attempt)
+        };
+        match self.listeners.values().any(newer) {
+            true => Err(Refusal::new(CloseCode::Replaced, CloseCode::Replaced.text())),
+            false => Ok(()),
+        }
     }
 
     fn is_full(&self) -> bool {
         let joins = |request: &&Request| matches!(request.kind, RequestKind::Join { .. });
         let waiting = self.requests.values().filter(joins).count();
-        let playing = self.relay.replica().world().count(self.stored.schema.player_kind());
+        let (world, field) = (self.relay.replica().world(), self.stored.schema.player_field());
+        let ids = world.ids(self.stored.schema.player_kind());
+        let playing = ids.filter(|id| PlayerId(world.get(*id, field) as u32).is_of_client()).count();
         (playing + waiting) as u64 >= self.stored.players_max
     }
 
@@ -107,7 +138,7 @@ impl<B: Backplane> Followed<B> {
         let world = self.relay.replica().world();
         let field = self.stored.schema.player_field();
         loop {
-            let player = PlayerId(rand::random_range(1..=i32::MAX as u32));
+            let player = PlayerId(rand::random_range(1..PlayerId::OF_GAME.0));
             let taken =
                 world.ids(self.stored.schema.player_kind()).any(|id| world.get(id, field) as u32 == player.0);
             if !taken && !self.requests.contains_key(&player) {
@@ -116,10 +147,11 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
-    /// A player is on this connection: any other of ours is out of date.
-    fn replace(&mut self, player: PlayerId, session: SessionId) {
+    /// A player is on this connection: any other of ours is out of date, unless a later resume made it.
+    fn replace(&mut self, player: PlayerId, session: SessionId, attempt: u32) {
         for (other, listener) in &mut self.listeners {
-            if *other != session && listener.player == Some(player) {
+            let is_older = displaces(attempt, listener.attempt);
+            if *other != session && listener.player == Some(player) && is_older {
                 listener.player = None;
                 listener.sink.close(CloseCode::Replaced, CloseCode::Replaced.text());
             }
@@ -131,18 +163,23 @@ impl<B: Backplane> Followed<B> {
         let deadline = clock::now() + REQUEST_DEADLINE;
         for (session, listener) in &self.listeners {
             if let Some(player) = listener.player {
-                let request = Request { session: *session, deadline, kind: RequestKind::Resume };
+                let kind = RequestKind::Resume { attempt: listener.attempt };
+                let request = Request { session: *session, deadline, kind };
                 self.requests.entry(player).or_insert(request);
             }
         }
     }
 
-    /// The owner has told which connection a player is on.
-    pub(super) fn handle_resumed(&mut self, player: PlayerId, session: SessionId) {
-        if self.requests.get(&player).is_some_and(|request| request.session == session) {
+    /// The owner has told which connection a player is on. A request of ours that is older is out of date, too.
+    pub(super) fn handle_resumed(&mut self, player: PlayerId, session: SessionId, attempt: u32) {
+        let is_answered = |request: &Request| match request.kind {
+            RequestKind::Join { .. } => false,
+            RequestKind::Resume { attempt: own } => displaces(attempt, own),
+        };
+        if self.requests.get(&player).is_some_and(is_answered) {
             self.requests.remove(&player);
         }
-        self.replace(player, session);
+        self.replace(player, session, attempt);
     }
 
     /// The owner has refused a player.

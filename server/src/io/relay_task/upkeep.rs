@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tickcast_protocol::message::ServerMessage;
-use tickcast_protocol::{CloseCode, Fence};
+use tickcast_protocol::{CloseCode, Fence, Position};
 
 use super::{Followed, load, restore};
 use crate::backplane::{Backplane, MatchFields, fields};
@@ -14,6 +14,7 @@ use crate::io::clock;
 use crate::logic::relay::Resync;
 use crate::logic::stored::Restored;
 use crate::logic::watch::Silence;
+use crate::ops::inspector::journal::What;
 
 /// Silence after which clients are not kept waiting with a request's deadline running.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
@@ -42,6 +43,20 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
+    /// Sees to it that the copy is not older than what the store was seen to hold. `false` when the match is gone.
+    pub(super) async fn catch_up_with(&mut self, known: Position) -> bool {
+        let have = self.relay.replica().position();
+        if have.fence == known.fence && have.tick >= known.tick && !self.is_astray() {
+            return true;
+        }
+        self.reload().await
+    }
+
+    /// Whether the copy is of no use just now.
+    pub(super) fn is_astray(&self) -> bool {
+        self.stale || self.relay.replica().is_broken()
+    }
+
     fn handle_load(&mut self, fields: &MatchFields, restored: Restored) {
         self.stored = restored.stored.clone();
         match self.relay.handle_load(fields, restored) {
@@ -56,6 +71,11 @@ impl<B: Backplane> Followed<B> {
             Resync::Reset { from, to } => {
                 tracing::warn!(id = %self.id, %from, %to, "the store lost ticks that players saw");
                 self.node.metrics.resets.add(1);
+                self.node.note(
+                    &self.id,
+                    What::Reset,
+                    format!("players were set back from tick {from} to {to}"),
+                );
                 let message = ServerMessage::Reset { from, to }.to_frame();
                 self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
                 self.ask_for_players();
@@ -149,6 +169,7 @@ impl<B: Backplane> Followed<B> {
             }
             tracing::error!(id = %self.id, "the match ticks and is not heard here, subscribing anew");
             self.node.metrics.deaf.add(1);
+            self.node.note(&self.id, What::Deaf, format!("since tick {have}"));
             self.node.health.handle_unheard(&self.id);
             self.node.backplane.distrust_subscriptions();
             return self.reload().await;

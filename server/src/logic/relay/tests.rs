@@ -45,13 +45,17 @@ fn next_tick(world: &mut World, encoder: &mut Encoder, fence: Fence, tick: u64) 
     channel::encode_tick(position, world.hash(), 0, &diff_frame, prior.as_deref())
 }
 
-/// The fields of a match with a ring of 8, as far as a relay reads them: where it stands, and ticks.
-fn store(at: Position, ticks: &[Bytes]) -> MatchFields {
+/// The fields of a match with a ring of 8, as far as a relay reads them: where it stands, from which ticks its
+/// ownerships began, and ticks.
+fn store(at: Position, began: &[u64], ticks: &[Bytes]) -> MatchFields {
+    let entry = |(epoch, tick): (u64, &u64)| fields::claim_entry(fence(epoch), *tick);
+    let claims: Vec<String> = (1..).zip(began).map(entry).collect();
     let info = GameInfo { schema: schema(), tick_rate: TickRate::try_from(30_u64).unwrap(), players_max: 8 };
     let mut fields = stored::new_match(&info, &Options::new(), 1, 0, 8);
     for (name, value) in [
         (fields::EPOCH, at.fence.epoch.0.to_string()),
         (fields::NONCE, fields::nonce_text(at.fence.nonce)),
+        (fields::CLAIMS, claims.join(" ")),
         (fields::OWNER, "n".to_owned()),
         (fields::STATUS, fields::OPEN.to_owned()),
         (fields::LEASE_MS, "0".to_owned()),
@@ -73,8 +77,8 @@ fn restored(fields: &MatchFields, world: &World) -> Restored {
 }
 
 /// Loads a match of which the store has no ticks.
-fn load(relay: &mut Relay, world: &World, at: Position) -> Resync {
-    let fields = store(at, &[]);
+fn load(relay: &mut Relay, world: &World, at: Position, began: &[u64]) -> Resync {
+    let fields = store(at, began, &[]);
     relay.handle_load(&fields, restored(&fields, world))
 }
 
@@ -128,7 +132,7 @@ fn a_hole_or_a_false_hash_is_a_reload_and_nothing_is_passed_on_until_then() {
     let next = tick(&mut world, fence(1), 13);
     assert!(matches!(relay.handle_message(&next), Verdict::Reload(Gap::Missing { .. })));
     let at = Position { fence: fence(1), tick: Tick(13) };
-    assert_eq!(load(&mut relay, &world, at), Resync::Forward);
+    assert_eq!(load(&mut relay, &world, at, &[0]), Resync::Forward);
     let mut lying = tick(&mut world, fence(1), 14).to_vec();
     lying[25] ^= 1;
     assert!(matches!(relay.handle_message(&lying.into()), Verdict::Reload(Gap::Desync { .. })));
@@ -167,7 +171,7 @@ fn when_inputs_were_lost_clients_are_told_with_the_next_tick() {
     assert!(!told(relay.handle_message(&tick(&mut world, fence(1), 12))));
     // A node that missed messages may have missed that note.
     let now = Position { fence: fence(1), tick: Tick(12) };
-    assert_eq!(load(&mut relay, &world, now), Resync::Missed(Vec::new()));
+    assert_eq!(load(&mut relay, &world, now, &[0]), Resync::Missed(Vec::new()));
     assert!(told(relay.handle_message(&tick(&mut world, fence(1), 13))));
     assert!(!told(relay.handle_message(&tick(&mut world, fence(1), 14))));
 }
@@ -184,7 +188,7 @@ fn missed_ticks_come_from_the_ring_also_across_a_change_of_owner() {
     assert!(matches!(relay.handle_message(&ticks[0]), Verdict::FanOut(_)));
     assert!(matches!(relay.handle_message(&ticks[4]), Verdict::Reload(Gap::Missing { .. })));
     let now = Position { fence: fence(2), tick: Tick(18) };
-    let fields = store(now, &ticks);
+    let fields = store(now, &[0, 15], &ticks);
     let Resync::Missed(frames) = relay.handle_load(&fields, restored(&fields, &world)) else {
         panic!("missed")
     };
@@ -200,7 +204,7 @@ fn missed_ticks_come_from_the_ring_also_across_a_change_of_owner() {
 #[test]
 fn ticks_of_the_ring_that_do_not_lead_on_from_ours_are_not_taken() {
     let jump = |ticks: &[Bytes], relay: &mut Relay, world: &World| {
-        let fields = store(Position { fence: fence(2), tick: Tick(18) }, ticks);
+        let fields = store(Position { fence: fence(2), tick: Tick(18) }, &[0, 15], ticks);
         relay.handle_load(&fields, restored(&fields, world))
     };
     let begun = || {
@@ -209,18 +213,17 @@ fn ticks_of_the_ring_that_do_not_lead_on_from_ours_are_not_taken() {
         assert!(matches!(relay.handle_message(&ticks[0]), Verdict::FanOut(_)));
         (world, relay, ticks)
     };
-    let (world, mut relay, ticks) = begun();
-    assert_eq!(
-        jump(&ticks[1..], &mut relay, &world),
-        Resync::Forward,
-        "whose tick ours is, the ring has to say"
-    );
     let (world, mut relay, mut ticks) = begun();
     ticks.remove(3);
     assert_eq!(jump(&ticks, &mut relay, &world), Resync::Forward, "one is missing");
-    let (world, mut relay, mut ticks) = begun();
-    ticks[0] = tick(&mut World::new(schema()), fence(2), 11);
-    assert_eq!(jump(&ticks, &mut relay, &world), Resync::Forward, "tick 11 was taken back and made again");
+    let (world, mut relay, ticks) = begun();
+    let fields = store(Position { fence: fence(2), tick: Tick(18) }, &[0, 10], &ticks);
+    let resync = relay.handle_load(&fields, restored(&fields, &world));
+    assert_eq!(
+        resync,
+        Resync::Reset { from: Tick(11), to: Tick(10) },
+        "tick 11 was taken back and made again"
+    );
     let (world, mut relay, mut ticks) = begun();
     let mut lying = ticks[3].to_vec();
     lying[25] ^= 1;
@@ -228,8 +231,8 @@ fn ticks_of_the_ring_that_do_not_lead_on_from_ours_are_not_taken() {
     assert_eq!(jump(&ticks, &mut relay, &world), Resync::Forward, "a tick does not give its hash");
     assert!(relay.replica().world().same_state(&world));
     let (mut world, mut relay, mut ticks) = begun();
-    ticks.push(tick(&mut world, fence(2), 19));
-    let fields = store(Position { fence: fence(2), tick: Tick(19) }, &ticks);
+    ticks.extend((19..=20).map(|number| tick(&mut world, fence(2), number)));
+    let fields = store(Position { fence: fence(2), tick: Tick(20) }, &[0, 15], &ticks);
     let resync = relay.handle_load(&fields, restored(&fields, &world));
     assert_eq!(resync, Resync::Forward, "the ring has come round to ours");
 }
@@ -238,7 +241,7 @@ fn ticks_of_the_ring_that_do_not_lead_on_from_ours_are_not_taken() {
 fn ticks_that_the_store_lost_are_kept_for_their_owner_to_write_back() {
     let (mut world, mut relay) = started();
     let back = Position { fence: fence(1), tick: Tick(4) };
-    assert_eq!(load(&mut relay, &World::new(schema()), back), Resync::Kept);
+    assert_eq!(load(&mut relay, &World::new(schema()), back, &[0]), Resync::Kept);
     let verdict = relay.handle_message(&tick(&mut world, fence(1), 11));
     assert!(matches!(verdict, Verdict::FanOut(_)), "{verdict:?}");
 }
@@ -247,7 +250,16 @@ fn ticks_that_the_store_lost_are_kept_for_their_owner_to_write_back() {
 fn a_store_that_went_back_is_a_reset() {
     let (world, mut relay) = started();
     let back = Position { fence: fence(2), tick: Tick(4) };
-    assert_eq!(load(&mut relay, &world, back), Resync::Reset { from: Tick(10), to: Tick(4) });
+    assert_eq!(load(&mut relay, &world, back, &[0, 3]), Resync::Reset { from: Tick(10), to: Tick(3) });
+}
+
+#[test]
+fn a_lost_tick_is_told_also_when_the_match_has_passed_it_since() {
+    let (world, mut relay) = started();
+    let ahead = Position { fence: fence(2), tick: Tick(40) };
+    assert_eq!(load(&mut relay, &world, ahead, &[0, 3]), Resync::Reset { from: Tick(10), to: Tick(3) });
+    let (world, mut relay) = started();
+    assert_eq!(load(&mut relay, &world, ahead, &[0, 10]), Resync::Forward);
 }
 
 #[test]

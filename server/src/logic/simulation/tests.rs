@@ -10,7 +10,7 @@ use crate::logic::channel::FromOwner;
 use crate::logic::relay::{Relay, Verdict};
 use crate::logic::stored;
 use tickcast_protocol::replica::{Gap, Progress, Replica};
-use tickcast_protocol::{InputSeq, ResumeToken};
+use tickcast_protocol::{InputSeq, ResumeToken, SessionId};
 
 const SNAPSHOT_EVERY: u64 = 5;
 
@@ -82,6 +82,16 @@ fn acknowledged(simulation: &Simulation) -> Vec<i32> {
     let world = simulation.world();
     let schema = world.schema();
     world.ids(schema.player_kind()).map(|id| world.get(id, schema.seq_field())).collect()
+}
+
+#[test]
+fn nobody_joins_as_a_player_of_the_games_own() {
+    let mut simulation = resumed(&created());
+    for player in [0, PlayerId::OF_GAME.0, u32::MAX] {
+        join(&mut simulation, player);
+    }
+    assert_eq!(simulation.handle_tick(0).notes.len(), 0);
+    assert_eq!((simulation.players(), acknowledged(&simulation).len()), (0, 0));
 }
 
 #[test]
@@ -330,13 +340,15 @@ fn who_has_the_token_is_known_to_the_next_owner() {
     let mut successor = resumed(&fields);
     successor.handle_upstream(Upstream::Leave { player: PlayerId(2) });
     for (player, session) in [(1, 11), (2, 12)] {
-        successor.handle_upstream(Upstream::Resume { player: PlayerId(player), session: SessionId(session) });
+        let (player, session) = (PlayerId(player), SessionId(session));
+        successor.handle_upstream(Upstream::Resume { player, session, attempt: 1 });
     }
     let produced = successor.handle_tick(0);
     write(&mut fields, &produced.commit);
     assert_eq!(known(&fields), BTreeMap::from([(PlayerId(1), token(1))]));
     let refused = Note::Refused { player: PlayerId(2), code: CloseCode::BadTicket.number() };
-    assert_eq!(produced.notes, [Note::Resumed { player: PlayerId(1), session: SessionId(11) }, refused]);
+    let resumed = Note::Resumed { player: PlayerId(1), session: SessionId(11), attempt: 1 };
+    assert_eq!(produced.notes, [resumed, refused]);
 }
 
 #[test]

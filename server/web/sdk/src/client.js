@@ -29,6 +29,10 @@ export class Client {
     this.welcome = null;
     /** @type {Replica | null} */
     this.replica = null;
+    /** The last good state's position, over all connections. @type {message.Position} */
+    this.shown = { fence: { epoch: 0n, nonce: 0n }, tick: 0 };
+    /** How often this player has resumed; a page that was loaded anew does not know. */
+    this.attempts = join.kind === 'resume' ? join.attempt : 0;
     /** This connection was let in. */
     this.welcomed = false;
     /** The first state of a resumed connection is still to come. */
@@ -74,7 +78,10 @@ export class Client {
     let join = this.join;
     if (this.welcome !== null) {
       this.resuming = true;
-      join = this.seat === null ? { kind: 'spectate', matchId: this.welcome.matchId } : { kind: 'resume', seat: this.seat };
+      this.attempts = Math.min(this.attempts + 1, message.COUNT_LOST);
+      const { seat, shown, attempts } = this;
+      join = seat === null
+        ? { kind: 'spectate', matchId: this.welcome.matchId } : { kind: 'resume', seat, shown, attempt: attempts };
     }
     this.transmit.push(message.hello(this.name, join));
   }
@@ -118,6 +125,8 @@ export class Client {
       return 'gap';
     }
     if (replica.waiting) return 'nothing';
+    this.shown.fence = replica.fence;
+    this.shown.tick = replica.tick;
     const announced = bytes[0] === OWNER;
     const changed = announced || (isSnapshot && this.owned && !replica.isOwner(fence));
     this.owned = true;

@@ -18,8 +18,13 @@ import { NAME_BYTES_MAX, PROTOCOL, RECONNECT_URL_BYTES_MAX, SEQ_MAX } from './li
  * @typedef {{ kind: 'quick', game: string }
  *   | { kind: 'match', matchId: string }
  *   | { kind: 'spectate', matchId: string }
- *   | { kind: 'resume', seat: Seat }} Join
+ *   | { kind: 'resume', seat: Seat, shown: Position, attempt: number }} Join
  */
+
+/** The state that was shown last, over all connections; zeros if there was none. @typedef {{ fence: import('./frame.js').Fence, tick: number }} Position */
+
+/** The attempt of a client that has lost count: it counts as the latest. */
+export const COUNT_LOST = 0xffffffff;
 
 /**
  * @typedef {object} Welcome
@@ -70,6 +75,10 @@ function putJoin(out, join) {
     out.string(matchId);
     out.uint(player);
     out.raw(token);
+    out.uint(join.shown.fence.epoch);
+    out.uint(join.shown.fence.nonce);
+    out.uint(join.shown.tick);
+    out.uint(join.attempt);
   }
 }
 

@@ -86,7 +86,9 @@ test('a resumed player is the same and says again what is not acknowledged', () 
   client.ping(9);
   client.resume();
   const seat = { matchId: 'm1', player: 4, token: TOKEN };
-  assert.deepEqual(said(client), [message.hello('Zoë', { kind: 'resume', seat })], 'nothing of the last connection');
+  const { fence, tick } = client.replica ?? assert.fail('there is a state');
+  const resume = message.hello('Zoë', { kind: 'resume', seat, shown: { fence, tick }, attempt: 1 });
+  assert.deepEqual(said(client), [resume], 'nothing of the last connection');
   assert.equal(client.input([0]), 0, 'only pings before the welcome');
   assert.throws(() => client.handle(owner.snapshot()), Broken);
   assert.equal(client.handle(welcome(4, { token: TOKEN.map((byte) => byte + 1) })), 'welcome');
@@ -118,7 +120,8 @@ test('only the same place is resumed; who was never let in joins again', () => {
 test('a page that was loaded anew goes on as the same player', () => {
   const { owner } = playing();
   const seat = { matchId: 'm1', player: 4, token: TOKEN };
-  const client = new Client('', { kind: 'resume', seat });
+  const shown = { fence: { epoch: 0n, nonce: 0n }, tick: 0 };
+  const client = new Client('', { kind: 'resume', seat, shown, attempt: message.COUNT_LOST });
   client.handle(welcome(4));
   owner.set('player:0', { seq: 41 });
   owner.next();

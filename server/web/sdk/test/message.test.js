@@ -33,7 +33,10 @@ function joinOf({ Quick, Match, Spectate, Resume }) {
   if (Quick) return { kind: 'quick', game: Quick.game };
   if (Match) return { kind: 'match', matchId: Match };
   if (Spectate) return { kind: 'spectate', matchId: Spectate };
-  return { kind: 'resume', seat: { matchId: Resume.match_id, player: Resume.player, token: Uint8Array.from(Resume.token) } };
+  const { fence, tick } = Resume.shown;
+  const shown = { fence: { epoch: BigInt(fence.epoch), nonce: BigInt(fence.nonce) }, tick };
+  const seat = { matchId: Resume.match_id, player: Resume.player, token: Uint8Array.from(Resume.token) };
+  return { kind: 'resume', seat, shown, attempt: Resume.attempt };
 }
 
 test('control.hex: what a server says', () => {

@@ -1,0 +1,118 @@
+// Before a match: the visitor's name, the button to play, and the matches that run.
+
+import { element, make, say } from './element.js';
+import { bestMatch, matchOf } from './words.js';
+
+/** @typedef {import('../sdk/src/index.js').Tickcast} Tickcast */
+/** @typedef {Awaited<ReturnType<Tickcast['matches']>>[number]} MatchInfo */
+
+const REFRESH_MS = 1_500;
+const SHOWN = 12;
+const NAME_KEY = 'tickcast-name';
+
+/** What a visitor may choose. @typedef {{ play: () => void, join: (id: string) => void, watch: (id: string) => void }} Choices */
+
+export class Lobby {
+  /** @param {Tickcast} server @param {Choices} choices @param {{ name: string, match: string }} asked */
+  constructor(server, choices, asked) {
+    this.server = server;
+    this.choices = choices;
+    this.nameField = element('name', HTMLInputElement);
+    this.bots = element('bots', HTMLInputElement);
+    this.id = element('join-id', HTMLInputElement);
+    this.list = element('matches', HTMLUListElement);
+    this.none = element('no-matches', HTMLElement);
+    this.nameField.value = asked.name || stored() || '';
+    this.id.value = asked.match;
+    this.timer = 0;
+    element('enter', HTMLFormElement).onsubmit = (event) => {
+      event.preventDefault();
+      choices.play();
+    };
+    element('by-id', HTMLFormElement).onsubmit = (event) => {
+      event.preventDefault();
+      this.withId(choices.join);
+    };
+    element('spectate', HTMLButtonElement).onclick = () => this.withId(choices.watch);
+  }
+
+  get name() {
+    const name = this.nameField.value.trim();
+    try {
+      localStorage.setItem(NAME_KEY, name);
+    } catch {
+      // Without storage the name is asked for again.
+    }
+    return name || 'Anonymous';
+  }
+
+  /** @param {(id: string) => void} act */
+  withId(act) {
+    const id = matchOf(this.id.value);
+    if (id === '') this.id.focus();
+    else act(id);
+  }
+
+  /** The id of a match to play in: one that has a place, or a new one with bots. */
+  async findMatch() {
+    const best = bestMatch(await this.server.matches());
+    if (best !== null) return best.id;
+    const bots = Math.min(Math.max(Math.round(Number(this.bots.value)) || 0, 0), 16);
+    return (await this.server.createMatch({ game: 'arena', options: { bots } })).id;
+  }
+
+  show() {
+    this.hide();
+    const refresh = async () => {
+      try {
+        this.tell(await this.server.matches());
+      } catch {
+        this.list.replaceChildren();
+        say(this.none, 'The server does not answer.');
+        this.none.hidden = false;
+      }
+    };
+    void refresh();
+    this.timer = window.setInterval(() => document.hidden || refresh(), REFRESH_MS);
+  }
+
+  hide() {
+    window.clearInterval(this.timer);
+  }
+
+  /** @param {MatchInfo[]} matches */
+  tell(matches) {
+    const arenas = matches.filter((match) => match.game === 'arena').sort((a, b) => b.players - a.players);
+    const known = new Map([...this.list.children].map((item) => [/** @type {HTMLElement} */ (item).dataset.match, item]));
+    const items = arenas.slice(0, SHOWN).map((match) => {
+      const item = known.get(match.id) ?? this.item(match.id);
+      const fill = item.querySelector('.fill');
+      if (fill !== null) say(fill, `${match.players} of ${match.players_max}`);
+      return item;
+    });
+    const same = items.length === this.list.children.length && items.every((item, at) => this.list.children[at] === item);
+    if (!same) this.list.replaceChildren(...items);
+    say(this.none, 'None yet. Play, and there is one.');
+    this.none.hidden = items.length > 0;
+  }
+
+  /** @param {string} id */
+  item(id) {
+    const item = make('li', '');
+    item.dataset.match = id;
+    const join = make('button', '', 'Join');
+    join.onclick = () => this.choices.join(id);
+    const watch = make('button', '', 'Watch');
+    watch.onclick = () => this.choices.watch(id);
+    item.append(make('span', 'id', id), make('span', 'fill'), watch, join);
+    return item;
+  }
+}
+
+function stored() {
+  try {
+    return localStorage.getItem(NAME_KEY);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { asked, bestMatch, clock, countdown, link, matchOf, rate, stateAfter, wordsAfter } from '../words.js';
+
+test('every way in which a connection ends has a state and words of its own', () => {
+  assert.deepEqual([4505, 4506, 4511, 4504, 1006, 4510].map(stateAfter), ['full', 'kicked', 'ended', 'lost', 'lost', 'lost']);
+  const titles = [4505, 4506, 4511, 4504, 4501, 4509, 4510, 4005, 1006].map((code) => wordsAfter(code, '').title);
+  assert.equal(new Set(titles).size, titles.length);
+  assert.match(wordsAfter(4505, '').title, /full/);
+  assert.match(wordsAfter(4504, '').title, /No such match/);
+  assert.match(wordsAfter(4999, 'out of cheese').text, /out of cheese.*4999/);
+});
+
+test('times are whole seconds up and tenths', () => {
+  assert.deepEqual([clock(3_600, 30), clock(3_599, 30), clock(1, 30), clock(0, 30), clock(-3, 30)], ['2:00', '2:00', '0:01', '0:00', '0:00']);
+  assert.equal(countdown(45, 30), '1.5');
+  assert.deepEqual([rate(512.4), rate(12_340)], ['512 B/s', '12.3 kB/s']);
+});
+
+test('the address asks, within bounds', () => {
+  assert.deepEqual(asked('?match=a-b&spectate=1&name=Zo%C3%AB&autoplay=1&delay=75&jitter=20'), {
+    match: 'a-b', spectate: true, name: 'Zoë', autoplay: true, delay: 75, jitter: 20, stall: 0,
+  });
+  const { delay, jitter, stall, spectate } = asked('?delay=-5&jitter=x&stall=1e9&spectate=yes');
+  assert.deepEqual([delay, jitter, stall, spectate], [0, 0, 5_000, false]);
+});
+
+test('a link leads back to its match', () => {
+  const address = link('http://node:7777', 'abc_1');
+  assert.equal(asked(new URL(address).search).match, 'abc_1');
+  assert.deepEqual([matchOf(address), matchOf(' abc_1 '), matchOf('/?name=x&match=q1#here')], ['abc_1', 'abc_1', 'q1']);
+});
+
+test('a visitor plays in the fullest match that has a place', () => {
+  const match = (/** @type {string} */ id, /** @type {number} */ players, more = {}) => ({ id, game: 'arena', players, players_max: 16, owner: 'one', ...more });
+  const matches = [match('a', 2), match('b', 16), match('c', 5), match('d', 9, { owner: '' }), match('e', 7, { game: 'duel' })];
+  assert.equal(bestMatch(matches)?.id, 'c');
+  assert.equal(bestMatch([match('b', 16)]), null);
+});

@@ -1,0 +1,80 @@
+// What the page says, and how it writes numbers. Pure.
+
+/** @typedef {'lobby' | 'connecting' | 'playing' | 'spectating' | 'reconnecting' | 'full' | 'ended' | 'kicked' | 'lost'} State */
+
+/** The state after a connection ended for good, by its close code (docs/wire.md, 9.2). @param {number} code @returns {State} */
+export function stateAfter(code) {
+  if (code === 4505) return 'full';
+  if (code === 4506) return 'kicked';
+  if (code === 4511) return 'ended';
+  return 'lost';
+}
+
+/** What happened, in words, and what to do about it. @param {number} code @param {string} reason what the server said */
+export function wordsAfter(code, reason) {
+  switch (code) {
+    case 4505: return { title: 'The match is full', text: 'Watch it, or play in another one.' };
+    case 4506: return { title: 'You were kicked', text: 'An operator took you out of this match.' };
+    case 4511: return { title: 'The match is over', text: 'It has ended for everybody. Play in another one.' };
+    case 4504: return { title: 'No such match', text: 'There is no match behind this link. It may have ended, or the link is wrong.' };
+    case 4501: return { title: 'Away for too long', text: 'Your place was given up. Join again as a new player.' };
+    case 4509: return { title: 'The match is halted', text: 'Its game failed again and again.' };
+    case 4510: return { title: 'Playing elsewhere', text: 'Another tab plays as you now.' };
+    case 4005: return { title: 'Too many messages', text: 'The server closed a connection that sent more than it may.' };
+    case 1006: return { title: 'Connection lost', text: 'The server cannot be reached any more. Is it running?' };
+    default: return { title: 'Connection lost', text: `It ended: ${reason} (code ${code}).` };
+  }
+}
+
+/** @param {number} ticks @param {number} hz */
+export function clock(ticks, hz) {
+  const seconds = Math.max(0, Math.ceil(ticks / hz));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+}
+
+/** Seconds with one digit. @param {number} ticks @param {number} hz */
+export function countdown(ticks, hz) {
+  return (Math.max(0, ticks) / hz).toFixed(1);
+}
+
+/** @param {number} bytes per second */
+export function rate(bytes) {
+  return bytes < 10_000 ? `${Math.round(bytes)} B/s` : `${(bytes / 1_000).toFixed(1)} kB/s`;
+}
+
+/** A link that joins a match. @param {string} origin @param {string} match */
+export function link(origin, match) {
+  return `${origin}/?match=${encodeURIComponent(match)}`;
+}
+
+/** What the address of the page asks for. @param {string} search */
+export function asked(search) {
+  const query = new URLSearchParams(search);
+  const number = (/** @type {string} */ name) => Math.min(Math.max(Number(query.get(name)) || 0, 0), 5_000);
+  return {
+    match: query.get('match') ?? '',
+    spectate: query.get('spectate') === '1',
+    name: query.get('name') ?? '',
+    autoplay: query.get('autoplay') === '1',
+    delay: number('delay'),
+    jitter: number('jitter'),
+    stall: number('stall'),
+  };
+}
+
+/** The match that a visitor should play in: the fullest that has a place. @param {{ id: string, game: string, players: number, players_max: number, owner: string }[]} matches */
+export function bestMatch(matches) {
+  let best = null;
+  for (const match of matches) {
+    if (match.game !== 'arena' || match.owner === '' || match.players >= match.players_max) continue;
+    if (best === null || match.players > best.players) best = match;
+  }
+  return best;
+}
+
+/** The match that a person means: its id, or a link with it. @param {string} text */
+export function matchOf(text) {
+  const trimmed = text.trim();
+  const found = /[?&]match=([^&#]+)/.exec(trimmed);
+  return found === null ? trimmed : decodeURIComponent(found[1]);
+}

@@ -1,0 +1,217 @@
+// The shell of a match: sockets and timers. Opens the next connection when the last one is lost, and decides nothing
+// that could be decided without a socket.
+
+import { mayComeBack } from './close.js';
+import { Lifeline, Retry } from './lifeline.js';
+import { SUBPROTOCOL } from './limits.js';
+
+/** @typedef {import('./match.js').Match} Match */
+
+/**
+ * As much of a WebSocket as is needed; that of browsers, of Node 22 and of the package ws have it.
+ * @typedef {object} Socket
+ * @property {string} binaryType
+ * @property {number} readyState
+ * @property {number} bufferedAmount
+ * @property {((event: any) => void) | null} onopen
+ * @property {((event: any) => void) | null} onmessage
+ * @property {((event: any) => void) | null} onclose
+ * @property {((event: any) => void) | null} onerror
+ * @property {(data: any) => void} send
+ * @property {(code?: number, reason?: string) => void} close
+ */
+
+/** @typedef {new (url: string, protocols?: string | string[]) => Socket} SocketType */
+
+/**
+ * @typedef {object} ConnectionOptions
+ * @property {string[]} urls of nodes; after a loss the next one is tried
+ * @property {SocketType} [WebSocket] what to connect with; by default what the browser or Node has
+ * @property {number} [reconnectMs] for how long to try to come back; 0 never tries
+ * @property {() => number} [now] milliseconds of a steady clock
+ * @property {() => number} [random] from 0 to 1
+ */
+
+const TIMER_MS = 8;
+const OPEN = 1;
+
+/** What to connect with. @param {SocketType} [given] @returns {SocketType} */
+export function socketType(given) {
+  const own = /** @type {SocketType | undefined} */ (/** @type {any} */ (globalThis).WebSocket);
+  const found = given ?? own;
+  if (found === undefined) {
+    throw new Error('this runtime has no WebSocket (Node has one from version 22 on): '
+      + "install the package ws and pass it: import WebSocket from 'ws'; new Tickcast({ url, WebSocket })");
+  }
+  return found;
+}
+
+export class Connection {
+  /** @param {Match} match @param {ConnectionOptions} options */
+  constructor(match, { urls, WebSocket, reconnectMs = 10_000, now = () => performance.now(), random = Math.random }) {
+    this.match = match;
+    this.urls = urls;
+    this.type = socketType(WebSocket);
+    this.now = now;
+    this.random = random;
+    this.retry = new Retry(reconnectMs);
+    this.opened = 0;
+    /** @type {Socket | null} */
+    this.socket = null;
+    /** One that is being opened while there still is another. @type {Socket | null} */
+    this.moving = null;
+    this.lifeline = new Lifeline(now());
+    /** When to open the next connection, and where to. */
+    this.next = { at: Infinity, url: '' };
+    match.transport = { flush: () => this.flush(), close: () => this.end(), backlog: () => this.socket?.bufferedAmount ?? 0, socket: () => this.socket };
+    this.timer = setInterval(() => this.poll(), TIMER_MS);
+    this.open('');
+  }
+
+  /** Opens the next connection. @param {string} url empty for the next one of ours */
+  open(url) {
+    try {
+      this.take(this.make(url));
+    } catch (error) {
+      this.finish(1006, `${error}`);
+    }
+  }
+
+  /** @param {string} url */
+  make(url) {
+    const to = url || this.urls[this.opened % this.urls.length];
+    this.opened += 1;
+    this.next.at = Infinity;
+    const socket = new this.type(to, [SUBPROTOCOL]);
+    socket.binaryType = 'arraybuffer';
+    socket.onerror = () => {};
+    return socket;
+  }
+
+  /** From now on this one is used. @param {Socket} socket */
+  take(socket) {
+    this.drop();
+    this.socket = socket;
+    this.lifeline = new Lifeline(this.now());
+    socket.onopen = () => this.flush();
+    socket.onmessage = (event) => this.receive(event.data);
+    socket.onclose = (event) => this.closed(event.code, event.reason);
+  }
+
+  /** Goes on elsewhere once that is open; until then, and if it never is, the match is followed here. @param {string} url */
+  move(url) {
+    try {
+      const socket = this.make(url);
+      this.moving = socket;
+      socket.onopen = () => {
+        this.moving = null;
+        this.match.client.resume();
+        this.take(socket);
+        this.flush();
+      };
+    } catch {
+      // Where we are will say when it ends.
+    }
+  }
+
+  /** @param {unknown} data */
+  receive(data) {
+    const now = this.now();
+    this.lifeline.heard = now;
+    try {
+      const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : null;
+      const event = bytes === null ? 'nothing' : this.match.receive(bytes, now);
+      if (event === 'welcome') this.welcomed();
+      if (event === 'pong') this.pong(now);
+      if (event === 'reconnect') this.moves(now);
+    } catch (error) {
+      // The server does what it must not do; to go on would be to guess.
+      this.finish(1002, `${error}`);
+      return;
+    }
+    this.flush();
+  }
+
+  welcomed() {
+    this.lifeline.welcomed = true;
+    this.retry.succeeded();
+  }
+
+  /** @param {number} now */
+  pong(now) {
+    const { said } = this.match.client;
+    const sent = said.type === 'pong' ? this.lifeline.sentAt(said.nonce) : Number.NaN;
+    if (!Number.isNaN(sent)) this.match.netcode?.clock.pong(sent, now);
+  }
+
+  /** The node is about to stop: a random moment, so that not all come to the next one at once. @param {number} now */
+  moves(now) {
+    const { said } = this.match.client;
+    if (said.type === 'reconnect') this.next = { at: now + said.withinMs * this.random(), url: said.url };
+  }
+
+  poll() {
+    const now = this.now();
+    const { match, lifeline, socket } = this;
+    if (now >= this.next.at) {
+      if (socket !== null) {
+        this.move(this.next.url);
+      } else {
+        match.client.resume();
+        this.open(this.next.url);
+      }
+      return;
+    }
+    if (socket === null) return;
+    if (lifeline.isLost(now)) {
+      this.closed(1006, 'nothing was heard any more');
+      return;
+    }
+    if (lifeline.isPingDue(now)) match.client.ping(lifeline.ping(now));
+    match.sendDue(now);
+    match.checkStall(now);
+    this.flush();
+  }
+
+  flush() {
+    const { transmit } = this.match.client;
+    while (transmit.length > 0 && this.socket?.readyState === OPEN) this.socket.send(transmit.shift());
+  }
+
+  /** @param {number} code @param {string} reason */
+  closed(code, reason) {
+    this.drop();
+    const wait = mayComeBack(code) ? this.retry.next(this.now(), this.random()) : -1;
+    if (wait < 0) {
+      this.finish(code, reason);
+      return;
+    }
+    this.next = { at: this.now() + wait, url: '' };
+    this.match.client.replica?.invalidate();
+    this.match.lost(this.retry.tries);
+  }
+
+  drop() {
+    if (this.socket !== null) release(this.socket);
+    if (this.moving !== null) release(this.moving);
+    this.socket = this.moving = null;
+  }
+
+  end() {
+    clearInterval(this.timer);
+    this.next.at = Infinity;
+    this.drop();
+  }
+
+  /** @param {number} code @param {string} reason */
+  finish(code, reason) {
+    this.end();
+    this.match.ends(code, reason);
+  }
+}
+
+/** Ends a socket without hearing of it any more. @param {Socket} socket */
+function release(socket) {
+  socket.onopen = socket.onmessage = socket.onclose = null;
+  socket.close();
+}

@@ -1,0 +1,77 @@
+// The parts of the netcode put together for one match. Pure; the shell says what arrives and when.
+
+import { Clock } from './clock.js';
+import { History } from './history.js';
+import { InputClock } from './input_clock.js';
+import { Playout } from './playout.js';
+import { Prediction } from './prediction.js';
+
+/** @typedef {import('../replica.js').Replica} Replica */
+
+export class Netcode {
+  /** @param {import('../schema.js').Schema} schema @param {number} tickRate */
+  constructor(schema, tickRate) {
+    this.schema = schema;
+    this.clock = new Clock(tickRate);
+    this.playout = new Playout(this.clock);
+    this.history = new History(schema.kinds.length);
+    this.inputClock = new InputClock(this.clock);
+    /** @type {Prediction | null} */
+    this.prediction = null;
+    const depth = schema.playerKind.fieldOf.get('input_buffer_depth');
+    /** Place of the field that tells how many inputs wait at the owner, if the game has it. */
+    this.depthAt = depth === undefined ? -1 : schema.playerKind.at[depth];
+    this.framed = Number.NaN;
+    this.inputAt = 0;
+  }
+
+  /** @param {import('./prediction.js').PredictionOptions} options */
+  predict(options) {
+    this.prediction = new Prediction(this.schema.playerKind, this.schema.input.length, options);
+    return this.prediction;
+  }
+
+  /** The state is another one. @param {Replica} replica @param {number} entity of our player, or -1 @param {number} now */
+  stateArrived(replica, entity, now) {
+    const { tick, world } = replica;
+    this.clock.tickArrived(tick, now);
+    this.playout.arrived(tick);
+    this.inputClock.arrived(tick);
+    this.history.take(world, tick);
+    if (entity < 0) return;
+    const { playerKind, seqField } = this.schema;
+    const table = world.tables[playerKind.number];
+    const seq = table.cell(entity, playerKind.at[seqField], 1);
+    const depth = this.depthAt < 0 ? undefined : table.cell(entity, this.depthAt, 1);
+    this.inputClock.applied(seq, tick, depth);
+    this.prediction?.reconcile(table, entity, tick, seq);
+  }
+
+  /** Nothing that was seen leads to what comes: the match was set back. */
+  forget() {
+    this.clock.forget();
+    this.playout.forget();
+    this.history.forget();
+    this.inputClock.forget();
+    this.prediction?.forget();
+  }
+
+  /** An input was sent; the local player goes on with it. @param {number} seq @param {ArrayLike<number>} values @param {number} now */
+  inputSent(seq, values, now) {
+    const tick = this.inputClock.sent(seq);
+    this.inputAt = now;
+    this.prediction?.predict(seq, tick, values);
+  }
+
+  /** Chooses the moment that is shown from now on. @param {number} now */
+  frame(now) {
+    this.history.seek(this.playout.update(now));
+    if (!Number.isNaN(this.framed)) this.prediction?.fade(Math.max(0, now - this.framed));
+    this.framed = now;
+  }
+
+  /** How much of the newest guessed tick has passed, 0 to 1. */
+  get predictedPart() {
+    return Math.min(1, Math.max(0, (this.framed - this.inputAt) / this.clock.interval));
+  }
+}

@@ -1,0 +1,31 @@
+// How many bytes a page that bundles the package gets: minified by esbuild, then gzip -9.
+
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { buildSync } from 'esbuild';
+
+const src = new URL('../src/', import.meta.url).pathname;
+const CODEC = ['diff.js', 'snapshot.js', 'catch_up.js', 'prior.js'];
+
+/** @param {string[]} modules @param {string[]} [external] */
+function size(modules, external = []) {
+  const contents = modules.map((name) => `export * from './${name}';`).join('\n');
+  const { outputFiles } = buildSync({
+    stdin: { contents, resolveDir: src }, bundle: true, minify: true, format: 'esm', target: 'es2022', external, write: false,
+  });
+  return gzipSync(outputFiles[0].contents, { level: 9 }).length;
+}
+
+test('the codec, the core and the whole are small', () => {
+  const codec = size(CODEC);
+  const core = size(['index.js'], ['./netcode/*']);
+  const whole = size(['index.js']);
+  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
+  const served = files.reduce((sum, name) => sum + gzipSync(readFileSync(src + name), { level: 9 }).length, 0);
+  console.log(`codec ${codec}, core ${core}, with netcode ${whole} bytes; the ${files.length} files as they are ${served}`);
+  assert.ok(codec <= 6 * 1024, `codec: ${codec}`);
+  assert.ok(core <= 15 * 1024, `core: ${core}`);
+  assert.ok(whole <= 18 * 1024, `with netcode: ${whole}`);
+});
