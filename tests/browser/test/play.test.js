@@ -75,7 +75,8 @@ scene("a player shoots, and bullets fly", async (stage) => {
   await until("a bullet of ours flies", () =>
     ask(page, () => {
       const mine = window.tickcast.me()?.player;
-      return [...window.tickcast.connection.entities("bullet")].some((bullet) => bullet.owner === mine);
+      const bullets = window.tickcast.connection.entities("bullet");
+      return [...bullets].some((index) => bullets.get(index, "owner") === mine);
     }),
   );
   await page.mouse.up();
