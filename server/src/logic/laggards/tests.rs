@@ -4,6 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::prior::Prior;
+use tickcast_protocol::replica::Gap;
 use tickcast_protocol::{Epoch, Fence, Field, Kind, Nonce, Progress, Schema};
 
 use super::*;
@@ -436,10 +437,10 @@ fn who_takes_nothing_for_too_long_is_closed() {
 fn nobody_gets_anything_of_a_broken_state() {
     let mut place = Place::new(7, 1);
     place.ticks(3, &[]);
-    let mut lying = place.owner.tick(false).to_vec();
-    // A bit of the hash.
-    lying[25] ^= 1;
-    assert!(matches!(place.relay.handle_message(&lying.into()), Verdict::Reload(_)));
+    // Not the state that the owner has: byte 25 begins the hash.
+    let mut wrong = place.owner.tick(false).to_vec();
+    wrong[25] ^= 1;
+    assert!(matches!(place.relay.handle_message(&wrong.into()), Verdict::Reload(Gap::Desync { .. })));
     place.clients[0].standing.lose();
     place.serve(0);
     assert!(place.clients[0].outbox.is_clear() && place.clients[0].window.is_empty());
