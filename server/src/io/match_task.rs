@@ -8,9 +8,7 @@ use tickcast_protocol::history::{Event, Owner};
 use tickcast_protocol::{Fence, MatchId, NodeId, TickRate};
 use tokio::sync::{mpsc, watch};
 
-use crate::backplane::{
-    Backplane, Commit, Delivery, Guarded, Release, Subscription, Unavailable, fields,
-};
+use crate::backplane::{Backplane, Commit, Delivery, Guarded, Release, Subscription, Unavailable, fields};
 use crate::io::clock;
 use crate::io::node::Node;
 use crate::logic::channel::{self, Note};
