@@ -254,6 +254,10 @@ impl Backplane for Troubled {
         self.store.list(fields).await
     }
 
+    async fn enter(&self, id: &MatchId) -> Result<(), Unavailable> {
+        self.store.enter(id).await
+    }
+
     async fn enlist(&self, node: &NodeId, entry: Option<Bytes>) -> Result<(), Unavailable> {
         self.store.enlist(node, entry).await
     }
