@@ -11,6 +11,7 @@ mod handover;
 mod history;
 mod inspector;
 mod native_client;
+mod no_answer;
 mod ownership_model;
 mod poison;
 mod refusals;

@@ -83,7 +83,10 @@ impl<B: Backplane> Node<B> {
         match self.claim_until_known(id).await {
             Ok(ClaimReply::Claimed { fence, fields }) => self.start(id, fence, fields, inputs, inbox).await,
             Ok(ClaimReply::Held { left }) => Claimed::Held(left),
-            Ok(ClaimReply::Quarantined) => Claimed::Refused(Refusal::quarantined()),
+            Ok(ClaimReply::Quarantined) => {
+                tracing::error!(%id, "match quarantined: its ownerships failed one after another, see above for why");
+                Claimed::Refused(Refusal::quarantined())
+            }
             Ok(ClaimReply::NoMatch) => Claimed::Refused(Refusal::no_such_match()),
             Err(error) => Claimed::Unavailable(error),
         }

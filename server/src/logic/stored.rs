@@ -122,9 +122,14 @@ impl StoredMatch {
         if !(1..=RING_MAX).contains(&ring) {
             return Err(bad(fields::RING));
         }
+        let quarantined = match text(fields::STATUS)? {
+            fields::OPEN => false,
+            fields::QUARANTINED => true,
+            _ => return Err(bad(fields::STATUS)),
+        };
         Ok(StoredMatch {
             game: text(fields::GAME)?.to_owned(),
-            quarantined: text(fields::STATUS)? == fields::QUARANTINED,
+            quarantined,
             fence: fields::fence(stored).ok_or_else(|| bad(fields::EPOCH))?,
             lineage: Lineage::parse(fields::text(stored, fields::CLAIMS).unwrap_or(""))
                 .ok_or_else(|| bad(fields::CLAIMS))?,

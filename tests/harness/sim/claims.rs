@@ -13,6 +13,7 @@ use super::counters::Seen;
 use super::ledger::Ledger;
 use super::nodes::{Slot, Tenure};
 use super::owner::{Next, Owner};
+use super::relay::Work;
 use super::settings::{LEASE, RESUME_WINDOW};
 use super::store::{Answer, Call, Request};
 
@@ -113,7 +114,7 @@ impl Cluster {
 
     fn tell_claimed(&mut self, node: usize, game: usize, by: By, claimed: Claimed) {
         if by == By::Relay {
-            self.handle_claimed(node, game, claimed);
+            self.relay_work(node, game, Work::Claimed(claimed));
         }
     }
 
