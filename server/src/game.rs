@@ -33,13 +33,22 @@ pub struct GameInfo {
     pub players_max: u32,
 }
 
+/// What a player was shown when it acted, as its client tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct View {
+    /// The last tick that the client had applied.
+    pub seen: Tick,
+    /// How far the picture was behind that, in 256ths of a tick.
+    pub behind: u16,
+}
+
 /// One input of a player. A tick brings a player none, one, or two (after a pause), in the order made.
 #[derive(Debug, Clone, Copy)]
 pub struct PlayerInput<'a> {
     /// Whose it is.
     pub player: PlayerId,
-    /// The last tick that the player's client had applied when it made the input.
-    pub seen: Tick,
+    /// What the player was shown when it made the input, by its own account.
+    pub view: View,
     /// One value for each input field of the schema, within its bounds.
     pub values: &'a [i32],
 }

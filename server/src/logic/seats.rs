@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::{EntityId, InputSeq, PlayerId, SessionId, Tick, World};
 
+use crate::game::View;
 use crate::logic::resume::{TokenDigest, displaces};
 
 /// Inputs that wait per player; the oldest gives way.
@@ -23,8 +24,8 @@ const INPUTS_PER_TICK_MAX: usize = 2;
 pub struct Waiting {
     /// Its number.
     pub seq: InputSeq,
-    /// The last tick the client had applied.
-    pub seen: Tick,
+    /// What the player was shown.
+    pub view: View,
     /// The values.
     pub values: Vec<i32>,
 }
@@ -215,7 +216,7 @@ mod tests {
     }
 
     fn send(seats: &mut Seats, seq: u32) -> Admission {
-        let input = Waiting { seq: InputSeq(seq), seen: Tick(0), values: vec![] };
+        let input = Waiting { seq: InputSeq(seq), view: View::default(), values: vec![] };
         seats.handle_input(ME, input, Tick(1))
     }
 

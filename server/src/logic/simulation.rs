@@ -10,7 +10,7 @@ use tickcast_protocol::prior::Prior;
 use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick, World, frame, record};
 
 use crate::backplane::{Commit, fields};
-use crate::game::{Game, PlayerInput, Step, TickRng};
+use crate::game::{Game, PlayerInput, Step, TickRng, View};
 use crate::logic::channel::{self, Note, Upstream};
 use crate::logic::resume::TokenDigest;
 use crate::logic::seats::{Admission, Seats, Waiting};
@@ -169,8 +169,8 @@ impl Simulation {
                     self.seats.handle_presence(player, tick);
                 }
             }
-            Upstream::Input { player, seq, seen, values } => {
-                self.handle_input(player, Waiting { seq, seen, values })
+            Upstream::Input { player, seq, seen, behind, values } => {
+                self.handle_input(player, Waiting { seq, view: View { seen, behind }, values })
             }
         }
     }
@@ -259,7 +259,7 @@ impl Simulation {
             .iter()
             .map(|(player, _, input)| PlayerInput {
                 player: *player,
-                seen: input.seen,
+                view: input.view,
                 values: &input.values,
             })
             .collect();

@@ -5,6 +5,7 @@ mod random;
 mod walk;
 
 use super::*;
+use crate::game::View;
 use rand::SeedableRng;
 use std::collections::BTreeMap;
 use tickcast_protocol::{Schema, Tick, snapshot};
@@ -55,7 +56,11 @@ impl Match {
         self.tick = self.tick.next();
         let inputs: Vec<PlayerInput<'_>> = inputs
             .iter()
-            .map(|(player, values)| PlayerInput { player: PlayerId(*player), seen: self.tick, values })
+            .map(|(player, values)| PlayerInput {
+                player: PlayerId(*player),
+                view: View { seen: self.tick, behind: 0 },
+                values,
+            })
             .collect();
         let mut rng = rng(self.seed, self.tick);
         let step = Step { tick: self.tick, inputs: &inputs, rng: &mut rng, world: &mut self.world };
