@@ -1,5 +1,7 @@
 //! The loop without a clock: joins, inputs, refusals, snapshots, and going on from what was written.
 
+mod rewind;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -20,6 +22,7 @@ fn writing() -> Writing {
         hash_every: 1,
         lease: Duration::from_secs(1),
         resume_window: Duration::from_secs(10),
+        rewind: Duration::from_millis(250),
     }
 }
 
@@ -44,7 +47,9 @@ fn created() -> MatchFields {
 
 fn resumed(fields: &MatchFields) -> Simulation {
     let restored = stored::restore(fields).unwrap();
-    Simulation::new(Arena.create(&restored.stored.options), restored, writing())
+    let mut simulation = Simulation::new(Arena.create(&restored.stored.options), restored, writing());
+    simulation.recall(fields).unwrap();
+    simulation
 }
 
 /// Writes a commit the way a store does.
