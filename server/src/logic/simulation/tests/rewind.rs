@@ -117,3 +117,23 @@ fn the_owner_tells_each_player_how_many_inputs_waited() {
     simulation.handle_tick(0);
     assert_eq!(told(&simulation), 0, "a tick found none");
 }
+
+#[test]
+fn no_claim_of_a_client_reaches_into_the_future_or_further_back_than_allowed() {
+    let mut simulation = taken_over(&created(), true, true);
+    join(&mut simulation, 1);
+    (0..40).for_each(|_| drop(simulation.handle_tick(0)));
+    let claims = [0, 1, 30, u64::from(u32::MAX), u64::MAX / 256, u64::MAX / 256 + 1, u64::MAX];
+    let claims = claims.into_iter().flat_map(|seen| [0, 1, 300, u16::MAX].map(|behind| (seen, behind)));
+    for ((seen, behind), seq) in claims.zip(1..) {
+        let (player, values) = (PlayerId(1), vec![127, 0, seq as i32, 1]);
+        let seen = Tick(seen);
+        simulation.handle_upstream(Upstream::Input { player, seq: InputSeq(seq), seen, behind, values });
+        let now = simulation.position().tick;
+        let produced = simulation.handle_tick(0);
+        assert_eq!(produced.applied, [(player, InputSeq(seq))], "believed or not, it is an input");
+        let honest = if seen > now { 0 } else { (now.0 - seen.0) * 256 } + u64::from(behind);
+        // 250 ms are seven and a half ticks.
+        assert_eq!(simulation.past.of(player).behind(), honest.min(1920), "seen {seen}, {behind} behind");
+    }
+}
