@@ -63,18 +63,18 @@ impl Screen {
     pub(super) fn new(range: &Range, tick_ms: f64, delay_ms: f64) -> Screen {
         let mut client = Client::new("far away", Join::Quick { game: String::new() });
         for frame in range.welcome() {
-            client.handle_frame(&frame).unwrap();
+            client.handle_frame(&frame).expect("a frame of the server");
         }
         while client.poll_transmit().is_some() {}
         Screen { client, tick_ms, delay_ms, targets: vec![None] }
     }
 
     pub(super) fn handle_frame(&mut self, frame: &[u8]) {
-        self.client.handle_frame(frame).unwrap();
-        let replica = &self.client.joined().unwrap().replica;
+        self.client.handle_frame(frame).expect("a frame of the server");
+        let replica = &self.client.joined().expect("it was let in").replica;
         assert!(!replica.is_broken());
         self.targets.resize(replica.position().tick.0 as usize + 1, None);
-        *self.targets.last_mut().unwrap() = Range::target_in(replica.world());
+        self.targets[replica.position().tick.0 as usize] = Range::target_in(replica.world());
     }
 
     fn shown(&self, at: f64) -> Option<Spot> {

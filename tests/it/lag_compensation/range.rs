@@ -8,9 +8,7 @@ use bytes::Bytes;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tickcast_protocol::message::{ClientMessage, PROTOCOL_VERSION, Role, ServerMessage};
-use tickcast_protocol::{
-    EntityId, InputSeq, PlayerId, ResumeToken, SessionId, Tick, TickRate, World, frame, snapshot,
-};
+use tickcast_protocol::{EntityId, InputSeq, PlayerId, ResumeToken, SessionId, Tick, World, frame, snapshot};
 use tickcast_server::backplane::fields;
 use tickcast_server::game::{Game, GameType, Options, Remembered, Step, TickRng};
 use tickcast_server::games::Arena;
@@ -96,7 +94,7 @@ struct Rules {
 }
 
 fn field(world: &World, kind: u8, name: &str) -> usize {
-    world.schema().kinds()[usize::from(kind)].field_index(name).unwrap()
+    world.schema().kinds()[usize::from(kind)].field_index(name).expect("a field of the arena")
 }
 
 fn player_in(world: &World, player: u32) -> Option<EntityId> {
@@ -113,7 +111,7 @@ fn spot_of(world: &World, player: u32) -> Option<Spot> {
 impl Game for Rules {
     fn start(&mut self, rng: &mut TickRng, world: &mut World) {
         self.arena.start(rng, world);
-        let walls = world.schema().kind_index("wall").unwrap();
+        let walls = world.schema().kind_index("wall").expect("a kind of the arena");
         world.ids(walls).collect::<Vec<_>>().into_iter().for_each(|wall| world.despawn(wall));
     }
 
@@ -142,7 +140,7 @@ impl Game for Rules {
         let Some(target) = player_in(world, TARGET) else { return };
         let hp = field(world, target.kind, "hp");
         if world.get(target, hp) < HP_MAX {
-            self.hits.lock().unwrap().push(tick.0);
+            self.hits.lock().expect("nobody panics with it").push(tick.0);
             world.set(target, hp, HP_MAX);
         }
     }
@@ -169,7 +167,8 @@ impl Range {
         let options =
             [("pickups", 0), ("tick_rate", hz.into()), ("round_seconds", 3600), ("score_limit", 10_000)];
         let options: Options = options.map(|(name, value)| (name.to_owned(), value)).into();
-        let mut stored = stored::new_match(&Arena.info(&options).unwrap(), &options, seed, 0, 64);
+        let mut stored =
+            stored::new_match(&Arena.info(&options).expect("options of the arena"), &options, seed, 0, 64);
         let claim = [
             (fields::EPOCH, "1"),
             (fields::NONCE, "0000000000000007"),
@@ -180,7 +179,7 @@ impl Range {
             (fields::SNAPSHOT_TICK, "0"),
         ];
         stored.extend(claim.map(|(name, value)| (name.into(), Bytes::from(value))));
-        let restored = stored::restore(&stored).unwrap();
+        let restored = stored::restore(&stored).expect("a new match");
         let hits = Hits::default();
         let game = Box::new(Rules { arena: Arena.create(&options), hits: Arc::clone(&hits) });
         let writing = Writing {
@@ -234,7 +233,7 @@ impl Range {
 
     /// The target's own input: it sits beside the server.
     fn walk(&mut self, tick: Tick) {
-        let (at, hz) = (*self.targets.last().unwrap(), u64::from(self.hz));
+        let (at, hz) = (*self.targets.last().unwrap_or(&BEGIN), u64::from(self.hz));
         let home = STAND.minus(at);
         match self.movement {
             Movement::Steady if (at.x - STAND.x).abs() > FAR => {
@@ -281,7 +280,7 @@ impl Range {
     pub(super) fn was_hit(&self, shot: &Shot) -> bool {
         let fired = self.applied[shot.seq.0 as usize];
         let until = fired + u64::from(self.hz);
-        self.hits.lock().unwrap().iter().any(|tick| (fired..until).contains(tick))
+        self.hits.lock().expect("nobody panics with it").iter().any(|tick| (fired..until).contains(tick))
     }
 
     pub(super) fn target_in(world: &World) -> Option<Spot> {
@@ -297,11 +296,11 @@ fn welcome(restored: &Restored) -> Vec<Vec<u8>> {
     let (world, position) = (&restored.world, restored.stored.position());
     let welcome = ServerMessage::Welcome {
         protocol: PROTOCOL_VERSION,
-        node: "n".parse().unwrap(),
+        node: "n".parse().expect("an id"),
         session: SessionId(1),
-        match_id: "m".parse().unwrap(),
+        match_id: "m".parse().expect("an id"),
         role: Role::Player(PlayerId(SHOOTER)),
-        tick_rate: TickRate::try_from(u64::from(restored.stored.tick_rate.hz())).unwrap(),
+        tick_rate: restored.stored.tick_rate,
         schema: world.schema().to_json(),
         resume: ResumeToken::default(),
     };
