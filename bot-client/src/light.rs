@@ -186,7 +186,9 @@ impl LightBot {
         let (Some((brain, _)), Some(_)) = (&mut self.play, self.player) else { return };
         if self.last_seq.0 < i32::MAX as u32 {
             self.last_seq.0 += 1;
-            let input = ClientMessage::Input { seq: self.last_seq, seen, values: brain.random_input() };
+            // What it sees is the newest state, if it sees at all.
+            let (seq, values) = (self.last_seq, brain.random_input());
+            let input = ClientMessage::Input { seq, seen, behind: 0, values };
             self.transmit.push_back(input.to_frame());
             self.marks.traffic.inputs += u64::from(measuring);
         }

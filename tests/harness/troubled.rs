@@ -167,6 +167,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         advertise: String::new(),
         operator_token: None,
         resume_window: seconds(10),
+        rewind: Duration::from_millis(250),
         stall_max: seconds(30),
         drain_max: seconds(1),
         crashes_max: 3,

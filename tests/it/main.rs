@@ -10,6 +10,7 @@ mod golden_channel;
 mod handover;
 mod history;
 mod inspector;
+mod lag_compensation;
 mod native_client;
 mod no_answer;
 mod ownership_model;

@@ -125,8 +125,13 @@ impl Cluster {
                 return self.oracle.fail(format!("match {game} was claimed and is not readable: {error}"));
             }
         };
-        let writing =
-            Writing { snapshot_every: 10, hash_every: 4, lease: LEASE, resume_window: RESUME_WINDOW };
+        let writing = Writing {
+            snapshot_every: 10,
+            hash_every: 4,
+            lease: LEASE,
+            resume_window: RESUME_WINDOW,
+            rewind: Duration::ZERO,
+        };
         if fields::text(stored, fields::COMMITTED_MS).is_some() {
             self.counters.see(Seen::Takeover);
         }
