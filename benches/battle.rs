@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use tickcast_protocol::{InputSeq, PlayerId, ResumeToken, Tick};
+use tickcast_protocol::{InputSeq, PlayerId, ResumeToken, Tick, World};
 use tickcast_server::backplane::{Commit, MatchFields};
 use tickcast_server::game::{GameType, Options};
 use tickcast_server::games::Arena;
@@ -43,7 +43,7 @@ impl Crew {
             }
             values[2] = (values[2] + self.rng.random_range(-8..=8)) & 1023;
             let player = PlayerId(index as u32 + 1);
-            inputs.push(Upstream::Input { player, seq, seen: Tick(0), values: values.to_vec() });
+            inputs.push(Upstream::Input { player, seq, seen: Tick(0), behind: 0, values: values.to_vec() });
         }
         inputs
     }
@@ -85,6 +85,7 @@ impl Battle {
             hash_every: 16,
             lease: Duration::from_millis(1500),
             resume_window: Duration::from_secs(10),
+            rewind: Duration::from_millis(250),
         };
         let game = Arena.create(&restored.stored.options);
         let simulation = Simulation::new(game, restored, writing);
@@ -116,6 +117,11 @@ impl Battle {
     /// What was applied and what was not.
     pub fn counts(&self) -> Counts {
         self.simulation.counts()
+    }
+
+    /// The state after the last tick.
+    pub fn world(&self) -> &World {
+        self.simulation.world()
     }
 
     /// Entities in the state.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use benches::Battle;
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use tickcast_protocol::{MatchId, Nonce};
+use tickcast_protocol::{MatchId, Nonce, Tick};
 use tickcast_server::backplane::store::Store;
 use tickcast_server::backplane::{Claim, ClaimReply, MatchFields};
+use tickcast_server::game::{GameType, Options, Past};
+use tickcast_server::games::Arena;
 
 /// Ticks from one snapshot to the next: a second's worth.
 const SNAPSHOT_EVERY: u64 = 30;
@@ -31,6 +33,22 @@ fn claimed(players: u32, drones: u32) -> MatchFields {
         ClaimReply::Claimed { fields, .. } => fields,
         other => panic!("not claimed: {other:?}"),
     }
+}
+
+/// What it costs per tick that a game looks back: of 300 entities two or three fields are kept.
+fn look_back(criterion: &mut Criterion) {
+    let (players, drones) = (64, 236);
+    let (battle, _) = Battle::begin(&claimed(players, drones), players, SNAPSHOT_EVERY, drop);
+    let world = battle.world();
+    let asked = Arena.create(&Options::new()).remembers();
+    let mut past = Past::new(world.schema(), &asked, 30, Duration::from_millis(250));
+    let mut tick = Tick(0);
+    criterion.bench_function("past/record, 300 entities", |bencher| {
+        bencher.iter(|| {
+            tick = tick.next();
+            past.record(tick, world);
+        });
+    });
 }
 
 fn main() {
@@ -61,5 +79,6 @@ fn main() {
         }
     }
     group.finish();
+    look_back(&mut criterion);
     criterion.final_summary();
 }

@@ -12,6 +12,7 @@ use tickcast_protocol::message::{ClientMessage, Join};
 use tickcast_protocol::replica::Gap;
 use tickcast_protocol::{EntityId, Fence, InputSeq, MatchId, PlayerId, Position, Replica, SessionId, Tick};
 
+use crate::absence::Absence;
 use crate::board::Sent;
 use crate::brain::Brain;
 use crate::lineage::Lineage;
@@ -33,29 +34,19 @@ pub struct Step {
     pub seen: Option<InputSeq>,
 }
 
-/// The node asked the bot to connect anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Move {
-    /// Within this time.
-    pub within: Duration,
-    /// Where to; `None` for where it would connect anyway.
-    pub url: Option<String>,
-}
-
 /// One bot.
 #[derive(Debug)]
 pub struct Bot {
-    client: Client,
+    pub(crate) client: Client,
     seed: u64,
     play: Option<Play>,
     hole: Hole,
     slow_allowed: bool,
     lineage: Lineage<Fence>,
-    /// Since when it is without the match.
-    away: Option<Duration>,
+    /// Between two connections.
+    pub absence: Absence,
     /// It is in the match again and its entity was not seen yet.
     returning: bool,
-    asked: Option<Move>,
     /// Inputs sent again that are counted already.
     sent_again: u64,
     own: Option<Watch>,
@@ -124,9 +115,8 @@ impl Bot {
             hole: Hole::Explained,
             slow_allowed: false,
             lineage: Lineage::new(),
-            away: None,
+            absence: Absence::default(),
             returning: false,
-            asked: None,
             sent_again: 0,
             own: None,
             watched: None,
@@ -206,33 +196,13 @@ impl Bot {
         self.client.leave();
     }
 
-    /// Asks the node for a sign of life.
-    pub fn ping(&mut self) {
-        self.client.ping(0);
-    }
-
-    /// The connection was lost at `now`.
-    pub fn handle_loss(&mut self, now: Duration) {
-        self.away.get_or_insert(now);
-    }
-
     /// Begins another connection, on which the bot goes on as the same player or spectator. Ticks that pass until
     /// its first state are not lost.
     pub fn resume(&mut self, now: Duration) -> Result<(), NeverWelcomed> {
         self.client.resume()?;
-        self.handle_loss(now);
-        (self.hole, self.returning, self.asked) = (Hole::Explained, true, None);
+        self.absence.handle_resume(now);
+        (self.hole, self.returning) = (Hole::Explained, true);
         Ok(())
-    }
-
-    /// Whether it lost its connection and does not have the state on another one yet.
-    pub fn is_away(&self) -> bool {
-        self.away.is_some()
-    }
-
-    /// What the node asked for since the last call.
-    pub fn take_move(&mut self) -> Option<Move> {
-        self.asked.take()
     }
 
     /// Takes in a frame from the server. Checks are made always, times taken only while `measuring`.
@@ -253,7 +223,7 @@ impl Bot {
             Event::Welcome => self.handle_welcome(),
             Event::Snapshot => {
                 self.handle_snapshot(before, measuring);
-                self.handle_return(now);
+                self.absence.handle_return(now, &mut self.marks);
                 self.marks.traffic.snapshots += u64::from(measuring);
                 return Ok(self.handle_update(now, frame.len(), measuring, false));
             }
@@ -268,7 +238,7 @@ impl Bot {
                 self.hole = Hole::Explained;
                 self.lineage.handle_reset();
             }
-            Event::Reconnect { within, url } => self.asked = Some(Move { within, url }),
+            Event::Reconnect { within, url } => self.absence.handle_asked(within, url),
             Event::Stale if frame.first() == Some(&PRIOR) => {
                 let play = self.play.as_mut().expect("a state frame comes after the welcome");
                 play.meter.handle_prior(frame.len(), measuring, &mut self.marks);
@@ -349,14 +319,6 @@ impl Bot {
             Hole::After(have) => self.marks.checks.lost_ticks += after.tick.0.saturating_sub(have.0 + 2),
         }
         self.hole = Hole::None;
-    }
-
-    /// The whole state is there: on another connection, this ends the time away.
-    fn handle_return(&mut self, now: Duration) {
-        if let Some(since) = self.away.take() {
-            self.marks.recovery.reconnects += 1;
-            self.marks.samples.push(Sample::Away(now.saturating_sub(since)));
-        }
     }
 
     /// Nothing was missing, and a frame led over more than one tick: the server merged them because we were slow.

@@ -1,11 +1,12 @@
 //! Load-test bots: real WebSocket clients that play, verify and measure. Never imports the server.
 //!
 //! Reading order: [`plan`] says what is asked for and [`share`] who does it; [`bot`] is one client without a
-//! socket, driven by its [`brain`], its [`timer`] and its [`meter`]; [`lineage`] is about its life over
+//! socket, driven by its [`brain`], its [`timer`] and its [`meter`]; [`lineage`] and [`absence`] are about its life over
 //! several connections; [`board`] and [`verify`] compare the clients of a match; [`tally`] adds up; [`report`] judges.
 //! Only [`swarm`], `seat`, [`workers`], [`api`] and [`progress`] touch the world outside, and only [`clock`]
 //! reads the time.
 
+pub mod absence;
 pub mod api;
 pub mod board;
 pub mod bot;

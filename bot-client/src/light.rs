@@ -9,16 +9,16 @@ use tickcast_protocol::frame::{self, SERVER_CONTROL, StateFrame};
 use tickcast_protocol::message::{ClientMessage, Join};
 use tickcast_protocol::{InputSeq, PlayerId, Position, Tick};
 
-use crate::bot::Move;
+use crate::absence::Absence;
 use crate::brain::Brain;
 use crate::lineage::Lineage;
 use crate::meter::Meter;
-use crate::tally::{Marks, Sample};
+use crate::tally::Marks;
 
 /// One light bot.
 #[derive(Debug)]
 pub struct LightBot {
-    client: Client,
+    pub(crate) client: Client,
     seed: u64,
     play: Option<(Brain, Meter)>,
     player: Option<PlayerId>,
@@ -30,8 +30,8 @@ pub struct LightBot {
     slow_allowed: bool,
     /// By tags, which is all that heads have of owners.
     lineage: Lineage<u8>,
-    away: Option<Duration>,
-    asked: Option<Move>,
+    /// Between two connections.
+    pub absence: Absence,
 }
 
 /// Where the last frame led, as far as heads tell.
@@ -62,8 +62,7 @@ impl LightBot {
             joined: false,
             slow_allowed: false,
             lineage: Lineage::new(),
-            away: None,
-            asked: None,
+            absence: Absence::default(),
         }
     }
 
@@ -95,34 +94,14 @@ impl LightBot {
         self.client.leave();
     }
 
-    /// Asks the node for a sign of life.
-    pub fn ping(&mut self) {
-        self.client.ping(0);
-    }
-
-    /// The connection was lost at `now`.
-    pub fn handle_loss(&mut self, now: Duration) {
-        self.away.get_or_insert(now);
-    }
-
     /// Begins another connection, on which the bot goes on as the same player or spectator. It knows no
     /// acknowledgements, so that it sends nothing again.
     pub fn resume(&mut self, now: Duration) -> Result<(), NeverWelcomed> {
         self.client.resume()?;
-        self.handle_loss(now);
+        self.absence.handle_resume(now);
         self.transmit.clear();
-        (self.at, self.asked) = (None, None);
+        self.at = None;
         Ok(())
-    }
-
-    /// Whether it lost its connection and does not have the state on another one yet.
-    pub fn is_away(&self) -> bool {
-        self.away.is_some()
-    }
-
-    /// What the node asked for since the last call.
-    pub fn take_move(&mut self) -> Option<Move> {
-        self.asked.take()
     }
 
     /// Measuring ends at `now`.
@@ -170,11 +149,8 @@ impl LightBot {
                 self.at = Some(position.into());
                 self.marks.checks.undone += self.lineage.handle_state(position.fence.tag(), position.tick);
                 self.joined = true;
-                if let Some(since) = self.away.take() {
-                    self.marks.recovery.reconnects += 1;
-                    self.marks.recovery.resumed_players += u64::from(self.player.is_some());
-                    self.marks.samples.push(Sample::Away(now.saturating_sub(since)));
-                }
+                let returned = self.absence.handle_return(now, &mut self.marks) && self.player.is_some();
+                self.marks.recovery.resumed_players += u64::from(returned);
                 self.marks.traffic.snapshots += u64::from(measuring);
                 meter.handle_update(now, frame.len(), measuring, &mut self.marks);
             }
@@ -199,7 +175,7 @@ impl LightBot {
                 self.at = None;
                 self.lineage.handle_reset();
             }
-            Event::Reconnect { within, url } => self.asked = Some(Move { within, url }),
+            Event::Reconnect { within, url } => self.absence.handle_asked(within, url),
             Event::Snapshot | Event::Advanced | Event::CaughtUp | Event::Stale | Event::Gap(_) => {}
             Event::NewOwner | Event::Pong { .. } | Event::Ended => {}
         }
@@ -210,7 +186,9 @@ impl LightBot {
         let (Some((brain, _)), Some(_)) = (&mut self.play, self.player) else { return };
         if self.last_seq.0 < i32::MAX as u32 {
             self.last_seq.0 += 1;
-            let input = ClientMessage::Input { seq: self.last_seq, seen, values: brain.random_input() };
+            // What it sees is the newest state, if it sees at all.
+            let (seq, values) = (self.last_seq, brain.random_input());
+            let input = ClientMessage::Input { seq, seen, behind: 0, values };
             self.transmit.push_back(input.to_frame());
             self.marks.traffic.inputs += u64::from(measuring);
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tickcast_protocol::client::NeverWelcomed;
 
-use crate::bot::{Bot, Move};
+use crate::absence::Move;
+use crate::bot::Bot;
 use crate::light::LightBot;
 use crate::plan::Plan;
 use crate::share::BotPlan;
@@ -46,7 +47,7 @@ impl Pilot {
     }
 
     pub(crate) fn is_away(&self) -> bool {
-        both!(self, bot => bot.is_away())
+        both!(self, bot => bot.absence.is_away())
     }
 
     pub(crate) fn marks(&mut self) -> &mut Marks {
@@ -58,11 +59,11 @@ impl Pilot {
     }
 
     pub(crate) fn take_move(&mut self) -> Option<Move> {
-        both!(self, bot => bot.take_move())
+        both!(self, bot => bot.absence.take_move())
     }
 
     pub(crate) fn handle_loss(&mut self, now: Duration) {
-        both!(self, bot => bot.handle_loss(now));
+        both!(self, bot => bot.absence.handle_loss(now));
     }
 
     pub(crate) fn resume(&mut self, now: Duration) -> Result<(), NeverWelcomed> {
@@ -70,7 +71,7 @@ impl Pilot {
     }
 
     pub(crate) fn ping(&mut self) {
-        both!(self, bot => bot.ping());
+        both!(self, bot => bot.client.ping(0));
     }
 
     pub(crate) fn leave(&mut self) {

@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 
+use crate::absence::Move;
 use crate::board::Board;
-use crate::bot::{Bot, Move, Step};
+use crate::bot::{Bot, Step};
 use crate::pilot::Pilot;
 use crate::share::BotPlan;
 use crate::swarm::{Phase, Shared};

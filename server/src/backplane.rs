@@ -227,6 +227,9 @@ pub trait Backplane: Clone + Send + Sync + 'static {
         fields: &[&str],
     ) -> impl Future<Output = Result<Vec<(MatchId, MatchFields)>, Unavailable>> + Send;
 
+    /// Enters a match into the list again, which may have lost it: the list is a hint.
+    fn enter(&self, id: &MatchId) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
     /// Sends a message on the input channel.
     fn send_input(
         &self,

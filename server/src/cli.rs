@@ -90,8 +90,8 @@ fn runtime() -> Result<Runtime, Failure> {
 fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {
     logging::start("warn").map_err(failure)?;
     runtime()?.block_on(async {
-        let (backplane, _) =
-            RedisBackplane::connect(&args.redis, Timing::default()).await.map_err(failure)?;
+        let backplane =
+            RedisBackplane::connect_to_ask(&args.redis, Timing::default()).await.map_err(failure)?;
         inspect::run(&backplane, args).await.map_err(failure)
     })
 }
@@ -111,8 +111,8 @@ fn run_check(args: &CheckArgs) -> Result<(), Failure> {
 fn run_admin(command: &AdminCommand) -> Result<(), Failure> {
     logging::start("warn").map_err(failure)?;
     runtime()?.block_on(async {
-        let (backplane, _) =
-            RedisBackplane::connect(command.redis(), Timing::default()).await.map_err(failure)?;
+        let backplane =
+            RedisBackplane::connect_to_ask(command.redis(), Timing::default()).await.map_err(failure)?;
         println!("{}", admin::run(&backplane, command).await.map_err(failure)?);
         Ok(())
     })

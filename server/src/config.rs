@@ -70,6 +70,11 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_RESUME_SECONDS", value_name = "SECONDS")]
     resume_seconds: Option<u64>,
 
+    /// Milliseconds that a player's action is judged back in time at most, to what the player was shown; 0 to 1000
+    /// [default: 250]
+    #[arg(long, env = "TICKCAST_REWIND_MS", value_name = "MS")]
+    rewind_ms: Option<u64>,
+
     /// Seconds without a tick after which clients of a match are sent away, because this node may be cut off
     /// [default: 30]
     #[arg(long, env = "TICKCAST_STALL_SECONDS", value_name = "SECONDS")]
@@ -148,6 +153,8 @@ pub struct Settings {
     pub advertise: String,
     /// How long a player whose connection broke keeps its place.
     pub resume_window: Duration,
+    /// How far back a player's action is judged at most.
+    pub rewind: Duration,
     /// How long a match may stand still before its clients are sent away.
     pub stall_max: Duration,
     /// How long a leaving node takes at most.
@@ -206,6 +213,7 @@ impl RawSettings {
             connections_max: self.connections_max.or(file.connections_max),
             advertise: self.advertise.or(file.advertise),
             resume_seconds: self.resume_seconds.or(file.resume_seconds),
+            rewind_ms: self.rewind_ms.or(file.rewind_ms),
             stall_seconds: self.stall_seconds.or(file.stall_seconds),
             drain_seconds: self.drain_seconds.or(file.drain_seconds),
             crashes_max: self.crashes_max.or(file.crashes_max),
@@ -252,6 +260,7 @@ impl RawSettings {
             connections_max: count("connections-max", self.connections_max, 10_000)?,
             advertise: advertised(self.advertise)?,
             resume_window: seconds("resume-seconds", self.resume_seconds, 10, 1, 3600)?,
+            rewind: Duration::from_millis(within("rewind-ms", self.rewind_ms, 250, 0, 1000)?),
             stall_max: seconds("stall-seconds", self.stall_seconds, 30, 1, 86_400)?,
             drain_max: seconds("drain-seconds", self.drain_seconds, 10, 0, 3600)?,
             crashes_max: within("crashes-max", self.crashes_max, 3, 1, 1000)? as u32,

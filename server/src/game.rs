@@ -4,12 +4,16 @@
 //! keeps beside it can be rebuilt by [`Game::restore`]. A step uses no clock, no thread and no generator
 //! but the one it is given, so that any node would compute the same tick.
 
+mod past;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
 use thiserror::Error;
 use tickcast_protocol::{PlayerId, Schema, Tick, TickRate, World};
+
+pub use past::{Moment, Past, Remembered, View};
 
 /// The per-tick generator: seeded by (match seed, tick), so there is no generator to save.
 pub type TickRng = ChaCha8Rng;
@@ -38,8 +42,8 @@ pub struct GameInfo {
 pub struct PlayerInput<'a> {
     /// Whose it is.
     pub player: PlayerId,
-    /// The last tick that the player's client had applied when it made the input.
-    pub seen: Tick,
+    /// What the player was shown when it made the input, by its own account.
+    pub view: View,
     /// One value for each input field of the schema, within its bounds.
     pub values: &'a [i32],
 }
@@ -51,6 +55,18 @@ pub struct Step<'a> {
     pub tick: Tick,
     /// The inputs to apply.
     pub inputs: &'a [PlayerInput<'a>],
+    /// What players were shown when they acted: of what [`Game::remembers`] asks for.
+    ///
+    /// ```
+    /// # use tickcast_protocol::EntityId;
+    /// # use tickcast_server::game::{PlayerInput, Step};
+    /// # const X: usize = 3;
+    /// /// Where the target stood on the screen of the player who fires.
+    /// fn aimed_at(step: &Step<'_>, shot: &PlayerInput<'_>, target: EntityId) -> Option<i32> {
+    ///     step.past.at(shot.view).get(target, X)
+    /// }
+    /// ```
+    pub past: &'a Past,
     /// Randomness of this tick.
     pub rng: &'a mut TickRng,
     /// The state to change.
@@ -75,6 +91,13 @@ pub trait Game: Send + 'static {
 
     /// A player left for good. The server despawns the player's entity afterwards.
     fn leave(&mut self, _player: PlayerId, _world: &mut World) {}
+
+    /// The kinds and fields whose last second [`Step::past`] is to tell. Of a game that asks for nothing, nothing is
+    /// kept. It is no part of the state: another node that takes the match over knows it as far as the store's ring
+    /// reaches back, and tells of earlier moments what it knows first.
+    fn remembers(&self) -> Vec<Remembered> {
+        Vec::new()
+    }
 
     /// One tick.
     fn step(&mut self, step: Step<'_>);

@@ -230,14 +230,21 @@ impl Client {
 
     /// Sends an input: one value for each input field of the schema. Returns its number; `None` before the
     /// welcome, on a resumed connection also before the state, for a spectator, or when the values are not what
-    /// the schema says. It is kept until the state acknowledges it, at most [`INPUTS_KEPT_MAX`] of them.
+    /// the schema says. It is kept until the state acknowledges it, at most [`INPUTS_KEPT_MAX`] of them. The player
+    /// acts on the state as it is; one who is shown an earlier picture acts with [`Client::input_behind`].
     pub fn input(&mut self, values: &[i32]) -> Option<InputSeq> {
+        self.input_behind(values, 0)
+    }
+
+    /// Sends an input of a player who is shown a picture so many 256ths of a tick behind the state, as one is where
+    /// the state is interpolated.
+    pub fn input_behind(&mut self, values: &[i32], behind: u16) -> Option<InputSeq> {
         let joined = self.joined.as_ref().filter(|_| self.welcomed && !self.resuming)?;
         joined.player()?;
         if !joined.replica.world().schema().admits_input(values) {
             return None;
         }
-        let frame = self.inputs.push(joined.replica.position().tick, values)?;
+        let frame = self.inputs.push(joined.replica.position().tick, behind, values)?;
         self.transmit.push_back(frame);
         Some(self.inputs.last_seq())
     }

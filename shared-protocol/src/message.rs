@@ -60,6 +60,8 @@ pub enum ClientMessage {
         seq: InputSeq,
         /// The last tick the client had applied when it made the input.
         seen: Tick,
+        /// How far the picture that the player was shown was behind it, in 256ths of a tick; 0 if it was that very tick.
+        behind: u16,
         /// One value for each input field of the schema.
         values: Vec<i32>,
     },

@@ -214,6 +214,7 @@ struct Derived {
     player_kind: u8,
     player_field: usize,
     seq_field: usize,
+    input_buffer_field: Option<usize>,
     hash: u64,
 }
 
@@ -231,8 +232,12 @@ impl Schema {
     /// Name of the field of the player kind that holds the last applied input number.
     pub const SEQ_FIELD: &str = "seq";
 
+    /// Name of the field of the player kind, if the game has it, that tells how many inputs waited for their tick.
+    pub const INPUT_BUFFER_FIELD: &str = "input_buffer";
+
     /// Checks and builds a schema. `player_kind` names the kind whose entities are players; it needs
-    /// `Field::int("player", 0, i32::MAX)` and `Field::linear("seq", 0, i32::MAX)`, which the server fills in.
+    /// `Field::int("player", 0, i32::MAX)` and `Field::linear("seq", 0, i32::MAX)`, which the server fills in. It
+    /// may have `Field::int("input_buffer", 0, 8)`, which the server fills in as well.
     pub fn new(
         game: &str,
         player_kind: &str,
@@ -298,6 +303,11 @@ impl Schema {
         self.derived.seq_field
     }
 
+    /// Position among the player kind's fields of how many inputs waited, for a game that has it.
+    pub fn input_buffer_field(&self) -> Option<usize> {
+        self.derived.input_buffer_field
+    }
+
     /// FNV-1a 64 of the JSON: two ends with the same hash understand each other.
     pub fn hash(&self) -> u64 {
         self.derived.hash
@@ -356,6 +366,9 @@ impl RawSchema {
             player_kind: index as u8,
             player_field: find(Schema::PLAYER_FIELD, Predictor::Hold)?,
             seq_field: find(Schema::SEQ_FIELD, Predictor::Linear)?,
+            input_buffer_field: kind
+                .field_index(Schema::INPUT_BUFFER_FIELD)
+                .filter(|i| matches!(kind.fields[*i].holds, FieldType::Int { .. })),
             hash: 0,
         })
     }

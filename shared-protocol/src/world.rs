@@ -148,6 +148,13 @@ impl World {
         self.tables[usize::from(kind)].alive_indexes().map(move |index| EntityId { kind, index })
     }
 
+    /// The entities of a kind that are alive now, by ascending index, each with the current values of its integer and
+    /// angle fields: in the order of the fields, texts left out.
+    pub fn rows(&self, kind: u8) -> impl Iterator<Item = (EntityId, &[i32])> + '_ {
+        let rows = self.tables[usize::from(kind)].alive_rows();
+        rows.map(move |(index, values)| (EntityId { kind, index }, values))
+    }
+
     /// Current value of an integer or angle field, by the field's position in its kind.
     ///
     /// # Panics

@@ -8,3 +8,4 @@ pub mod proxy;
 pub mod redis;
 pub mod signals;
 pub mod sim;
+pub mod troubled;

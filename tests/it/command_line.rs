@@ -3,8 +3,11 @@
 
 use std::path::Path;
 
+use harness::http::create_match;
 use harness::process::{Ended, Node, NodeOptions, bots, program, run};
 use harness::redis::{Persistence, RedisServer, free_port};
+use serde_json::json;
+use tickcast_server::backplane::fields;
 
 /// Runs the server with these flags and this environment, at free ports unless they say otherwise.
 async fn tickcast(flags: &[&str], env: &[(&str, &str)]) -> Ended {
@@ -168,6 +171,26 @@ async fn inspect_says_what_is_not_there() {
     refused(&tickcast(&["inspect"], &[]).await, 2, &["--redis <URL>"]);
     let empty = tickcast(&["inspect"], &[("TICKCAST_REDIS", &url)]).await;
     assert_eq!((empty.code, empty.out.as_str()), (Some(0), "no matches\n"), "{empty:?}");
+}
+
+#[tokio::test]
+async fn who_may_only_read_can_inspect_and_not_serve() {
+    let redis = RedisServer::start(Persistence::Off).await;
+    let node = Node::start(NodeOptions::named("node", &redis.url(), &[])).await;
+    let id = create_match(node.authority(), &json!({})).await;
+    // Of a match that is gone; whoever may write would take it out of the list.
+    let _: u64 = redis.command(&["SADD", fields::INDEX_KEY, "gone"]).await;
+    let user =
+        ["ACL", "SETUSER", "reader", "on", ">pw", "resetkeys", "%R~tickcast:*", "resetchannels", "-@all"];
+    let () = redis.command(&[&user[..], &["+@read", "+@connection", "+time"]].concat()).await;
+    let url = format!("redis://reader:pw@127.0.0.1:{}", redis.port());
+    for words in [&["inspect"][..], &["inspect", id.as_str()], &["nodes"]] {
+        let ended = tickcast(&[words, &["--redis", &url]].concat(), &[]).await;
+        let wanted = if words == ["nodes"] { "node" } else { id.as_str() };
+        assert!(ended.code == Some(0) && ended.out.contains(wanted), "{words:?} {ended:?}");
+    }
+    let ended = tickcast(&["--redis", &url], &[]).await;
+    assert!(ended.code == Some(1) && ended.err.contains("+hset"), "{ended:?}");
 }
 
 #[tokio::test]

@@ -47,6 +47,21 @@ async fn a_match_goes_on_while_sentinels_fail_over_and_without_its_owner() {
 }
 
 #[tokio::test]
+async fn a_match_goes_on_while_its_master_dies_and_a_replica_is_promoted() {
+    let mut cluster = RedisCluster::start(Persistence::Off).await;
+    let (nodes, id, mut player) = played(&cluster.url()).await;
+    let at = cluster.master_of(cluster.slot(&fields::key(&id)).await).await;
+    let replica = player.follow_while(cluster.replica_of(at)).await;
+    let before = player.position().fence;
+    cluster.masters[at].kill();
+    goes_on(&mut player, FAILOVER_WITHIN).await;
+    assert_eq!(replica.info("role").await, "master");
+    assert!(nodes[0].metric("commits_unknown_total").await > 0, "the failover was noticed");
+    // Whether somebody else has claimed it meanwhile is a matter of time; that nobody was set back is not.
+    assert!(!player.breaks.iter().any(|event| event.starts_with("Reset")), "{before} {:?}", player.breaks);
+}
+
+#[tokio::test]
 async fn a_match_goes_on_while_its_slot_moves_and_without_its_owner() {
     let cluster = RedisCluster::start(Persistence::Off).await;
     let (mut nodes, id, mut player) = played(&cluster.url()).await;

@@ -247,6 +247,37 @@ async fn a_key_of_another_type_ends_its_match_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_list_of_matches_that_is_lost_is_written_again_by_those_who_own_them() {
+    let mut played = Played::start(Persistence::Off, &[]).await;
+    let deleted: u64 = played.redis.command(&["DEL", fields::INDEX_KEY]).await;
+    assert_eq!(deleted, 1, "nothing was there to lose");
+    let (redis, id) = (&played.redis, played.id.as_str());
+    wait_until(WITHIN, "the match is listed again", || async {
+        redis.command::<bool>(&["SISMEMBER", fields::INDEX_KEY, id]).await.then_some(())
+    })
+    .await;
+    assert_eq!(played.nodes[0].metric("index_restored_total").await, 1);
+    played.goes_on().await;
+    played.assert_unbroken();
+}
+
+#[tokio::test]
+async fn a_store_that_is_a_replica_now_stops_the_match_until_it_can_be_written() {
+    let mut played = Played::start(Persistence::Off, &[]).await;
+    let promoted = RedisServer::replica(Persistence::Off, played.redis.port()).await;
+    promoted.promote().await;
+    played.redis.demote(&promoted).await;
+    played.until_health(503).await;
+    let complaint = played.nodes[0].ask_operators("/healthz").await.body;
+    assert!(complaint.contains("not committed") && complaint.contains(played.id.as_str()), "{complaint}");
+    assert!(played.nodes[0].output().contains("READONLY"), "{}", played.nodes[0].output());
+    played.redis.promote().await;
+    played.until_health(200).await;
+    played.goes_on().await;
+    played.assert_unbroken();
+}
+
+#[tokio::test]
 async fn a_living_owner_writes_back_what_the_store_has_lost() {
     let mut played = Played::start(Persistence::Off, &[]).await;
     let old = played.keep_copy().await;

@@ -222,7 +222,9 @@ class Client:
     def send_input(self):
         self.seq += 1
         values = [self.random.randint(low, high) for _, low, high in self.replica.world.schema.input]
-        self.kept = [*self.kept, {"seq": self.seq, "seen": self.replica.tick, "values": values}][-SEQ_AHEAD_MAX:]
+        # Whoever acts on the state itself, and not on an interpolated picture, is nothing behind.
+        made = {"seq": self.seq, "seen": self.replica.tick, "behind": 0, "values": values}
+        self.kept = [*self.kept, made][-SEQ_AHEAD_MAX:]
         self.say({"Input": self.kept[-1]})
 
     def send_again(self):

@@ -17,7 +17,7 @@ UPSTREAM = ("list", ("enum", [
     ("Join", [("player", "u32"), ("name", "player_name"), ("token", "digest")]),
     ("Resume", [("player", "u32"), ("session", "u64"), ("attempt", "u32")]),
     ("Leave", [("player", "u32")]),
-    ("Input", [("player", "u32"), ("seq", "u32"), ("seen", "u64"), ("values", ("list", "i32"))]),
+    ("Input", [("player", "u32"), ("seq", "u32"), ("seen", "u64"), ("behind", "u16"), ("values", ("list", "i32"))]),
     ("Present", [("players", ("list", "u32"))]),
 ]))
 ORDER = ("enum", [("Take", [("id", "id")]), ("HandOver", [("id", "id"), ("to", ("optional", "id"))]), ("Drain", None)])

@@ -113,7 +113,7 @@ JOIN = ("enum", [("Quick", [("game", "string")]), ("Match", "id"), ("Spectate", 
                              ("attempt", "u32")])])
 CLIENT_MESSAGE = ("enum", [
     ("Hello", [("protocol", "u16"), ("name", "player_name"), ("join", JOIN)]),
-    ("Input", [("seq", "u32"), ("seen", "u64"), ("values", ("list", "i32"))]),
+    ("Input", [("seq", "u32"), ("seen", "u64"), ("behind", "u16"), ("values", ("list", "i32"))]),
     ("Ping", [("nonce", "u32")]),
     ("NeedSnapshot", None),
     ("Leave", None),

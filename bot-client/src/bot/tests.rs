@@ -2,6 +2,7 @@
 //! from one connection to the next.
 
 use super::*;
+use crate::absence::Move;
 use crate::stage::{PERIOD, Stage, input_seqs};
 use crate::tally::{Checks, Recovery};
 use tickcast_protocol::message::ServerMessage;
@@ -265,13 +266,13 @@ fn wrong_hashes_and_broken_frames_are_told_apart() {
 
 /// The bot has lost its connection at 1 s and is let in again, on a node that stands where the stage does.
 fn comes_back(stage: &Stage, bot: &mut Bot, player: Option<u32>) -> Step {
-    bot.handle_loss(ms(1000));
-    assert!(bot.is_away());
+    bot.absence.handle_loss(ms(1000));
+    assert!(bot.absence.is_away());
     bot.resume(ms(1050)).unwrap();
     bot.handle_frame(ms(1100), &stage.welcome(player), true).unwrap();
-    assert!(bot.is_away(), "it has no state yet");
+    assert!(bot.absence.is_away(), "it has no state yet");
     let step = bot.handle_frame(ms(1250), &stage.snapshot(), true).unwrap();
-    assert!(!bot.is_away());
+    assert!(!bot.absence.is_away());
     step
 }
 
@@ -352,7 +353,7 @@ fn a_node_that_stops_asks_to_move_once() {
     bot.handle_frame(ms(1), &message.to_frame(), true).unwrap();
     bot.handle_frame(ms(2), &stage.diff(), true).unwrap();
     let asked = Move { within: ms(500), url: Some("ws://b:1/ws".to_owned()) };
-    assert_eq!((bot.take_move(), bot.take_move()), (Some(asked), None));
+    assert_eq!((bot.absence.take_move(), bot.absence.take_move()), (Some(asked), None));
     assert_eq!(bot.marks().traffic.updates, 1, "the state goes on");
 }
 

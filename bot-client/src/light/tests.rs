@@ -1,8 +1,10 @@
 //! What a light bot sees without decoding, and what it sends.
 
 use super::*;
+use crate::absence::Move;
 use crate::stage::{Stage, input_seqs};
 use crate::tally::Checks;
+use crate::tally::Sample;
 use tickcast_protocol::message::ServerMessage;
 
 fn joined(stage: &mut Stage, player: Option<u32>) -> LightBot {
@@ -98,16 +100,16 @@ fn a_light_bot_comes_back_with_its_numbers() {
     bot.handle_frame(Duration::from_millis(20), &stage.diff(), true).unwrap();
     let reconnect = ServerMessage::Reconnect { within_ms: 500, url: String::new() };
     bot.handle_frame(Duration::from_millis(20), &reconnect.to_frame(), true).unwrap();
-    assert_eq!(bot.take_move(), Some(Move { within: Duration::from_millis(500), url: None }));
-    bot.handle_loss(Duration::from_millis(100));
+    assert_eq!(bot.absence.take_move(), Some(Move { within: Duration::from_millis(500), url: None }));
+    bot.absence.handle_loss(Duration::from_millis(100));
     bot.resume(Duration::from_millis(110)).unwrap();
     assert_eq!(input_seqs(|| bot.poll_transmit()), [], "the old inputs went with their connection");
     assert!(bot.handle_frame(Duration::ZERO, &stage.diff(), true).is_err(), "only pings before the welcome");
     bot.handle_frame(Duration::from_millis(120), &stage.welcome(Some(3)), true).unwrap();
     bot.handle_frame(Duration::from_millis(125), &stage.diff(), true).unwrap();
-    assert!(bot.is_away());
+    assert!(bot.absence.is_away());
     bot.handle_frame(Duration::from_millis(130), &stage.snapshot(), true).unwrap();
-    assert!(!bot.is_away());
+    assert!(!bot.absence.is_away());
     bot.handle_frame(Duration::from_millis(140), &stage.diff(), true).unwrap();
     assert_eq!(input_seqs(|| bot.poll_transmit()), [InputSeq(3)]);
     let marks = bot.marks();

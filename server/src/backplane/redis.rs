@@ -2,13 +2,16 @@
 //! for commands, others for subscriptions. No other part of the server may name the `redis` crate.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use redis::{RedisResult, cmd};
 use tickcast_protocol::{Fence, MatchId, NodeId, Tick};
+use tokio::time::timeout;
 
+use self::connect::Purpose;
 use self::connection::Link;
 use self::links::Links;
 use self::scripts::{Script, Scripts};
@@ -35,6 +38,9 @@ pub use self::connect::{ConnectError, Warning};
 
 /// Matches that `list` asks for at once.
 const LISTED_AT_ONCE_MAX: usize = 500;
+
+/// For a hint to be written before what it is about goes on without it.
+const HINT_TIME_MAX: Duration = Duration::from_millis(250);
 
 /// How long a Redis may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +73,34 @@ pub struct RedisBackplane {
 struct Shared {
     links: Links,
     scripts: Scripts,
+    /// The last entry of a match was not taken.
+    index_is_away: AtomicBool,
 }
 
 impl RedisBackplane {
-    /// Connects, and checks that this Redis can be trusted with matches.
+    /// Connects, and checks that this Redis can be trusted with matches, and that its user may do what a node does.
     pub async fn connect(url: &str, timing: Timing) -> Result<(RedisBackplane, Vec<Warning>), ConnectError> {
-        let (links, warnings) = Links::open(url, timing).await?;
+        RedisBackplane::connect_as(Purpose::Serve, url, timing).await
+    }
+
+    /// Connects to ask for something: what the user may not do is refused when it is asked for.
+    pub async fn connect_to_ask(url: &str, timing: Timing) -> Result<RedisBackplane, ConnectError> {
+        Ok(RedisBackplane::connect_as(Purpose::Ask, url, timing).await?.0)
+    }
+
+    async fn connect_as(
+        purpose: Purpose,
+        url: &str,
+        timing: Timing,
+    ) -> Result<(RedisBackplane, Vec<Warning>), ConnectError> {
+        let (links, warnings) = Links::open(url, timing, purpose).await?;
         let scripts = Scripts::new(links.publish());
-        Ok((RedisBackplane { shared: Arc::new(Shared { links, scripts }) }, warnings))
+        Ok((
+            RedisBackplane {
+                shared: Arc::new(Shared { links, scripts, index_is_away: AtomicBool::new(false) }),
+            },
+            warnings,
+        ))
     }
 
     /// Runs a script on a match. What stands at its key and is no hash is no match: the answer is the default.
@@ -141,6 +167,21 @@ impl RedisBackplane {
         self.run(fields::INDEX_KEY, call).await
     }
 
+    /// Enters a match into the index, if that can be done at once. The index may be on another master than the match;
+    /// it is a hint, and whoever owns the match enters it later.
+    async fn hint(&self, id: &MatchId) {
+        let written = timeout(HINT_TIME_MAX, self.index("SADD", id)).await;
+        let error = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.0),
+            Err(_) => Some(format!("not within {HINT_TIME_MAX:?}")),
+        };
+        let before = self.shared.index_is_away.swap(error.is_some(), Ordering::Relaxed);
+        if let Some(error) = error.filter(|_| !before) {
+            tracing::warn!(%id, error, "{} cannot be written, its owner enters the match later", fields::INDEX_KEY);
+        }
+    }
+
     /// Drops an id from the index, unless it has been created again meanwhile.
     async fn forget(&self, id: &MatchId) -> Result<(), Unavailable> {
         self.index("SREM", id).await?;
@@ -175,7 +216,7 @@ impl Backplane for RedisBackplane {
     async fn create(&self, id: &MatchId, fields: MatchFields) -> Result<bool, Unavailable> {
         // The index is a hint that may have been lost, so it is written even if the match exists; and first, so
         // that no match is without an entry for long.
-        self.index("SADD", id).await?;
+        self.hint(id).await;
         let script = &self.shared.scripts.create;
         let mut call = script.call(&[&fields::key(id)]);
         for (name, value) in newborn(fields) {
@@ -200,7 +241,7 @@ impl Backplane for RedisBackplane {
             "CLAIMED" => {
                 let fields = to_fields(hash);
                 let fence = fields::fence(&fields).ok_or_else(|| unknown("a claim", "no fence"))?;
-                self.index("SADD", id).await?;
+                self.hint(id).await;
                 Ok(ClaimReply::Claimed { fence, fields })
             }
             "HELD" => Ok(ClaimReply::Held { left: Duration::from_millis(left_ms) }),
@@ -310,11 +351,16 @@ impl Backplane for RedisBackplane {
                 if values.next().flatten().is_some() {
                     matches.push((id.clone(), present(fields, values)));
                 } else {
-                    self.forget(id).await?;
+                    // Whoever may only read, or finds no master for it, leaves the entry to others.
+                    let _ = self.forget(id).await;
                 }
             }
         }
         Ok(matches)
+    }
+
+    async fn enter(&self, id: &MatchId) -> Result<(), Unavailable> {
+        self.index("SADD", id).await
     }
 
     async fn send_input(&self, id: &MatchId, message: Bytes) -> Result<(), Unavailable> {
@@ -353,7 +399,8 @@ impl Backplane for RedisBackplane {
     }
 
     async fn now_ms(&self) -> Result<u64, Unavailable> {
-        let (seconds, micros): (u64, u64) = self.run(fields::INDEX_KEY, cmd("TIME")).await?;
+        // Of a cluster, the master that also takes the beats.
+        let (seconds, micros): (u64, u64) = self.run(fields::NODES_KEY, cmd("TIME")).await?;
         Ok(seconds * 1000 + micros / 1000)
     }
 }

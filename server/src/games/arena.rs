@@ -1,6 +1,6 @@
 //! The demo game: a top-down shooter with walls, bullets, pickups and rounds. The example to copy: this file
-//! holds all of its rules; beside it are `schema.rs`, what clients see, `geometry.rs`, the arithmetic, and `bots.rs`,
-//! players whom nobody plays.
+//! holds its rules but those of shots, which are in `shots.rs`; beside it are `schema.rs`, what clients see,
+//! `geometry.rs`, the arithmetic, and `bots.rs`, players whom nobody plays.
 //!
 //! How it is made, and what a game of your own can take from it:
 //! - Everything that must survive a node is a field of an entity. The match itself holds nothing but its
@@ -14,11 +14,12 @@
 mod bots;
 mod geometry;
 mod schema;
+mod shots;
 
 use rand::RngExt;
 use tickcast_protocol::{EntityId, PlayerId, TickRate, World};
 
-use crate::game::{BadOptions, Game, GameInfo, GameType, Options, PlayerInput, Step, TickRng};
+use crate::game::{BadOptions, Game, GameInfo, GameType, Options, Remembered, Step, TickRng};
 use geometry::{DIRECTION_LENGTH, Spot, TURN, Wall, direction, divide_round, slide};
 use schema::{bullet, drone, pickup, player, round, schema, wall};
 
@@ -56,6 +57,9 @@ const BODY_RADIUS: i32 = 14 * SCALE;
 const HIT_REACH: i32 = 16 * SCALE;
 /// A player picks up what is at most this far away, in steps.
 const PICKUP_REACH: i32 = 24 * SCALE;
+
+/// Nobody goes this far in one tick: who is further away was put there, in steps.
+const JUMP: i32 = 40 * SCALE;
 
 /// Speeds, in steps per second. Along an axis they are whole steps per tick at all the usual tick rates.
 const PLAYER_SPEED: i32 = 240 * SCALE;
@@ -189,8 +193,16 @@ impl Game for ArenaMatch {
         Some(player)
     }
 
+    fn remembers(&self) -> Vec<Remembered> {
+        let players = [player::X, player::X + 1, player::HP];
+        let drones = [drone::X, drone::X + 1];
+        [Remembered::new(player::KIND, players), Remembered::new(drone::KIND, drones)]
+            .map(|kind| kind.jump(JUMP))
+            .into()
+    }
+
     fn step(&mut self, step: Step<'_>) {
-        let Step { inputs, rng, world, .. } = step;
+        let Step { inputs, past, rng, world, .. } = step;
         let Some(round) = world.ids(round::KIND).next() else { return };
         let playing = world.get(round, round::PHASE) == round::PLAYING;
         let walls = walls(world);
@@ -199,13 +211,19 @@ impl Game for ArenaMatch {
             self.wait(world, player, rng, &walls);
         }
         for input in inputs {
-            self.handle_input(world, input, playing);
+            let Some(player) = find_player(world, input.player.0 as i32) else { continue };
+            self.handle_input(world, player, input.values);
+            // Two inputs may come in one tick: a short tap on the trigger must not get lost between them.
+            if playing && world.get(player, player::FIRE) == 1 {
+                self.shoot(world, player, past.at(input.view), rng, &walls);
+            }
         }
         self.run_bots(world, rng, &walls);
         for player in all(world, player::KIND) {
             if world.get(player, player::HP) > 0 {
                 if playing && world.get(player, player::FIRE) == 1 {
-                    self.shoot(world, player);
+                    let id = PlayerId(world.get(player, player::PLAYER) as u32);
+                    self.shoot(world, player, past.of(id), rng, &walls);
                 }
                 self.walk(world, player, &walls);
             }
@@ -217,67 +235,6 @@ impl Game for ArenaMatch {
 }
 
 impl ArenaMatch {
-    /// Every bullet flies its way of this tick and is gone when it meets a wall, the border or somebody.
-    fn fly_bullets(&self, world: &mut World, rng: &mut TickRng, walls: &[Wall]) {
-        let living = all(world, player::KIND).into_iter().filter(|id| world.get(*id, player::HP) > 0);
-        let players = living.map(|id| (id, spot(world, id, player::X)));
-        let drones = world.ids(drone::KIND).map(|id| (id, spot(world, id, drone::X)));
-        let mut targets: Vec<(EntityId, Spot)> = players.chain(drones).collect();
-        let reach = BULLET_SPEED / self.hz + HIT_REACH + SCALE;
-        for bullet in all(world, bullet::KIND) {
-            let from = spot(world, bullet, bullet::X);
-            let shooter = find_player(world, world.get(bullet, bullet::OWNER));
-            let way = self.flight(world.get(bullet, bullet::HEADING), BULLET_SPEED);
-            let in_reach = |(_, (id, at)): &(usize, &(EntityId, Spot))| {
-                from.is_within(reach, *at) && Some(*id) != shooter
-            };
-            let near: Vec<usize> =
-                targets.iter().enumerate().filter(in_reach).map(|(index, _)| index).collect();
-            for at in from.path(way) {
-                let hit = near.iter().find(|index| targets[**index].1.is_within(HIT_REACH, at));
-                if let Some(index) = hit {
-                    let (target, _) = targets[*index];
-                    if self.hit(world, target, shooter, rng, walls) {
-                        targets.remove(*index);
-                    }
-                }
-                let outside = !((0..=MAP.x).contains(&at.x) && (0..=MAP.y).contains(&at.y));
-                if hit.is_some() || outside || walls.iter().any(|wall| wall.overlaps(at, 0)) {
-                    world.despawn(bullet);
-                    break;
-                }
-            }
-            put(world, bullet, bullet::X, from + way);
-        }
-    }
-
-    /// A bullet hits a player or a drone. Returns whether the target is no longer where it was.
-    fn hit(
-        &self,
-        world: &mut World,
-        target: EntityId,
-        shooter: Option<EntityId>,
-        rng: &mut TickRng,
-        walls: &[Wall],
-    ) -> bool {
-        let points = if target.kind == drone::KIND {
-            place_drone(world, target, rng, walls);
-            DRONE_POINTS
-        } else {
-            world.add(target, player::HP, -BULLET_DAMAGE);
-            if world.get(target, player::HP) > 0 {
-                return false;
-            }
-            world.add(target, player::DEATHS, 1);
-            world.set(target, player::RESPAWN, self.ticks(RESPAWN_MS));
-            KILL_POINTS
-        };
-        if let Some(shooter) = shooter {
-            world.add(shooter, player::SCORE, points);
-        }
-        true
-    }
-
     /// One tick of a player's timers: the weapon cools down, the dead come back.
     fn wait(&self, world: &mut World, player: EntityId, rng: &mut TickRng, walls: &[Wall]) {
         world.add(player, player::COOLDOWN, -1);
@@ -290,31 +247,12 @@ impl ArenaMatch {
     }
 
     /// Takes over what a player wants. It stands until the player's next input, which may be ticks away.
-    fn handle_input(&self, world: &mut World, input: &PlayerInput<'_>, playing: bool) {
-        let Some(player) = i32::try_from(input.player.0).ok().and_then(|id| find_player(world, id)) else {
-            return;
-        };
-        let [move_x, move_y, aim, fire] = *input.values else { return };
+    fn handle_input(&self, world: &mut World, player: EntityId, values: &[i32]) {
+        let [move_x, move_y, aim, fire] = *values else { return };
         world.set(player, player::MOVE_X, move_x);
         world.set(player, player::MOVE_Y, move_y);
         world.set(player, player::AIM, aim);
         world.set(player, player::FIRE, fire);
-        // Two inputs may come in one tick: a short tap on the trigger must not get lost between them.
-        if playing && fire == 1 {
-            self.shoot(world, player);
-        }
-    }
-
-    /// Fires a bullet when the player is alive and the weapon has cooled down.
-    fn shoot(&self, world: &mut World, player: EntityId) {
-        if world.get(player, player::HP) == 0 || world.get(player, player::COOLDOWN) > 0 {
-            return;
-        }
-        let Ok(bullet) = world.spawn(bullet::KIND) else { return };
-        put(world, bullet, bullet::X, spot(world, player, player::X));
-        world.set(bullet, bullet::HEADING, world.get(player, player::AIM));
-        world.set(bullet, bullet::OWNER, world.get(player, player::PLAYER));
-        world.set(player, player::COOLDOWN, self.ticks(COOLDOWN_MS));
     }
 
     /// Moves a player as its newest input wants it.

@@ -83,7 +83,10 @@ impl<B: Backplane> Node<B> {
         match self.claim_until_known(id).await {
             Ok(ClaimReply::Claimed { fence, fields }) => self.start(id, fence, fields, inputs, inbox).await,
             Ok(ClaimReply::Held { left }) => Claimed::Held(left),
-            Ok(ClaimReply::Quarantined) => Claimed::Refused(Refusal::quarantined()),
+            Ok(ClaimReply::Quarantined) => {
+                tracing::error!(%id, "match quarantined: its ownerships failed one after another, see above for why");
+                Claimed::Refused(Refusal::quarantined())
+            }
             Ok(ClaimReply::NoMatch) => Claimed::Refused(Refusal::no_such_match()),
             Err(error) => Claimed::Unavailable(error),
         }
@@ -176,9 +179,12 @@ impl<B: Backplane> Node<B> {
             hash_every: self.settings.hash_every,
             lease: self.settings.lease,
             resume_window: self.settings.resume_window,
+            rewind: self.settings.rewind,
         };
         let game = game.create(&restored.stored.options);
-        Ok((Simulation::new(game, restored, writing), tick_rate))
+        let mut simulation = Simulation::new(game, restored, writing);
+        simulation.recall(stored).map_err(|error| error.to_string())?;
+        Ok((simulation, tick_rate))
     }
 
     /// Whether the node may claim one match more now: many at once, after many nodes died, are spread.

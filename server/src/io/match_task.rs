@@ -8,7 +8,7 @@ use tickcast_protocol::history::{Event, Owner};
 use tickcast_protocol::{Fence, MatchId, NodeId, TickRate};
 use tokio::sync::{mpsc, watch};
 
-use crate::backplane::{Backplane, Commit, Delivery, Release, Subscription, fields};
+use crate::backplane::{Backplane, Commit, Delivery, Guarded, Release, Subscription, Unavailable, fields};
 use crate::io::clock;
 use crate::io::node::Node;
 use crate::logic::channel::{self, Note};
@@ -47,6 +47,8 @@ pub struct Owned<B: Backplane> {
     tick_rate: TickRate,
     meter: TickMeter,
     inputs: Subscription,
+    /// Inputs were lost, and relays could not be told yet.
+    loss_untold: bool,
     orders: mpsc::Receiver<MatchOrder>,
 }
 
@@ -63,7 +65,7 @@ impl<B: Backplane> Owned<B> {
         let fence = simulation.position().fence;
         let ownership = Ownership { node, id, fence, heir: None };
         let meter = TickMeter::new(tick_rate.hz());
-        Owned { ownership, simulation, tick_rate, meter, inputs, orders }
+        Owned { ownership, simulation, tick_rate, meter, inputs, loss_untold: false, orders }
     }
 
     /// Runs the match until it ends or is another's.
@@ -129,7 +131,7 @@ impl<B: Backplane> Owned<B> {
                 }
                 delivery = self.inputs.recv() => match delivery {
                     Some(Delivery::Message(message)) => self.handle_message(&message),
-                    Some(Delivery::Lost) => self.ownership.handle_loss().await,
+                    Some(Delivery::Lost) => self.handle_loss().await,
                     None => return Stop::Released,
                 },
                 _ = stopping.changed() => return Stop::Released,
@@ -203,9 +205,24 @@ impl<B: Backplane> Owned<B> {
         node.record(id, || Event::Committed { fence, tick });
         for note in &notes {
             // A relay that misses it asks again, and is told again.
-            self.ownership.notify(note).await;
+            let _ = self.ownership.notify(note).await;
+        }
+        if self.loss_untold {
+            self.tell_loss().await;
         }
         Ok(())
+    }
+
+    /// Inputs were lost on their way: clients are asked for those that are not acknowledged. Joins, and players
+    /// who are back, are repeated by relays anyway.
+    async fn handle_loss(&mut self) {
+        self.ownership.node.metrics.inputs_lost.add(1);
+        self.tell_loss().await;
+    }
+
+    /// Says that inputs were lost; what is not answered is said again behind the next tick.
+    async fn tell_loss(&mut self) {
+        self.loss_untold = self.ownership.notify(&Note::InputsLost).await.is_err();
     }
 
     /// Repeats the very same commit until the store has answered: a tick is never computed anew.
@@ -255,15 +272,8 @@ impl<B: Backplane> Owned<B> {
 }
 
 impl<B: Backplane> Ownership<B> {
-    async fn notify(&self, note: &Note) {
-        let _ = self.node.backplane.notify(&self.id, self.fence, channel::encode_note(note)).await;
-    }
-
-    /// Inputs were lost on their way: clients are asked for those that are not acknowledged. Joins, and players
-    /// who are back, are repeated by relays anyway.
-    async fn handle_loss(&self) {
-        self.node.metrics.inputs_lost.add(1);
-        self.notify(&Note::InputsLost).await;
+    async fn notify(&self, note: &Note) -> Result<Guarded, Unavailable> {
+        self.node.backplane.notify(&self.id, self.fence, channel::encode_note(note)).await
     }
 
     /// Gives the match up, and tells the heir.

@@ -1,6 +1,6 @@
 //! A node among others: it says that it lives, looks for matches that nobody runs, and follows orders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,14 +54,15 @@ pub async fn sweep<B: Backplane>(node: Arc<Node<B>>) {
             _ = leaving.changed() => return,
             _ = stopping.changed() => return,
         }
-        match node.sweep(suspects).await {
-            Ok(found) => suspects = found,
-            Err(error) => {
-                tracing::debug!(%error, "the sweep was not answered");
-                // Whoever owned a match has its time to come back once the store does.
-                suspects = Suspects::new();
-            }
+        // Whoever owned a match has its time to come back once the store does.
+        if !node.health.is_settled(clock::now(), node.settings.lease) {
+            suspects = Suspects::new();
+            continue;
         }
+        suspects = node.sweep(suspects).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "the sweep was not answered");
+            Suspects::new()
+        });
     }
 }
 
@@ -128,7 +129,10 @@ impl<B: Backplane> Node<B> {
         self.health.handle_answer(clock::now());
         let entry = self.entry(beat_ms);
         let json = serde_json::to_vec(&entry).expect("an entry is JSON");
-        self.backplane.enlist(&self.settings.node, Some(json.into())).await
+        let written = self.backplane.enlist(&self.settings.node, Some(json.into())).await;
+        // It has just answered: what fails now is the write.
+        self.health.handle_write(clock::now(), written.is_ok());
+        written
     }
 
     /// What the node is like at a time of the store's clock.
@@ -183,13 +187,16 @@ impl<B: Backplane> Node<B> {
     /// and which have not changed since. Answers those that look so now.
     async fn sweep(self: &Arc<Self>, suspects: Suspects) -> Result<Suspects, Unavailable> {
         let now_ms = self.backplane.now_ms().await?;
+        // As the claim script has it, a lease that makes no sense has expired, and a status that makes none forbids
+        // nothing: such a match is not left lying, it goes on or is quarantined.
         let expired = |stored: &MatchFields| {
-            fields::text(stored, fields::STATUS) == Some(fields::OPEN)
-                && fields::number(stored, fields::LEASE_MS).is_some_and(|until| until <= now_ms)
+            fields::text(stored, fields::STATUS) != Some(fields::QUARANTINED)
+                && fields::number(stored, fields::LEASE_MS).is_none_or(|until| until <= now_ms)
         };
         let begun = clock::now();
         let listed = self.backplane.list(&LOOKED_AT).await?;
         self.inspector.learn(&listed, now_ms, begun);
+        self.enter_owned(&listed).await?;
         let found: Suspects = listed.into_iter().filter(|(_, stored)| expired(stored)).collect();
         let ready = |(id, stored): &(&MatchId, &MatchFields)| {
             let given_up = fields::text(stored, fields::OWNER) == Some("");
@@ -199,9 +206,30 @@ impl<B: Backplane> Node<B> {
         // Several nodes sweep: they are not to ask for the same one each time.
         ready.shuffle(&mut rand::rng());
         for id in ready {
+            if found.get(&id).is_some_and(|stored| fields::number(stored, fields::LEASE_MS).is_none()) {
+                tracing::warn!(%id, "field `{}` is missing or makes no sense: taken for expired", fields::LEASE_MS);
+            }
             let claimed = self.own(&id).await;
             tracing::debug!(%id, ?claimed, "a match without an owner");
         }
         Ok(found)
+    }
+
+    /// Enters owned matches again that the index of matches has lost: it is written when a match is created and
+    /// claimed, as far as the store takes it then.
+    async fn enter_owned(&self, listed: &[(MatchId, MatchFields)]) -> Result<(), Unavailable> {
+        let known: BTreeSet<&MatchId> = listed.iter().map(|(id, _)| id).collect();
+        let owned: Vec<MatchId> = self.owned.iter().map(|entry| entry.key().clone()).collect();
+        for id in owned.iter().filter(|id| !known.contains(id)) {
+            // One that is just being claimed, or has ended meanwhile, is no business of ours.
+            let stored = self.backplane.read(id, &[fields::OWNER]).await?;
+            let owner = stored.as_ref().and_then(|stored| fields::text(stored, fields::OWNER));
+            if owner == Some(self.settings.node.as_str()) {
+                self.backplane.enter(id).await?;
+                self.metrics.index_restored.add(1);
+                tracing::warn!(%id, "the index of matches had lost it, entered again");
+            }
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ mod admission;
 mod upkeep;
 
 use admission::Request;
+use upkeep::Claiming;
 
 /// Commands that wait for a relay; more are refused.
 pub const COMMANDS_QUEUED_MAX: usize = 4096;
@@ -136,6 +138,10 @@ pub struct Followed<B: Backplane> {
     commands: mpsc::WeakSender<RelayCommand>,
     laggards: Laggards,
     watch: Watch,
+    /// A claim that is under way.
+    claiming: Option<Claiming>,
+    /// Inputs did not get through, and those after them do.
+    inputs_lost: Arc<AtomicBool>,
     heard: Instant,
     /// The tick we had when the stored one was found to have moved on without us.
     suspected: Option<u64>,
@@ -162,7 +168,8 @@ pub async fn run<B: Backplane>(
         Ok((deliveries, Restored { stored, world, prior, .. })) => {
             let relay = Relay::new(world, prior, stored.position());
             let (upstream, pending) = mpsc::channel(UPSTREAM_QUEUED_MAX);
-            node.tasks.spawn(pump(Arc::clone(&node), id.clone(), pending));
+            let inputs_lost = Arc::<AtomicBool>::default();
+            node.tasks.spawn(pump(Arc::clone(&node), id.clone(), pending, Arc::clone(&inputs_lost)));
             let now = clock::now();
             let lease = node.settings.lease;
             let jitter = (lease / JITTER_PART).mul_f64(rand::random());
@@ -177,6 +184,8 @@ pub async fn run<B: Backplane>(
                 commands: sender,
                 laggards: Laggards::new(ws_frames),
                 watch: Watch::new(now, lease, jitter),
+                claiming: None,
+                inputs_lost,
                 heard: now,
                 suspected: None,
                 stale: false,
@@ -212,12 +221,25 @@ fn restore(id: &MatchId, stored: &MatchFields) -> Result<Restored, Refusal> {
     })
 }
 
-/// Sends what players say, as much as has gathered while the last message was under way.
-async fn pump<B: Backplane>(node: Arc<Node<B>>, id: MatchId, mut pending: mpsc::Receiver<Upstream>) {
-    let mut batch = Vec::new();
+/// Sends what players say, as much as has gathered while the last message was under way. What did not get through is
+/// found again: clients are asked for their inputs as soon as a message does, and all else is repeated or runs out.
+async fn pump<B: Backplane>(
+    node: Arc<Node<B>>,
+    id: MatchId,
+    mut pending: mpsc::Receiver<Upstream>,
+    inputs_lost: Arc<AtomicBool>,
+) {
+    let (mut batch, mut lost) = (Vec::new(), false);
     while pending.recv_many(&mut batch, UPSTREAM_BATCH_MAX).await > 0 {
-        if node.backplane.send_input(&id, channel::encode_upstream(&batch)).await.is_err() {
-            node.metrics.inputs_lost.add(batch.len() as u64);
+        match node.backplane.send_input(&id, channel::encode_upstream(&batch)).await {
+            Ok(()) if std::mem::take(&mut lost) => inputs_lost.store(true, Ordering::Relaxed),
+            Ok(()) => {}
+            Err(error) => {
+                node.metrics.inputs_lost.add(batch.len() as u64);
+                if !std::mem::replace(&mut lost, true) {
+                    tracing::warn!(%id, %error, "inputs do not get through, asked for again when they do");
+                }
+            }
         }
         batch.clear();
     }
@@ -240,8 +262,9 @@ impl<B: Backplane> Followed<B> {
                     None => false,
                 },
                 _ = beat.tick() => self.handle_beat().await,
-                () = tokio::time::sleep_until(self.watch.due().into()), if !self.listeners.is_empty() => {
-                    self.claim().await
+                () = tokio::time::sleep_until(self.watch.due().into()), if self.may_claim() => self.claim(),
+                (claimed, outdated) = upkeep::claimed(&mut self.claiming) => {
+                    self.handle_claimed(claimed, outdated).await
                 }
                 _ = stopping.changed() => true,
             };
@@ -294,9 +317,13 @@ impl<B: Backplane> Followed<B> {
     }
 
     async fn handle_message(&mut self, message: &Bytes) -> bool {
+        if self.inputs_lost.swap(false, Ordering::Relaxed) {
+            self.relay.handle_inputs_lost();
+        }
         match self.relay.handle_message(message) {
             Verdict::FanOut(frames) => {
                 self.heard = clock::now();
+                self.outdate_claim();
                 self.watch.handle_tick(self.heard);
                 self.node.health.handle_heard(&self.id);
                 self.fan_out(&frames);
@@ -326,6 +353,7 @@ impl<B: Backplane> Followed<B> {
             }
             Verdict::Ended => self.handle_ended().await,
             Verdict::Released => {
+                self.outdate_claim();
                 self.watch.handle_released(clock::now());
                 true
             }

@@ -189,8 +189,9 @@ impl<B: Backplane> Connection<B> {
             Output::Nothing => {}
             Output::Ping => self.sink.send_ping(),
             Output::Join { name, join } => self.join(name, join).await,
-            Output::Input { player, seq, seen, values } => {
-                self.tell_relay(RelayCommand::Upstream(Upstream::Input { player, seq, seen, values }));
+            Output::Input { player, seq, seen, behind, values } => {
+                let input = Upstream::Input { player, seq, seen, behind, values };
+                self.tell_relay(RelayCommand::Upstream(input));
             }
             Output::Pong { nonce } => match &self.relay {
                 Some(_) => self.tell_relay(RelayCommand::Ping { session: self.id, nonce }),

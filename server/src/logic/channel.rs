@@ -90,6 +90,8 @@ pub enum Upstream {
         seq: InputSeq,
         /// The last tick the player's client had applied.
         seen: Tick,
+        /// How far what it showed was behind that, in 256ths of a tick.
+        behind: u16,
         /// The values.
         values: Vec<i32>,
     },

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tickcast_protocol::catch_up::{self, Leap, STEPS_KNOWN_MAX};
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
-use tickcast_protocol::{Position, Replica, Tick, World, frame, snapshot};
+use tickcast_protocol::{Fence, Position, Replica, Tick, World, frame, snapshot};
 
 /// How long one state frame may be under way before the client is closed.
 pub const BEHIND_MAX: Duration = Duration::from_secs(5);
@@ -53,7 +53,13 @@ pub struct Standing {
     has: Has,
     /// Since which tick its socket has not taken what was under way.
     busy_since: Option<Instant>,
+    /// The last announcement of an owner that it has got, in an OWNER or by a snapshot; `None` before the first frame.
+    announced: Option<Announced>,
 }
+
+/// The owner as it was announced last, and how many announcements there were: one with the same fence says that
+/// inputs were lost.
+type Announced = (Fence, u64);
 
 #[derive(Debug, Default)]
 enum Has {
@@ -118,9 +124,12 @@ pub struct Counts {
 pub struct Laggards {
     seal: Seal,
     tick: Bytes,
-    snapshot: Option<Bytes>,
-    /// By the tick and the steps known of the base, which tell it from every other.
-    catch_ups: BTreeMap<(Tick, u8), Frame>,
+    /// OWNER frames so far.
+    announcements: u64,
+    /// By whether an OWNER comes behind it.
+    snapshots: BTreeMap<bool, Bytes>,
+    /// By the tick and the steps known of the base, which tell it from every other, and as above.
+    catch_ups: BTreeMap<(Tick, u8, bool), Frame>,
     bases: Vec<Weak<Base>>,
     counts: Counts,
 }
@@ -128,19 +137,28 @@ pub struct Laggards {
 impl Laggards {
     /// Keeps nothing yet.
     pub fn new(seal: Seal) -> Laggards {
-        let (tick, counts) = (Bytes::new(), Counts::default());
-        Laggards { seal, tick, snapshot: None, catch_ups: BTreeMap::new(), bases: Vec::new(), counts }
+        Laggards {
+            seal,
+            tick: Bytes::new(),
+            announcements: 0,
+            snapshots: BTreeMap::new(),
+            catch_ups: BTreeMap::new(),
+            bases: Vec::new(),
+            counts: Counts::default(),
+        }
     }
 
     /// There is a new tick, told by these frames. Ask for every client what comes [`Laggards::next`].
     pub fn handle_tick(&mut self, frames: &[Bytes]) {
         self.handle_load();
+        let announces = |frame: &&Bytes| frame.first() == Some(&frame::OWNER);
+        self.announcements += frames.iter().filter(announces).count() as u64;
         self.tick = (self.seal)(&frames.iter().map(|frame| &frame[..]).collect::<Vec<_>>());
     }
 
     /// The state was loaded anew. Every client has to [`Standing::lose`] what it has.
     pub fn handle_load(&mut self) {
-        self.snapshot = None;
+        self.snapshots.clear();
         self.catch_ups.clear();
     }
 
@@ -174,13 +192,14 @@ impl Laggards {
             return if now >= since + BEHIND_MAX { Next::TooSlow } else { Next::Wait };
         }
         let was_busy = standing.busy_since.take().is_some();
+        let announce = self.owes_announcement(replica, standing);
         Next::Send(match &standing.has {
             Has::Base(base) if base.reads_diff_of(replica.position().tick) => self.tick(),
             Has::Base(base) => match base.leap_to(replica) {
-                Some(leap) => self.catch_up_or_snapshot(replica, base, leap),
-                None => self.snapshot(replica, true),
+                Some(leap) => self.catch_up_or_snapshot(replica, base, leap, announce),
+                None => self.snapshot(replica, true, announce),
             },
-            Has::Nothing | Has::Everything => self.snapshot(replica, was_busy),
+            Has::Nothing | Has::Everything => self.snapshot(replica, was_busy, announce),
         })
     }
 
@@ -188,32 +207,41 @@ impl Laggards {
         Frame { bytes: self.tick.clone(), leads: Leads::Tick }
     }
 
-    fn snapshot(&mut self, replica: &Replica, was_slow: bool) -> Frame {
+    /// Whether the client would not learn from a catch-up or a snapshot that it has to send its inputs again: it has
+    /// missed an OWNER, and the fence is the one that it knows.
+    fn owes_announcement(&self, replica: &Replica, standing: &Standing) -> bool {
+        let fence = replica.position().fence;
+        standing.announced.is_some_and(|(known, count)| known == fence && count != self.announcements)
+    }
+
+    fn snapshot(&mut self, replica: &Replica, was_slow: bool, announce: bool) -> Frame {
         let seal = self.seal;
-        let bytes = self.snapshot.get_or_insert_with(|| seal(&[&snapshot_of(replica)]));
+        let whole = || sealed(seal, replica, &snapshot_of(replica), announce);
+        let bytes = self.snapshots.entry(announce).or_insert_with(whole);
         Frame { bytes: bytes.clone(), leads: Leads::Snapshot { was_slow } }
     }
 
     /// The smaller one. A single tick is never worth a snapshot.
-    fn catch_up_or_snapshot(&mut self, replica: &Replica, base: &Base, leap: Leap) -> Frame {
+    fn catch_up_or_snapshot(&mut self, replica: &Replica, base: &Base, leap: Leap, announce: bool) -> Frame {
         let seal = self.seal;
-        let key = (base.position.tick, base.known);
+        let key = (base.position.tick, base.known, announce);
         let catch_up = self.catch_ups.entry(key).or_insert_with(|| {
             let (payload, whole) = catch_up_of(replica, base, leap);
             let leads = Leads::CatchUp { leap, payload: payload.into() };
-            Frame { bytes: seal(&[&whole]), leads }
+            Frame { bytes: sealed(seal, replica, &whole, announce), leads }
         });
         let catch_up = catch_up.clone();
         if leap.span == 1 {
             return catch_up;
         }
-        let snapshot = self.snapshot(replica, true);
+        let snapshot = self.snapshot(replica, true, announce);
         if snapshot.bytes.len() < catch_up.bytes.len() { snapshot } else { catch_up }
     }
 
     /// A frame was sent; `whole` if nothing of it waits.
     pub fn handle_sent(&mut self, replica: &Replica, standing: &mut Standing, sent: &Frame, whole: bool) {
         self.count(sent);
+        standing.announced = Some((replica.position().fence, self.announcements));
         let before = std::mem::take(&mut standing.has);
         let known = match &sent.leads {
             Leads::Tick | Leads::Snapshot { .. } => STEPS_KNOWN_MAX,
@@ -261,6 +289,11 @@ impl Laggards {
             Leads::CatchUp { .. } => self.counts.catch_ups += 1,
         }
     }
+}
+
+/// A state frame that leads to a replica's state, and behind it, if that is owed, the OWNER that was jumped over.
+fn sealed(seal: Seal, replica: &Replica, state: &[u8], announce: bool) -> Bytes {
+    if announce { seal(&[state, &frame::owner(replica.position())]) } else { seal(&[state]) }
 }
 
 /// A snapshot frame of a replica's state, with what its next diff is coded with.

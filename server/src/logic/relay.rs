@@ -116,7 +116,7 @@ impl Relay {
             Ok(FromOwner::Note(Note::Ended)) => Verdict::Ended,
             Ok(FromOwner::Note(Note::Released)) => Verdict::Released,
             Ok(FromOwner::Note(Note::InputsLost)) => {
-                self.inputs_lost = true;
+                self.handle_inputs_lost();
                 Verdict::Ignore
             }
             Ok(FromOwner::Note(Note::Resumed { player, session, attempt })) => {
@@ -124,6 +124,11 @@ impl Relay {
             }
             Err(_) => Verdict::Foreign,
         }
+    }
+
+    /// Inputs were lost on their way to the owner.
+    pub fn handle_inputs_lost(&mut self) {
+        self.inputs_lost = true;
     }
 
     fn handle_tick(&mut self, message: TickMessage) -> Verdict {
@@ -197,6 +202,7 @@ impl Relay {
         // Messages were missed, and among them may have been the word that inputs were lost.
         self.inputs_lost = true;
         let past = stored.lineage.judge(position, before);
+        // Also a copy that is of no use waits: its clients have ticks that the owner will write back.
         if past == Past::Behind {
             return Resync::Kept;
         }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::{EntityId, InputSeq, PlayerId, SessionId, Tick, World};
 
+use crate::game::View;
 use crate::logic::resume::{TokenDigest, displaces};
 
 /// Inputs that wait per player; the oldest gives way.
@@ -23,8 +24,8 @@ const INPUTS_PER_TICK_MAX: usize = 2;
 pub struct Waiting {
     /// Its number.
     pub seq: InputSeq,
-    /// The last tick the client had applied.
-    pub seen: Tick,
+    /// What the player was shown.
+    pub view: View,
     /// The values.
     pub values: Vec<i32>,
 }
@@ -58,6 +59,16 @@ struct Seat {
     /// Since when the first input that waits is not the next in order.
     hole_since: Option<Tick>,
     heard_tick: Tick,
+    depth: Depth,
+}
+
+/// How many inputs waited when ticks took theirs, at least: of the last window and of this one so far. A least, and of
+/// a while, because a client steers by its worst moments; and so it stays the same while nothing goes wrong.
+#[derive(Debug, Clone, Copy)]
+struct Depth {
+    since: Tick,
+    least: usize,
+    before: usize,
 }
 
 /// Who plays, and what waits.
@@ -94,6 +105,7 @@ impl Seats {
             waiting: BTreeMap::new(),
             hole_since: None,
             heard_tick: tick,
+            depth: Depth { since: tick, least: usize::MAX, before: usize::MAX },
         };
         self.seats.insert(player, seat);
     }
@@ -168,6 +180,16 @@ impl Seats {
         Admission::Queued
     }
 
+    /// For each player's entity, how many inputs waited when a tick took its own, the least of the last one or two
+    /// windows of so many ticks. To be asked in every tick, before it takes them.
+    pub fn input_buffers(&mut self, tick: Tick, window: u64) -> impl Iterator<Item = (EntityId, usize)> {
+        self.seats.values_mut().map(move |seat| {
+            // Before its first input a player has no lead that could be judged.
+            let is_silent = seat.waiting.is_empty() && seat.done == InputSeq(0);
+            (seat.entity, if is_silent { 0 } else { seat.depth.handle(seat.waiting.len(), tick, window) })
+        })
+    }
+
     /// The inputs of this tick, by player, each player's in order; with the player's entity. An input whose
     /// predecessor is missing waits for it, at most so many ticks: an owner that has just taken the match over
     /// hears new inputs before those that are sent again.
@@ -182,6 +204,16 @@ impl Seats {
             seat.credits = (seat.credits + 1).min(CREDITS_MAX);
         }
         taken
+    }
+}
+
+impl Depth {
+    fn handle(&mut self, waiting: usize, tick: Tick, window: u64) -> usize {
+        if tick.0.saturating_sub(self.since.0) >= window {
+            *self = Depth { since: tick, least: usize::MAX, before: self.least };
+        }
+        self.least = self.least.min(waiting);
+        self.least.min(self.before)
     }
 }
 
@@ -215,7 +247,7 @@ mod tests {
     }
 
     fn send(seats: &mut Seats, seq: u32) -> Admission {
-        let input = Waiting { seq: InputSeq(seq), seen: Tick(0), values: vec![] };
+        let input = Waiting { seq: InputSeq(seq), view: View::default(), values: vec![] };
         seats.handle_input(ME, input, Tick(1))
     }
 
@@ -318,6 +350,36 @@ mod tests {
         world.advance();
         let seats = Seats::of(&world, Tick(1), &BTreeMap::new());
         assert_eq!(seats.absent(Tick(9), 1), [PlayerId(5), PlayerId(PlayerId::OF_GAME.0 - 1)]);
+    }
+
+    #[test]
+    fn the_least_that_waited_is_told_for_a_while() {
+        let mut seats = seats();
+        let mut seq = 0;
+        // Inputs that come in a tick; the first is one more, to be ahead.
+        let mut tick = |tick: u64, inputs: u32| {
+            for _ in 0..inputs {
+                seq += 1;
+                send(&mut seats, seq);
+            }
+            let told = seats.input_buffers(Tick(tick), 10).map(|(_, told)| told).next().unwrap();
+            taken_at(&mut seats, tick);
+            told
+        };
+        assert_eq!(tick(1, 0), 0, "nothing is known yet");
+        // At tick 30 one is late, and comes with the next.
+        let late = |now| match now {
+            30 => 0,
+            31 => 2,
+            _ => 1,
+        };
+        let told: Vec<usize> = (2..60).map(|now| tick(now, late(now))).collect();
+        let (before, after) = (&told[..28], &told[48..]);
+        assert!(before.iter().chain(after).all(|told| *told == 1), "{told:?}");
+        assert!(told[28..38].iter().all(|told| *told == 0), "{told:?}");
+        // A client that gets ahead first uses up what was saved.
+        let ahead: Vec<usize> = (60..120).map(|now| tick(now, 1 + u32::from(now % 10 == 0))).collect();
+        assert!(ahead.is_sorted() && ahead.last() > Some(&3), "{ahead:?}");
     }
 
     #[test]

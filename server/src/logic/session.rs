@@ -38,6 +38,8 @@ pub enum Output {
         seq: InputSeq,
         /// The last tick the client had applied.
         seen: Tick,
+        /// How far what it showed was behind that, in 256ths of a tick.
+        behind: u16,
         /// The values.
         values: Vec<i32>,
     },
@@ -145,13 +147,15 @@ impl Session {
             (_, ClientMessage::Leave) => self.close(CloseCode::Normal, ""),
             (State::Joining, _) => self.close(CloseCode::Malformed, "only pings before the welcome"),
             (State::Joined { .. }, ClientMessage::NeedSnapshot) => Output::Snapshot,
-            (State::Joined { role, schema }, ClientMessage::Input { seq, seen, values }) => match role {
-                Role::Spectator => self.close(CloseCode::Malformed, "spectators send no input"),
-                Role::Player(_) if !schema.admits_input(&values) => {
-                    self.close(CloseCode::Malformed, "input values do not fit the schema")
+            (State::Joined { role, schema }, ClientMessage::Input { seq, seen, behind, values }) => {
+                match role {
+                    Role::Spectator => self.close(CloseCode::Malformed, "spectators send no input"),
+                    Role::Player(_) if !schema.admits_input(&values) => {
+                        self.close(CloseCode::Malformed, "input values do not fit the schema")
+                    }
+                    Role::Player(player) => Output::Input { player: *player, seq, seen, behind, values },
                 }
-                Role::Player(player) => Output::Input { player: *player, seq, seen, values },
-            },
+            }
         }
     }
 

@@ -9,17 +9,20 @@ use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick, World, frame, record};
 
-use crate::backplane::{Commit, fields};
-use crate::game::{Game, PlayerInput, Step, TickRng};
+use crate::backplane::{Commit, MatchFields, fields};
+use crate::game::{Game, Past, PlayerInput, Step, TickRng, View};
 use crate::logic::channel::{self, Note, Upstream};
 use crate::logic::resume::TokenDigest;
 use crate::logic::seats::{Admission, Seats, Waiting};
-use crate::logic::stored::{Restored, entity_name};
+use crate::logic::stored::{self, Restored, StoredError, entity_name};
 
 /// Joins, and players who are back, that wait for a tick; more are passed over and come again.
 const JOINS_QUEUED_MAX: usize = 256;
 /// Part of a second for which an input waits for one that is missing before it.
 const HOLE_SECOND_PART: u64 = 2;
+
+/// Part of a second over which the least number of waiting inputs is taken.
+const BUFFER_SECOND_PART: u64 = 2;
 
 /// What a simulation counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub struct Produced {
     pub applied: Vec<(PlayerId, InputSeq)>,
 }
 
-/// How a simulation writes to the store.
+/// How a simulation writes to the store, and what a node may choose besides.
 #[derive(Debug, Clone, Copy)]
 pub struct Writing {
     /// Ticks from one snapshot of the entity fields to the next.
@@ -54,6 +57,8 @@ pub struct Writing {
     pub lease: Duration,
     /// For how long the place of a player of whom nothing is heard is kept, in match time.
     pub resume_window: Duration,
+    /// How far back an action of a player may be judged, of games that look back.
+    pub rewind: Duration,
 }
 
 /// A join that waits for its tick.
@@ -67,6 +72,7 @@ struct Joining {
 pub struct Simulation {
     game: Box<dyn Game>,
     world: World,
+    past: Past,
     seats: Seats,
     joins: Vec<Joining>,
     leaves: Vec<PlayerId>,
@@ -97,12 +103,15 @@ impl Simulation {
         let snapshot_every = writing.snapshot_every.clamp(1, stored.ring);
         let hash_every = writing.hash_every.clamp(1, HASH_EVERY_TICKS_MAX);
         let seats = Seats::of(&world, stored.tick, &tokens);
+        let mut past = Past::new(world.schema(), &game.remembers(), stored.tick_rate.hz(), writing.rewind);
+        past.record(stored.tick, &world);
         let vacant = tokens.into_keys().filter(|player| !seats.contains(*player));
         Simulation {
             seats_changed: vacant.map(|player| (player, None)).collect(),
             seats,
             game,
             world,
+            past,
             joins: Vec::new(),
             leaves: Vec::new(),
             resumes: Vec::new(),
@@ -118,6 +127,15 @@ impl Simulation {
             encoder: Encoder::new(prior),
             payload: Vec::new(),
         }
+    }
+
+    /// Lets the game look back at what was before this ownership, as far as the fields tell it that the match was
+    /// restored from.
+    pub fn recall(&mut self, fields: &MatchFields) -> Result<(), StoredError> {
+        if self.past.is_kept() {
+            stored::retell(fields, |tick, world| self.past.record(tick, world))?;
+        }
+        Ok(())
     }
 
     /// The last tick made.
@@ -169,8 +187,8 @@ impl Simulation {
                     self.seats.handle_presence(player, tick);
                 }
             }
-            Upstream::Input { player, seq, seen, values } => {
-                self.handle_input(player, Waiting { seq, seen, values })
+            Upstream::Input { player, seq, seen, behind, values } => {
+                self.handle_input(player, Waiting { seq, view: View { seen, behind }, values })
             }
         }
     }
@@ -202,6 +220,7 @@ impl Simulation {
         let number = self.encoder.prior().number();
         self.encoder.encode(&self.world, &mut self.payload);
         self.world.advance();
+        self.past.record(tick, &self.world);
         self.position.tick = tick;
         let next = self.encoder.poll_prior();
         self.counts.priors += u64::from(next.is_some());
@@ -214,6 +233,7 @@ impl Simulation {
         for player in std::mem::take(&mut self.leaves) {
             if let Some(entity) = self.seats.leave(player) {
                 self.seats_changed.push((player, None));
+                self.past.forget(player);
                 self.game.leave(player, &mut self.world);
                 self.world.despawn(entity);
             }
@@ -249,21 +269,27 @@ impl Simulation {
     /// Steps the game; returns the inputs that were applied.
     fn step(&mut self, tick: Tick, rng: &mut TickRng) -> Vec<(PlayerId, InputSeq)> {
         let seq_field = self.world.schema().seq_field();
+        if let Some(field) = self.world.schema().input_buffer_field() {
+            for (entity, waiting) in self.seats.input_buffers(tick, u64::from(self.hz) / BUFFER_SECOND_PART) {
+                self.world.set(entity, field, waiting as i32);
+            }
+        }
         let taken: Vec<(PlayerId, EntityId, Waiting)> =
             self.seats.take_inputs(tick, u64::from(self.hz) / HOLE_SECOND_PART);
         self.counts.inputs_applied += taken.len() as u64;
-        for (_, entity, input) in &taken {
+        for (player, entity, input) in &taken {
+            self.past.note(*player, input.view);
             self.world.set(*entity, seq_field, input.seq.0 as i32);
         }
         let inputs: Vec<PlayerInput<'_>> = taken
             .iter()
             .map(|(player, _, input)| PlayerInput {
                 player: *player,
-                seen: input.seen,
+                view: input.view,
                 values: &input.values,
             })
             .collect();
-        self.game.step(Step { tick, inputs: &inputs, rng, world: &mut self.world });
+        self.game.step(Step { tick, inputs: &inputs, past: &self.past, rng, world: &mut self.world });
         taken.iter().map(|(player, _, input)| (*player, input.seq)).collect()
     }
 

@@ -122,9 +122,14 @@ impl StoredMatch {
         if !(1..=RING_MAX).contains(&ring) {
             return Err(bad(fields::RING));
         }
+        let quarantined = match text(fields::STATUS)? {
+            fields::OPEN => false,
+            fields::QUARANTINED => true,
+            _ => return Err(bad(fields::STATUS)),
+        };
         Ok(StoredMatch {
             game: text(fields::GAME)?.to_owned(),
-            quarantined: text(fields::STATUS)? == fields::QUARANTINED,
+            quarantined,
             fence: fields::fence(stored).ok_or_else(|| bad(fields::EPOCH))?,
             lineage: Lineage::parse(fields::text(stored, fields::CLAIMS).unwrap_or(""))
                 .ok_or_else(|| bad(fields::CLAIMS))?,
@@ -168,7 +173,7 @@ pub struct Restored {
 pub fn restore(fields: &MatchFields) -> Result<Restored, StoredError> {
     let stored = StoredMatch::parse(fields)?;
     let prior = read_prior(fields, &stored)?;
-    let world = replay(fields, &stored, &prior, stored.tick)?;
+    let world = replay(fields, &stored, &prior, stored.tick, |_, _| ())?;
     if world.hash() != stored.hash {
         return Err(StoredError::Hash { expected: stored.hash, actual: world.hash() });
     }
@@ -194,7 +199,14 @@ pub fn restore_at(fields: &MatchFields, tick: Tick) -> Result<Option<World>, Sto
         return Ok(None);
     }
     let prior = read_prior(fields, &stored)?;
-    replay(fields, &stored, &prior, tick).map(Some)
+    replay(fields, &stored, &prior, tick, |_, _| ()).map(Some)
+}
+
+/// Tells the states from the entity fields' on to that of the last tick, one after another.
+pub fn retell(fields: &MatchFields, told: impl FnMut(Tick, &World)) -> Result<(), StoredError> {
+    let stored = StoredMatch::parse(fields)?;
+    let prior = read_prior(fields, &stored)?;
+    replay(fields, &stored, &prior, stored.tick, told).map(drop)
 }
 
 /// The ticks after another one, in order, as the ring has them; `None` unless it has all of them.
@@ -224,6 +236,7 @@ fn replay(
     stored: &StoredMatch,
     prior: &Arc<Prior>,
     until: Tick,
+    mut told: impl FnMut(Tick, &World),
 ) -> Result<World, StoredError> {
     let from = stored.snapshot_tick;
     if from > stored.tick || stored.tick.0 - from.0 > stored.ring {
@@ -232,6 +245,7 @@ fn replay(
     let mut world = read_entities(fields, stored)?;
     // What the ring changes is not in the entity fields yet: it stays touched for the next snapshot.
     world.take_touched();
+    told(from, &world);
     let mut replica = Replica::loaded(world, Arc::clone(prior), Position { fence: stored.fence, tick: from });
     for tick in from.0 + 1..=until.0 {
         let name = fields::ring(tick, stored.ring);
@@ -248,6 +262,7 @@ fn replay(
         if replica.apply(&message.frame) != Progress::Advanced {
             return Err(bad_field(&name));
         }
+        told(Tick(tick), replica.world());
     }
     Ok(replica.into_world())
 }

@@ -14,6 +14,10 @@ use crate::logic::channel::{self, Note};
 use crate::logic::orders::Order;
 use crate::logic::placement::NodeEntry;
 
+mod leaving;
+
+use leaving::Leaving;
+
 /// How long a match may take to change its owner, and a node to leave, after the order.
 const MOVED_WITHIN: Duration = Duration::from_secs(5);
 const DRAINED_WITHIN: Duration = Duration::from_secs(60);
@@ -21,6 +25,10 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(60);
 const END_TRIES: usize = 5;
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(50);
+/// The same where every match is looked at.
+const DRAIN_LOOK: Duration = Duration::from_millis(200);
+/// How long a match that was handed over may take to be claimed.
+const CLAIMED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The commands for operators.
 #[derive(Debug, Clone, Subcommand)]
@@ -216,19 +224,37 @@ pub async fn order_drain<B: Backplane>(backplane: &B, node: &NodeId) -> Result<N
     Ok(entry)
 }
 
+/// Asks a node to leave and tells on the way how far it is. What it hands over is read from the matches themselves: its
+/// entry among the nodes is as old as its last beat.
 async fn drain<B: Backplane>(backplane: &B, node: &NodeId) -> Result<String, String> {
-    let before = order_drain(backplane, node).await?;
-    let deadline = clock::now() + DRAINED_WITHIN;
-    while clock::now() < deadline {
-        if entry(backplane, node).await?.is_none() {
-            return Ok(format!(
-                "node {node} has left; it had {} matches and {} connections",
-                before.matches, before.connections
+    let mut leaving = Leaving::default();
+    leaving.look(backplane, node).await?;
+    order_drain(backplane, node).await?;
+    let (deadline, mut told) = (clock::now() + DRAINED_WITHIN, String::new());
+    while let Some(entry) = entry(backplane, node).await? {
+        if clock::now() >= deadline {
+            let still = leaving.to_string();
+            let seconds = DRAINED_WITHIN.as_secs();
+            return Err(format!(
+                "node `{node}` is still there after {seconds} s: see its log for why; {still}"
             ));
         }
-        tokio::time::sleep(LOOK).await;
+        leaving.look(backplane, node).await?;
+        let now = format!("{leaving}, {} connections left", entry.connections);
+        if now != told {
+            eprintln!("node {node} is leaving; {now}");
+            told = now;
+        }
+        tokio::time::sleep(DRAIN_LOOK).await;
     }
-    Err(format!("node `{node}` is still there after {} s: see its log for why", DRAINED_WITHIN.as_secs()))
+    // An heir may be just about to claim.
+    let deadline = clock::now() + CLAIMED_WITHIN;
+    leaving.look(backplane, node).await?;
+    while leaving.unowned > 0 && clock::now() < deadline {
+        tokio::time::sleep(LOOK).await;
+        leaving.look(backplane, node).await?;
+    }
+    Ok(format!("node {node} has left; {leaving}"))
 }
 
 /// Ends a match in the store: its players are told by what follows it, and its owner by its next commit. So it needs

@@ -236,7 +236,8 @@ fn age(committed_ms: Option<u64>, now_ms: u64) -> String {
 fn lease(until_ms: Option<u64>, now_ms: u64) -> String {
     match until_ms {
         Some(until) if until > now_ms => format!("{} ms left", until - now_ms),
-        _ => "expired".to_owned(),
+        Some(_) => "expired".to_owned(),
+        None => "?".to_owned(),
     }
 }
 

@@ -55,6 +55,7 @@ counters! {
     claims_deferred: "Claims put off because of many others.",
     claims_unfit: "Matches not claimed because this node cannot host them.",
     claims_failed: "Claimed matches that could not be restored.",
+    index_restored: "Owned matches that the index of matches had lost, entered again.",
     match_panics: "Ticks over which a game panicked.",
     inputs_applied: "Inputs that a tick applied.",
     inputs_dropped: "Inputs that were repeated, too far ahead, displaced or of nobody.",

@@ -200,8 +200,11 @@ class Page {
       if (this.match === match) act();
     };
     match.on('reconnect', () => ours(() => this.show('reconnecting', 'Reconnecting', 'The connection was lost. Your place is kept.')));
-    match.on('back', () => ours(() => this.game?.forget()));
-    match.on('change', () => ours(() => this.state === 'reconnecting' && match.isCurrent && this.inMatch()));
+    match.on('change', () => ours(() => {
+      if (this.state !== 'reconnecting' || !match.isCurrent) return;
+      this.game?.forget();
+      this.inMatch();
+    }));
     match.on('owner', () => ours(() => this.notice('owner', 'Another server runs this match now.')));
     match.on('gap', (reason) => ours(() => reason === 'desync' && this.notice('gap', 'This page saw something else than the server. It was set right.')));
     match.on('reset', (from, to) => ours(() => {

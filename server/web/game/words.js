@@ -62,11 +62,11 @@ export function asked(search) {
   };
 }
 
-/** The match that a visitor should play in: the fullest that has a place. @param {{ id: string, game: string, players: number, players_max: number, owner: string }[]} matches */
+/** The match that a visitor should play in: the fullest that has a place. One without people may have no bots either. @param {{ id: string, game: string, players: number, players_max: number, owner: string }[]} matches */
 export function bestMatch(matches) {
   let best = null;
   for (const match of matches) {
-    if (match.game !== 'arena' || match.owner === '' || match.players >= match.players_max) continue;
+    if (match.game !== 'arena' || match.owner === '' || match.players === 0 || match.players >= match.players_max) continue;
     if (best === null || match.players > best.players) best = match;
   }
   return best;

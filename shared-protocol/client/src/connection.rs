@@ -238,6 +238,11 @@ impl Connection {
         self.client.input(values)
     }
 
+    /// Sends an input of a player who is shown a picture so many 256ths of a tick behind the state.
+    pub fn input_behind(&mut self, values: &[i32], behind: u16) -> Option<InputSeq> {
+        self.client.input_behind(values, behind)
+    }
+
     /// What the last welcome told.
     pub fn joined(&self) -> &Joined {
         self.client.joined().expect("a connection is made when its state is there")

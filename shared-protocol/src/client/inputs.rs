@@ -15,12 +15,14 @@ pub const INPUTS_KEPT_MAX: usize = INPUT_SEQ_AHEAD_MAX as usize;
 struct Input {
     seq: InputSeq,
     seen: Tick,
+    behind: u16,
     values: Vec<i32>,
 }
 
 impl Input {
     fn to_frame(&self) -> Vec<u8> {
-        ClientMessage::Input { seq: self.seq, seen: self.seen, values: self.values.clone() }.to_frame()
+        let Input { seq, seen, behind, ref values } = *self;
+        ClientMessage::Input { seq, seen, behind, values: values.clone() }.to_frame()
     }
 }
 
@@ -48,13 +50,13 @@ impl Inputs {
     }
 
     /// Numbers an input and keeps it; as a frame. `None` when there is no number left.
-    pub(super) fn push(&mut self, seen: Tick, values: &[i32]) -> Option<Vec<u8>> {
+    pub(super) fn push(&mut self, seen: Tick, behind: u16, values: &[i32]) -> Option<Vec<u8>> {
         let seq = InputSeq(self.last_seq.0.checked_add(1).filter(|next| *next <= i32::MAX as u32)?);
         self.last_seq = seq;
         if self.kept.len() == INPUTS_KEPT_MAX {
             self.kept.pop_front();
         }
-        let input = Input { seq, seen, values: values.to_vec() };
+        let input = Input { seq, seen, behind, values: values.to_vec() };
         let frame = input.to_frame();
         self.kept.push_back(input);
         Some(frame)

@@ -128,8 +128,9 @@ fn said(client: &mut Client) -> (Vec<ClientMessage>, Vec<u32>) {
     let (mut others, mut inputs) = (Vec::new(), Vec::new());
     while let Some(frame) = client.poll_transmit() {
         match ClientMessage::from_frame(&frame).unwrap() {
-            ClientMessage::Input { seq, seen, values } => {
-                assert_eq!((seen, values), (Tick(5), vec![seq.0 as i32 % 2]), "an input stays as it was");
+            ClientMessage::Input { seq, seen, behind, values } => {
+                let was = (Tick(5), seq.0 as u16, vec![seq.0 as i32 % 2]);
+                assert_eq!((seen, behind, values), was, "an input stays as it was");
                 inputs.push(seq.0);
             }
             other => others.push(other),
@@ -141,7 +142,7 @@ fn said(client: &mut Client) -> (Vec<ClientMessage>, Vec<u32>) {
 fn plays(client: &mut Client, inputs: u32) {
     for _ in 0..inputs {
         let value = (client.last_seq().0 + 1) as i32 % 2;
-        client.input(&[value]).unwrap();
+        client.input_behind(&[value], client.last_seq().0 as u16 + 1).unwrap();
     }
 }
 

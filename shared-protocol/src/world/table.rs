@@ -121,6 +121,13 @@ impl Table {
         all.filter(|(_, row)| self.rows[usize::from(**row)].alive).map(|(index, _)| index as u16)
     }
 
+    /// Who is alive now, ascending, with the current values of the integers and angles.
+    pub(crate) fn alive_rows(&self) -> impl Iterator<Item = (u16, &[i32])> {
+        let width = self.defaults.len();
+        self.alive_indexes()
+            .map(move |index| (index, &self.cells[self.row(index) * BLOCKS * width..][..width]))
+    }
+
     /// Indexes of the committed state, ascending.
     pub(crate) fn members(&self) -> &[u16] {
         &self.members

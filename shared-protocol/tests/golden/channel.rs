@@ -49,7 +49,7 @@ enum Upstream {
     Join { player: PlayerId, name: String, token: [u8; 32] },
     Resume { player: PlayerId, session: SessionId, attempt: u32 },
     Leave { player: PlayerId },
-    Input { player: PlayerId, seq: InputSeq, seen: Tick, values: Vec<i32> },
+    Input { player: PlayerId, seq: InputSeq, seen: Tick, behind: u16, values: Vec<i32> },
     Present { players: Vec<PlayerId> },
 }
 
@@ -87,7 +87,13 @@ fn notes() -> Vec<Entry> {
 fn upstream() -> Vec<Entry> {
     let batch = vec![
         Upstream::Join { player: PlayerId(1), name: "Zoë".to_owned(), token: TOKEN_DIGEST },
-        Upstream::Input { player: PlayerId(1), seq: InputSeq(1), seen: Tick(6), values: vec![1, 250] },
+        Upstream::Input {
+            player: PlayerId(1),
+            seq: InputSeq(1),
+            seen: Tick(6),
+            behind: 384,
+            values: vec![1, 250],
+        },
         Upstream::Leave { player: PlayerId(300) },
     ];
     let resume =

@@ -25,10 +25,12 @@ fn hello(name: &str, join: Join) -> ClientMessage {
 }
 
 fn client() -> Vec<Entry> {
-    let input = ClientMessage::Input { seq: InputSeq(42), seen: Tick(70_000), values: vec![-1, 200] };
+    let input =
+        ClientMessage::Input { seq: InputSeq(42), seen: Tick(70_000), behind: 384, values: vec![-1, 200] };
     let extreme = ClientMessage::Input {
         seq: InputSeq(i32::MAX as u32),
         seen: Tick(1 << 40),
+        behind: u16::MAX,
         values: vec![0, i32::MAX, i32::MIN, 125, -126],
     };
     let quick = |game: &str| Join::Quick { game: game.to_owned() };
@@ -38,7 +40,11 @@ fn client() -> Vec<Entry> {
         ("hello_match", "play this match", hello("Bo", Join::Match(match_id()))),
         ("hello_spectate", "watch this match", hello("Bo", Join::Spectate(match_id()))),
         ("hello_resume", "be player 1 of this match again", hello("Bo", resume())),
-        ("input", "input 42, made after tick 70000 was applied: move -1, aim 200", input),
+        (
+            "input",
+            "input 42, made when tick 70000 was applied and tick 69998.5 shown: move -1, aim 200",
+            input,
+        ),
         ("input_extreme", "the widest numbers of an input", extreme),
         ("ping", "a ping", ClientMessage::Ping { nonce: 1000 }),
         ("need_snapshot", "the replica is broken", ClientMessage::NeedSnapshot),

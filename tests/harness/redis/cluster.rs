@@ -1,4 +1,4 @@
-//! A real Redis Cluster of three masters without replicas, on ports of its own. Slots move as an operator
+//! A real Redis Cluster of three masters, and of replicas where a test adds them, on ports of its own. Slots move as an operator
 //! moves them, step by step, so that a test can look at the half-way states.
 
 use std::time::Duration;
@@ -19,6 +19,7 @@ pub struct RedisCluster {
     pub masters: Vec<RedisServer>,
     /// Their ids within the cluster.
     ids: Vec<String>,
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 /// A slot on its way from one master to another.
@@ -35,7 +36,15 @@ pub struct SlotMove {
 impl RedisCluster {
     /// Starts the masters and joins them; every slot is served when this returns.
     pub async fn start(persistence: Persistence) -> RedisCluster {
-        let settings = [("cluster-node-timeout", NODE_TIMEOUT_MS)];
+        RedisCluster::start_with(persistence, &[]).await
+    }
+
+    /// The same with further settings of every node.
+    pub async fn start_with(
+        persistence: Persistence,
+        settings: &[(&'static str, &'static str)],
+    ) -> RedisCluster {
+        let settings = [&[("cluster-node-timeout", NODE_TIMEOUT_MS)], settings].concat();
         let role = || Role::ClusterNode { bus_port: free_port() };
         let (mut masters, mut ids) = (Vec::new(), Vec::new());
         for _ in 0..MASTERS {
@@ -43,7 +52,7 @@ impl RedisCluster {
             ids.push(master.command(&["CLUSTER", "MYID"]).await);
             masters.push(master);
         }
-        let cluster = RedisCluster { masters, ids };
+        let cluster = RedisCluster { masters, ids, settings };
         cluster.join().await;
         cluster.until_served().await;
         cluster
@@ -63,6 +72,31 @@ impl RedisCluster {
             let (port, bus_port) = (other.port().to_string(), bus_port.to_string());
             let () = self.masters[0].command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port]).await;
         }
+    }
+
+    /// Starts a replica of a master; it follows, and the masters know it, when this returns.
+    pub async fn replica_of(&self, master: usize) -> RedisServer {
+        let role = || Role::ClusterNode { bus_port: free_port() };
+        let replica = RedisServer::start_as(role, Persistence::Off, &self.settings).await;
+        let Role::ClusterNode { bus_port } = replica.role else { panic!("{:?}", replica.role) };
+        let (port, bus_port) = (replica.port().to_string(), bus_port.to_string());
+        let () = self.masters[master].command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port]).await;
+        wait_until(AGREED_WITHIN, "the replica knows its master", || async {
+            replica.try_command::<()>(&["CLUSTER", "REPLICATE", &self.ids[master]]).await.ok()
+        })
+        .await;
+        replica.until_following().await;
+        let id: String = replica.command(&["CLUSTER", "MYID"]).await;
+        wait_until(AGREED_WITHIN, "the masters know the replica", || async {
+            for master in &self.masters {
+                let nodes: String = master.command(&["CLUSTER", "NODES"]).await;
+                let own = nodes.lines().find(|line| line.starts_with(&id))?;
+                own.contains(" slave ").then_some(())?;
+            }
+            Some(())
+        })
+        .await;
+        replica
     }
 
     /// The address as the server takes it: two of the masters, which know of the third.

@@ -50,6 +50,19 @@ impl RedisServer {
         written.saturating_sub(self.info_number("slave_repl_offset").await)
     }
 
+    /// Makes it a replica of another server, whose data it takes: whoever writes here is refused.
+    ///
+    /// # Panics
+    /// When it is one already, or writes are taken all the same.
+    pub async fn demote(&self, primary: &RedisServer) {
+        assert_eq!(self.info("role").await, "master", "only a primary can be demoted");
+        let () = self.command(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]).await;
+        self.until_following().await;
+        let refused = self.try_command::<()>(&["SET", "harness:probe", "x"]).await;
+        let refused = refused.expect_err("a replica refuses writes");
+        assert_eq!(refused.code(), Some("READONLY"), "{refused}");
+    }
+
     /// Makes it a primary with the data it has.
     ///
     /// # Panics

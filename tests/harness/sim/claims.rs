@@ -13,6 +13,7 @@ use super::counters::Seen;
 use super::ledger::Ledger;
 use super::nodes::{Slot, Tenure};
 use super::owner::{Next, Owner};
+use super::relay::Work;
 use super::settings::{LEASE, RESUME_WINDOW};
 use super::store::{Answer, Call, Request};
 
@@ -113,7 +114,7 @@ impl Cluster {
 
     fn tell_claimed(&mut self, node: usize, game: usize, by: By, claimed: Claimed) {
         if by == By::Relay {
-            self.handle_claimed(node, game, claimed);
+            self.relay_work(node, game, Work::Claimed(claimed));
         }
     }
 
@@ -124,8 +125,13 @@ impl Cluster {
                 return self.oracle.fail(format!("match {game} was claimed and is not readable: {error}"));
             }
         };
-        let writing =
-            Writing { snapshot_every: 10, hash_every: 4, lease: LEASE, resume_window: RESUME_WINDOW };
+        let writing = Writing {
+            snapshot_every: 10,
+            hash_every: 4,
+            lease: LEASE,
+            resume_window: RESUME_WINDOW,
+            rewind: Duration::ZERO,
+        };
         if fields::text(stored, fields::COMMITTED_MS).is_some() {
             self.counters.see(Seen::Takeover);
         }

@@ -83,9 +83,9 @@ impl Cluster {
                 };
                 self.join_node(id, wish);
             }
-            Output::Input { player, seq, seen, values } => {
+            Output::Input { player, seq, seen, behind, values } => {
                 self.say(|| format!("n{node}: player {player} input {seq:?}"));
-                let input = Upstream::Input { player, seq, seen, values };
+                let input = Upstream::Input { player, seq, seen, behind, values };
                 self.relay_work(node, game, Work::Say(input));
             }
             Output::Snapshot => self.relay_work(node, game, Work::Snapshot { connection: id }),

@@ -15,6 +15,7 @@ use tickcast_server::logic::stored::StoredMatch;
 use tickcast_server::logic::watch::Watch;
 
 use super::admission::{Gone, Join, Request};
+use super::claims::Claimed;
 use super::cluster::{Cluster, Delivery, Event};
 use super::counters::Seen;
 use super::line::seal;
@@ -36,6 +37,7 @@ pub(super) enum Work {
     Snapshot { connection: u64 },
     Beat,
     Watch,
+    Claimed(Claimed),
 }
 
 /// A match that a node follows, from the load that it begins with.
@@ -47,6 +49,10 @@ pub(super) struct Follow {
     pub(super) busy: bool,
     /// What goes up with the next message.
     pub(super) upstream: Vec<Upstream>,
+    /// Inputs did not get through.
+    pub(super) lost: bool,
+    /// Inputs did not get through, and those after them did.
+    pub(super) inputs_lost: bool,
     /// When the last message upstream arrives; later ones do not overtake it.
     pub(super) sent_ms: u64,
 }
@@ -57,6 +63,8 @@ pub(super) struct Live {
     pub(super) laggards: Laggards,
     pub(super) stored: StoredMatch,
     pub(super) watch: Watch,
+    /// A claim under way, and whether the match was heard of since.
+    pub(super) claiming: Option<bool>,
     pub(super) listeners: BTreeSet<u64>,
     pub(super) requests: BTreeMap<PlayerId, Request>,
     pub(super) heard: Instant,
@@ -80,6 +88,7 @@ impl Live {
             laggards: Laggards::new(seal),
             stored,
             watch,
+            claiming: None,
             listeners: BTreeSet::new(),
             requests: BTreeMap::new(),
             heard: now,
@@ -155,6 +164,7 @@ impl Cluster {
                 }
                 Work::Beat => self.handle_relay_beat(node, game),
                 Work::Watch => self.handle_watch_due(node, game),
+                Work::Claimed(claimed) => self.handle_claimed(node, game, claimed),
             }
         }
         self.schedule_watch(node, game);
@@ -163,7 +173,7 @@ impl Cluster {
     fn schedule_watch(&mut self, node: usize, game: usize) {
         let life = self.nodes[node].life;
         let Some(live) = self.live(node, game) else { return };
-        if live.listeners.is_empty() {
+        if live.listeners.is_empty() || live.claiming.is_some() {
             return;
         }
         let due = live.watch.due();
@@ -184,11 +194,17 @@ impl Cluster {
 
     pub(super) fn handle_message(&mut self, node: usize, game: usize, message: &Bytes) {
         let now = self.now();
-        let Some(live) = self.live(node, game) else { return };
+        let Some(follow) = &mut self.nodes[node].slots[game].follow else { return };
+        let inputs_lost = std::mem::take(&mut follow.inputs_lost);
+        let Some(live) = &mut follow.live else { return };
+        if inputs_lost {
+            live.relay.handle_inputs_lost();
+        }
         let fresh = std::mem::replace(&mut live.fresh, false);
         match live.relay.handle_message(message) {
             Verdict::FanOut(frames) => {
                 live.heard = now;
+                live.claiming = live.claiming.map(|_| true);
                 live.watch.handle_tick(now);
                 self.fan_out(node, game, &frames);
             }
@@ -211,7 +227,10 @@ impl Cluster {
                 self.handle_resumed(node, game, player, session, attempt);
             }
             Verdict::Ended => self.close_all(node, game, CloseCode::MatchOver),
-            Verdict::Released => live.watch.handle_released(now),
+            Verdict::Released => {
+                live.claiming = live.claiming.map(|_| true);
+                live.watch.handle_released(now);
+            }
         }
     }
 

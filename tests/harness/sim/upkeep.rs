@@ -171,17 +171,20 @@ impl Cluster {
     pub(super) fn handle_watch_due(&mut self, node: usize, game: usize) {
         let now = self.now();
         let Some(live) = self.live(node, game) else { return };
-        if live.listeners.is_empty() || live.watch.due() > now {
+        if live.listeners.is_empty() || live.claiming.is_some() || live.watch.due() > now {
             return;
         }
-        self.relay_waits(node, game);
+        live.claiming = Some(false);
         self.own(node, game, By::Relay);
     }
 
     pub(super) fn handle_claimed(&mut self, node: usize, game: usize, claimed: Claimed) {
         let now = self.now();
         let Some(live) = self.live(node, game) else { return };
+        // One of a relay that there is no more is nobody's business.
+        let Some(outdated) = live.claiming.take() else { return };
         match claimed {
+            Claimed::Held(_) | Claimed::Deferred | Claimed::Unavailable if outdated => {}
             Claimed::Ours => {
                 if live.watch.handle_ours(now) == Silence::Deaf {
                     return self.relay_call(node, game, Request::Load, Next::RelayDeaf);
@@ -198,9 +201,7 @@ impl Cluster {
             Claimed::Quarantined => return self.close_all(node, game, CloseCode::Quarantined),
         }
         if live.relay.replica().is_broken() {
-            self.reload(node, game)
-        } else {
-            self.relay_goes_on(node, game)
+            self.reload(node, game);
         }
     }
 
@@ -230,7 +231,12 @@ impl Cluster {
         // What arrives within one moment goes as one: a message is under way for about as long.
         let batch = std::mem::take(&mut follow.upstream);
         let message = channel::encode_upstream(&batch);
-        if self.strikes(Kind::InputsUndelivered) || now_ms < self.store.down_until_ms {
+        let unanswered = now_ms < self.store.down_until_ms;
+        if let Some(follow) = &mut self.nodes[node].slots[game].follow {
+            follow.inputs_lost |= follow.lost && !unanswered;
+            follow.lost = unanswered;
+        }
+        if unanswered || self.strikes(Kind::InputsUndelivered) {
             return;
         }
         let times = 1 + u64::from(self.strikes(Kind::InputsTwice));

@@ -9,7 +9,10 @@ use tickcast_server::backplane::redis::{ConnectError, RedisBackplane, Timing};
 use tickcast_server::backplane::{Backplane, Channel, Commit, CommitReply, Delivery, Subscription, fields};
 use tokio::time::timeout;
 
-use super::{PATIENCE, commit_of, commit_ok, eventually, every_case, message, next, owned, tick_of};
+use super::{
+    LONG, PATIENCE, claim_by, claimed, commit_of, commit_ok, eventually, every_case, fields_of, message,
+    next, owned, tick_of,
+};
 
 /// Bounds short enough for a test to exceed them.
 const QUICK: Timing = Timing {
@@ -281,6 +284,31 @@ async fn the_wrong_kind_of_address_is_explained() {
     let url = server.url().replace("redis://", "redis+sentinel://") + "/matches";
     let error = RedisBackplane::connect(&url, QUICK).await.expect_err("no sentinel");
     assert!(matches!(error, ConnectError::NoPrimary { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_match_is_made_and_claimed_while_the_master_of_the_list_is_down() {
+    let settings = [("cluster-require-full-coverage", "no")];
+    let mut cluster = RedisCluster::start_with(Persistence::Off, &settings).await;
+    let plane = connected(&cluster.url(), QUICK).await;
+    let index = cluster.master_of(cluster.slot(fields::INDEX_KEY).await).await;
+    let mut elsewhere = None;
+    for number in 0..100 {
+        let id: MatchId = format!("m{number}").parse().expect("an id");
+        if cluster.master_of(cluster.slot(&fields::key(&id)).await).await != index {
+            elsewhere = Some(id);
+            break;
+        }
+    }
+    let id = elsewhere.expect("not all are on one master");
+    cluster.masters[index].kill();
+    assert_eq!(plane.create(&id, fields_of(&[])).await, Ok(true));
+    let (fence, _) = claimed(&plane, &id, claim_by("n1", 1, LONG)).await;
+    commit_ok(&plane, &id, &commit_of(fence, 1)).await;
+    cluster.masters[index].start_again().await;
+    eventually("the match is entered", || async { plane.enter(&id).await.is_ok() }).await;
+    let listed = plane.list(&[]).await.expect("an answer");
+    assert_eq!(listed.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), [id]);
 }
 
 #[tokio::test]

@@ -173,11 +173,21 @@ impl Expected {
     }
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A node: its user must have every right that a node needs, before the first match needs it.
+    Serve,
+    /// A question or an order of an operator, whose user may have fewer rights.
+    Ask,
+}
+
 /// Opens the first connection and checks what answers.
 pub(super) async fn first_contact(
     client: &Client,
     timing: Timing,
     expected: Expected,
+    purpose: Purpose,
 ) -> Result<(MultiplexedConnection, Vec<Warning>), ConnectError> {
     let address = client.get_connection_info().addr();
     let unreachable = |reason| ConnectError::Unreachable { address: address.to_string(), reason };
@@ -185,7 +195,10 @@ pub(super) async fn first_contact(
         let link = link_to(client, timing).await?;
         let info = read_info(link.clone()).await?;
         let save = read_save(link.clone()).await?;
-        let lacking = rights::lacking(link.clone(), expected.publish()).await?;
+        let lacking = match purpose {
+            Purpose::Serve => rights::lacking(link.clone(), expected.publish()).await?,
+            Purpose::Ask => Lacking::default(),
+        };
         Ok((link, info, save, lacking))
     };
     let (link, info, save, lacking) = match timeout(timing.call_time_max, contact).await {
@@ -213,11 +226,12 @@ pub(super) async fn cluster_contact(
     seed: &HostPort,
     login: &Login,
     timing: Timing,
+    purpose: Purpose,
 ) -> Result<(Vec<Range>, Vec<Opened>, Vec<Warning>), ConnectError> {
     let unreachable = |reason| ConnectError::Unreachable { address: seed.to_string(), reason };
     let client_of = |at: &HostPort| login.client(at).map_err(|error| unreachable(describe(&error)));
     let client = client_of(seed)?;
-    let (link, _) = first_contact(&client, timing, Expected::ClusterNode).await?;
+    let (link, _) = first_contact(&client, timing, Expected::ClusterNode, purpose).await?;
     let ranges = match timeout(timing.call_time_max, read_map(seed, link)).await {
         Ok(Ok(ranges)) => ranges,
         Ok(Err(error)) => return Err(unreachable(describe(&error))),
@@ -227,7 +241,7 @@ pub(super) async fn cluster_contact(
     for range in &ranges {
         if opened.iter().all(|(address, _, _)| *address != range.master) {
             let client = client_of(&range.master)?;
-            match first_contact(&client, timing, Expected::ClusterNode).await {
+            match first_contact(&client, timing, Expected::ClusterNode, purpose).await {
                 Ok((link, more)) => {
                     opened.push((range.master.clone(), client, link));
                     warnings.extend(more);

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Timing;
 use super::address::{Address, HostPort, Login};
-use super::connect::{self, ConnectError, Expected, Warning};
+use super::connect::{self, ConnectError, Expected, Purpose, Warning};
 use super::connection::{self, Connection, Link, describe};
 use super::router::{self, Router};
 use super::sharded::{self, ShardSubscriber};
@@ -42,14 +42,18 @@ pub(super) struct Links {
 
 impl Links {
     /// Connects, and checks that what answers can be trusted with matches.
-    pub(super) async fn open(url: &str, timing: Timing) -> Result<(Links, Vec<Warning>), ConnectError> {
+    pub(super) async fn open(
+        url: &str,
+        timing: Timing,
+        purpose: Purpose,
+    ) -> Result<(Links, Vec<Warning>), ConnectError> {
         match Address::parse(url, timing)? {
-            Address::Single(client) => open_one(Target::Fixed(client), timing).await,
+            Address::Single(client) => open_one(Target::Fixed(client), timing, purpose).await,
             Address::Sentinels { name, sentinels, login } => {
                 let sentinels = Arc::new(Sentinels { name, sentinels, login });
-                open_one(Target::Primary(sentinels), timing).await
+                open_one(Target::Primary(sentinels), timing, purpose).await
             }
-            Address::Cluster { seeds, login } => open_cluster(seeds, login, timing).await,
+            Address::Cluster { seeds, login } => open_cluster(seeds, login, timing, purpose).await,
         }
     }
 
@@ -99,7 +103,11 @@ impl Subscriptions {
     }
 }
 
-async fn open_one(target: Target, timing: Timing) -> Result<(Links, Vec<Warning>), ConnectError> {
+async fn open_one(
+    target: Target,
+    timing: Timing,
+    purpose: Purpose,
+) -> Result<(Links, Vec<Warning>), ConnectError> {
     let client = match timeout(timing.call_time_max, target.client(timing)).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => return Err(ConnectError::NoPrimary { reason: describe(&error) }),
@@ -108,7 +116,7 @@ async fn open_one(target: Target, timing: Timing) -> Result<(Links, Vec<Warning>
             return Err(ConnectError::NoPrimary { reason });
         }
     };
-    let (link, warnings) = connect::first_contact(&client, timing, Expected::Single).await?;
+    let (link, warnings) = connect::first_contact(&client, timing, Expected::Single, purpose).await?;
     let (connection, commands) = connection::supervised(target.clone(), timing, Some((client, link)));
     let (subscriber, subscriptions) = subscriber::supervised(target, timing);
     let mut supervisors = JoinSet::new();
@@ -122,10 +130,11 @@ async fn open_cluster(
     seeds: Vec<HostPort>,
     login: Login,
     timing: Timing,
+    purpose: Purpose,
 ) -> Result<(Links, Vec<Warning>), ConnectError> {
     let mut failure = None;
     for seed in &seeds {
-        match connect::cluster_contact(seed, &login, timing).await {
+        match connect::cluster_contact(seed, &login, timing, purpose).await {
             Ok((ranges, opened, warnings)) => {
                 let (router, commands) =
                     router::supervised(seeds.clone(), login.clone(), timing, &ranges, opened);

@@ -26,10 +26,12 @@ const NEAR: i32 = 150 * SCALE;
 /// With so little left it looks for something that heals.
 const HURT: i32 = HP_MAX / 2;
 /// How fast it turns, per second, and how badly it aims; in parts of a turn.
-const TURN_SPEED: i32 = TURN * 3 / 4;
-const AIM_ERROR: i32 = 40;
+const TURN_SPEED: i32 = TURN;
+const AIM_ERROR: i32 = 30;
 /// It fires when its aim is off by less than this.
 const AIM_ENOUGH: i32 = 56;
+/// How often it aims anew.
+const AIMS_PER_SECOND: u32 = 4;
 
 /// Players that clients play.
 pub(super) fn count_people(world: &World) -> usize {
@@ -117,12 +119,13 @@ impl ArenaMatch {
         let aim = world.get(bot, player::AIM);
         let off = shortest(heading(way + lead) - aim);
         let most = TURN_SPEED / self.hz;
-        if off.abs() > AIM_ERROR / 2 {
+        // A mistake is not made for long: who stands still is hit sooner or later.
+        if off.abs() > AIM_ERROR || rng.random_ratio(AIMS_PER_SECOND, self.hz as u32) {
             let error = rng.random_range(-AIM_ERROR..=AIM_ERROR);
             world.set(bot, player::AIM, (aim + off.clamp(-most, most) + error) & (TURN - 1));
         }
         let fires = world.get(bot, player::FIRE) == 1;
-        let changes = rng.random_ratio(2, self.hz as u32);
+        let changes = rng.random_ratio(if fires { 2 } else { 3 }, self.hz as u32);
         let fire = off.abs() < AIM_ENOUGH && fires != changes;
         world.set(bot, player::FIRE, fire.into());
     }

@@ -9,6 +9,9 @@ use tickcast_protocol::{Field, InputField, Kind, Schema};
 use super::geometry::TURN;
 use super::{HP_MAX, MAP, MOVE_MAX, SCALE, TIMER_TICKS_MAX};
 
+/// Inputs of a player that a server lets wait.
+const INPUT_BUFFER_MAX: i32 = 8;
+
 /// Kind and fields of a player.
 pub(super) mod player {
     pub(in crate::games::arena) const KIND: u8 = 0;
@@ -89,6 +92,7 @@ pub(super) fn schema() -> Result<Arc<Schema>, SchemaError> {
         Field::int("move_x", -MOVE_MAX, MOVE_MAX),
         Field::int("move_y", -MOVE_MAX, MOVE_MAX),
         Field::flag("fire"),
+        Field::int(Schema::INPUT_BUFFER_FIELD, 0, INPUT_BUFFER_MAX),
     ];
     let bullet = [
         moving("x", MAP.x),

@@ -2,11 +2,14 @@
 
 mod bots;
 mod random;
+mod shots;
 mod walk;
 
 use super::*;
+use crate::game::{Past, PlayerInput, View};
 use rand::SeedableRng;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tickcast_protocol::{Schema, Tick, snapshot};
 
 /// What a player sends: `move_x`, `move_y`, `aim`, `fire`.
@@ -21,8 +24,11 @@ struct Match {
     seed: u64,
     tick: Tick,
     world: World,
+    past: Past,
     game: Box<dyn Game>,
     seqs: BTreeMap<u32, i32>,
+    /// How far behind players act, in 256ths of a tick.
+    behind: u16,
 }
 
 impl Match {
@@ -33,7 +39,9 @@ impl Match {
         let mut game = Arena.create(&options);
         game.start(&mut rng(seed, Tick(0)), &mut world);
         world.advance();
-        Match { options, seed, tick: Tick(0), world, game, seqs: BTreeMap::new() }
+        let mut past = past_of(&*game, &world, &options);
+        past.record(Tick(0), &world);
+        Match { options, seed, tick: Tick(0), world, past, game, seqs: BTreeMap::new(), behind: 0 }
     }
 
     fn join(&mut self, player: u32) -> Option<EntityId> {
@@ -52,13 +60,17 @@ impl Match {
     }
 
     fn step(&mut self, inputs: &[(u32, Values)]) {
+        // The state that the step begins with is the newest that anybody can have.
+        let view = View { seen: self.tick, behind: self.behind };
         self.tick = self.tick.next();
         let inputs: Vec<PlayerInput<'_>> = inputs
             .iter()
-            .map(|(player, values)| PlayerInput { player: PlayerId(*player), seen: self.tick, values })
+            .map(|(player, values)| PlayerInput { player: PlayerId(*player), view, values })
             .collect();
         let mut rng = rng(self.seed, self.tick);
-        let step = Step { tick: self.tick, inputs: &inputs, rng: &mut rng, world: &mut self.world };
+        inputs.iter().for_each(|input| self.past.note(input.player, input.view));
+        let (tick, past, world) = (self.tick, &self.past, &mut self.world);
+        let step = Step { tick, inputs: &inputs, past, rng: &mut rng, world };
         self.game.step(step);
         for input in &inputs {
             let seq = self.seqs.entry(input.player.0).or_default();
@@ -68,6 +80,7 @@ impl Match {
             }
         }
         self.world.advance();
+        self.past.record(self.tick, &self.world);
     }
 
     /// The match as another node takes it over: a fresh game over a world that was encoded and decoded.
@@ -77,8 +90,10 @@ impl Match {
         let world = snapshot::decode(self.world.schema().clone(), &bytes).unwrap();
         let mut game = Arena.create(&self.options);
         game.restore(&world);
+        let mut past = past_of(&*game, &world, &self.options);
+        past.record(self.tick, &world);
         let (options, seqs) = (self.options.clone(), self.seqs.clone());
-        Match { options, seed: self.seed, tick: self.tick, world, game, seqs }
+        Match { options, seed: self.seed, tick: self.tick, world, past, game, seqs, behind: self.behind }
     }
 
     /// Steps until the condition holds; the number of steps it took.
@@ -94,6 +109,7 @@ impl Match {
 
     fn place(&mut self, id: EntityId, x_units: i32, y_units: i32) {
         put(&mut self.world, id, player::X, Spot { x: x_units * SCALE, y: y_units * SCALE });
+        self.past.record(self.tick, &self.world);
     }
 
     fn round(&self, field: usize) -> i32 {
@@ -103,6 +119,11 @@ impl Match {
     fn clear(&mut self, kind: u8) {
         all(&self.world, kind).into_iter().for_each(|id| self.world.despawn(id));
     }
+}
+
+fn past_of(game: &dyn Game, world: &World, options: &Options) -> Past {
+    let hz = TICK_RATE.of(options) as u8;
+    Past::new(world.schema(), &game.remembers(), hz, Duration::from_millis(250))
 }
 
 fn rng(seed: u64, tick: Tick) -> TickRng {

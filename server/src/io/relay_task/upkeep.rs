@@ -1,11 +1,13 @@
 //! What keeps a followed match in step and owned: loads after a loss, claims after silence, questions to the
 //! store about an owner that is not known.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tickcast_protocol::message::ServerMessage;
 use tickcast_protocol::{CloseCode, Fence, Position};
+use tokio::sync::oneshot;
 
 use super::{Followed, load, restore};
 use crate::backplane::{Backplane, MatchFields, fields};
@@ -18,6 +20,22 @@ use crate::ops::inspector::journal::What;
 
 /// Silence after which clients are not kept waiting with a request's deadline running.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
+
+/// A claim under way. Meanwhile the match is relayed: somebody else may own it and tick.
+pub(super) struct Claiming {
+    answer: oneshot::Receiver<Claimed>,
+    /// The match was heard of since it was asked for.
+    outdated: bool,
+}
+
+/// What a claim under way came to, and whether the match was heard of meanwhile. Never, if there is none.
+pub(super) async fn claimed(claiming: &mut Option<Claiming>) -> (Claimed, bool) {
+    let Some(Claiming { answer, outdated }) = claiming else { return std::future::pending().await };
+    // A claim that panicked has been told of by its task.
+    let claimed = (answer.await.unwrap_or(Claimed::Deferred), *outdated);
+    *claiming = None;
+    claimed
+}
 
 impl<B: Backplane> Followed<B> {
     pub(super) async fn reload(&mut self) -> bool {
@@ -126,11 +144,41 @@ impl<B: Backplane> Followed<B> {
         self.heard + SILENT_AFTER < now
     }
 
-    /// Nothing was heard of the match for too long, or its owner gave it up: ask for it. `false` when it is gone.
-    pub(super) async fn claim(&mut self) -> bool {
-        let claimed = self.node.own(&self.id).await;
+    /// Whether silence is a reason to ask for the match.
+    pub(super) fn may_claim(&self) -> bool {
+        !self.listeners.is_empty() && self.claiming.is_none()
+    }
+
+    /// Nothing was heard of the match for too long, or its owner gave it up: asks for it. A store may take seconds to
+    /// answer, or never do, so that is waited for beside everything else.
+    pub(super) fn claim(&mut self) -> bool {
+        // A store may answer and take no writes, as a replica does: nobody knows when that ends before a write is taken.
+        if !self.node.health.is_settled(clock::now(), self.node.settings.lease) {
+            self.watch.handle_deferred(clock::now());
+            return true;
+        }
+        let (told, answer) = oneshot::channel();
+        let (node, id) = (Arc::clone(&self.node), self.id.clone());
+        self.node.tasks.spawn(async move {
+            // Nobody waits any more when the match is not followed any more.
+            let _ = told.send(node.own(&id).await);
+        });
+        self.claiming = Some(Claiming { answer, outdated: false });
+        true
+    }
+
+    /// The match was heard of: what a claim under way is told of its owner is older than that.
+    pub(super) fn outdate_claim(&mut self) {
+        if let Some(claiming) = &mut self.claiming {
+            claiming.outdated = true;
+        }
+    }
+
+    /// A claim was answered. `false` when the match is gone.
+    pub(super) async fn handle_claimed(&mut self, claimed: Claimed, outdated: bool) -> bool {
         let now = clock::now();
         match claimed {
+            Claimed::Held(_) | Claimed::Deferred | Claimed::Unavailable(_) if outdated => {}
             Claimed::Ours => {
                 if self.watch.handle_ours(now) == Silence::Deaf {
                     return self.handle_deafness().await;

@@ -4,6 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::prior::Prior;
+use tickcast_protocol::replica::Gap;
 use tickcast_protocol::{Epoch, Fence, Field, Kind, Nonce, Progress, Schema};
 
 use super::*;
@@ -69,6 +70,12 @@ impl Owner {
     fn hand_over(&mut self) {
         self.position.fence.epoch.0 += 1;
         self.encoder = Encoder::new(Arc::clone(self.encoder.prior()));
+    }
+
+    /// It has lost inputs, and says so.
+    fn lose_inputs(relay: &mut Relay) {
+        let note = channel::encode_note(&channel::Note::InputsLost);
+        assert_eq!(relay.handle_message(&note), Verdict::Ignore);
     }
 
     /// The next tick, as it is published; with a new prior, if one is wanted, even where it does not pay.
@@ -405,6 +412,44 @@ fn what_a_catch_up_cannot_lead_over_is_a_snapshot() {
     assert_eq!(first_after(|place| place.clients[0].standing.lose()), frame::SNAPSHOT);
 }
 
+/// How often a client that falls behind is told of an owner, and how its state came, when this happens meanwhile.
+fn announced_after(happens: impl FnOnce(&mut Place)) -> (usize, u8) {
+    let mut place = Place::new(5, 2);
+    place.ticks(70, &[]);
+    place.ticks_until_behind(0);
+    let owed = |client: &Client| client.outbox.is_clear() && client.window.is_empty();
+    happens(&mut place);
+    place.ticks(1, &[0]);
+    place.clients[0].got.clear();
+    place.clients[0].reads_all();
+    assert!(owed(&place.clients[0]) && !place.clients[0].got.contains(&frame::OWNER), "what was under way");
+    let old = place.clients[0].got.len();
+    place.ticks(4, &[]);
+    place.assert_in_step();
+    let told = |client: &Client| client.got.iter().filter(|kind| **kind == frame::OWNER).count();
+    assert!(place.clients[1].got.contains(&frame::OWNER), "who keeps up was told");
+    (told(&place.clients[0]), place.clients[0].got[old])
+}
+
+#[test]
+fn who_was_slow_when_inputs_were_lost_is_told_of_it_once() {
+    let lost = |place: &mut Place| Owner::lose_inputs(&mut place.relay);
+    assert_eq!(announced_after(lost), (1, frame::CATCHUP));
+    let lost_and_prior = |place: &mut Place| {
+        lost(place);
+        place.tick(true);
+    };
+    assert_eq!(announced_after(lost_and_prior), (1, frame::SNAPSHOT));
+    let twice = |place: &mut Place| {
+        lost(place);
+        place.ticks(1, &[0]);
+        lost(place);
+    };
+    assert_eq!(announced_after(twice), (1, frame::CATCHUP));
+    // The new fence of a snapshot says it all.
+    assert_eq!(announced_after(|place| place.owner.hand_over()), (0, frame::SNAPSHOT));
+}
+
 #[test]
 fn more_ticks_than_a_catch_up_spans_are_a_snapshot() {
     for (ticks, kind) in [(200, frame::CATCHUP), (u64::from(frame::SPAN_MAX), frame::SNAPSHOT)] {
@@ -436,9 +481,10 @@ fn who_takes_nothing_for_too_long_is_closed() {
 fn nobody_gets_anything_of_a_broken_state() {
     let mut place = Place::new(7, 1);
     place.ticks(3, &[]);
-    place.owner.tick(false);
-    let late = place.owner.tick(false);
-    assert!(matches!(place.relay.handle_message(&late), Verdict::Reload(_)));
+    // Not the state that the owner has: byte 25 begins the hash.
+    let mut wrong = place.owner.tick(false).to_vec();
+    wrong[25] ^= 1;
+    assert!(matches!(place.relay.handle_message(&wrong.into()), Verdict::Reload(Gap::Desync { .. })));
     place.clients[0].standing.lose();
     place.serve(0);
     assert!(place.clients[0].outbox.is_clear() && place.clients[0].window.is_empty());

@@ -247,6 +247,28 @@ fn ticks_that_the_store_lost_are_kept_for_their_owner_to_write_back() {
 }
 
 #[test]
+fn a_copy_with_a_hole_or_of_no_use_waits_for_what_the_store_lost_as_well() {
+    let back = Position { fence: fence(1), tick: Tick(4) };
+    for spoils in [false, true] {
+        let (mut world, mut relay) = started();
+        let mut late = (tick(&mut world, fence(1), 11), tick(&mut world, fence(1), 12)).1.to_vec();
+        if spoils {
+            late = tick(&mut World::new(schema()), fence(1), 11).to_vec();
+            late.truncate(late.len() - 1);
+        }
+        assert!(matches!(relay.handle_message(&late.into()), Verdict::Reload(_)));
+        assert_eq!(relay.replica().is_broken(), spoils);
+        assert_eq!(load(&mut relay, &World::new(schema()), back, &[0]), Resync::Kept);
+        // The owner writes the whole state, and nothing of the ring before it.
+        let now = tick(&mut world, fence(1), 13);
+        assert!(matches!(relay.handle_message(&now), Verdict::Reload(_)));
+        let repaired = Position { fence: fence(1), tick: Tick(13) };
+        assert_eq!(load(&mut relay, &world, repaired, &[0]), Resync::Forward);
+        assert!(matches!(relay.handle_message(&tick(&mut world, fence(1), 14)), Verdict::FanOut(_)));
+    }
+}
+
+#[test]
 fn a_store_that_went_back_is_a_reset() {
     let (world, mut relay) = started();
     let back = Position { fence: fence(2), tick: Tick(4) };

@@ -1,5 +1,7 @@
 //! The loop without a clock: joins, inputs, refusals, snapshots, and going on from what was written.
 
+mod rewind;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -20,6 +22,7 @@ fn writing() -> Writing {
         hash_every: 1,
         lease: Duration::from_secs(1),
         resume_window: Duration::from_secs(10),
+        rewind: Duration::from_millis(250),
     }
 }
 
@@ -44,7 +47,9 @@ fn created() -> MatchFields {
 
 fn resumed(fields: &MatchFields) -> Simulation {
     let restored = stored::restore(fields).unwrap();
-    Simulation::new(Arena.create(&restored.stored.options), restored, writing())
+    let mut simulation = Simulation::new(Arena.create(&restored.stored.options), restored, writing());
+    simulation.recall(fields).unwrap();
+    simulation
 }
 
 /// Writes a commit the way a store does.
@@ -75,7 +80,7 @@ fn join(simulation: &mut Simulation, player: u32) {
 fn input(simulation: &mut Simulation, player: u32, seq: u32) {
     let values = simulation.world().schema().input().iter().map(|field| field.max).collect();
     let (player, seq) = (PlayerId(player), InputSeq(seq));
-    simulation.handle_upstream(Upstream::Input { player, seq, seen: Tick(0), values });
+    simulation.handle_upstream(Upstream::Input { player, seq, seen: Tick(0), behind: 0, values });
 }
 
 fn acknowledged(simulation: &Simulation) -> Vec<i32> {
@@ -113,7 +118,8 @@ fn values_against_the_schema_never_reach_the_game() {
     join(&mut simulation, 5);
     simulation.handle_tick(0);
     for values in [vec![], vec![i32::MAX; 4], vec![0; 40]] {
-        let upstream = Upstream::Input { player: PlayerId(5), seq: InputSeq(1), seen: Tick(0), values };
+        let (player, seq) = (PlayerId(5), InputSeq(1));
+        let upstream = Upstream::Input { player, seq, seen: Tick(0), behind: 0, values };
         simulation.handle_upstream(upstream);
     }
     simulation.handle_tick(0);

@@ -32,9 +32,9 @@ test('a link leads back to its match', () => {
   assert.deepEqual([matchOf(address), matchOf(' abc_1 '), matchOf('/?name=x&match=q1#here')], ['abc_1', 'abc_1', 'q1']);
 });
 
-test('a visitor plays in the fullest match that has a place', () => {
+test('a visitor plays in the fullest match that has a place and people', () => {
   const match = (/** @type {string} */ id, /** @type {number} */ players, more = {}) => ({ id, game: 'arena', players, players_max: 16, owner: 'one', ...more });
   const matches = [match('a', 2), match('b', 16), match('c', 5), match('d', 9, { owner: '' }), match('e', 7, { game: 'duel' })];
   assert.equal(bestMatch(matches)?.id, 'c');
-  assert.equal(bestMatch([match('b', 16)]), null);
+  assert.equal(bestMatch([match('b', 16), match('f', 0)]), null, 'an empty one is no fun');
 });

@@ -157,7 +157,7 @@ export class Match extends Emitter {
     const { netcode, client } = this;
     if (netcode === null) return 0;
     this.fill(controls);
-    const seq = client.input(this.values);
+    const seq = client.input(this.values, netcode.shownBehind);
     if (seq === 0) return 0;
     netcode.inputSent(seq, this.values, this.now());
     this.transport.flush();

@@ -92,11 +92,17 @@ function cut(name) {
   return kept;
 }
 
-/** @param {number} seq @param {number} seen the tick that was shown @param {ArrayLike<number>} values */
-export function input(seq, seen, values) {
+/**
+ * @param {number} seq
+ * @param {number} seen the replica's tick
+ * @param {number} behind how far the picture that was shown is behind it, in 256ths of a tick: a u16
+ * @param {ArrayLike<number>} values
+ */
+export function input(seq, seen, behind, values) {
   const out = begin(1);
   out.uint(seq);
   out.uint(seen);
+  out.uint(behind);
   out.uint(values.length);
   for (let at = 0; at < values.length; at += 1) out.int(values[at]);
   return out.finish();

@@ -76,7 +76,7 @@ function send(client, count) {
 
 /** @param {number} from @param {number} to */
 function inputs(from, to) {
-  return Array.from({ length: to - from + 1 }, (_, at) => message.input(from + at, 5, [((from + at - 1) % 3) - 1]));
+  return Array.from({ length: to - from + 1 }, (_, at) => message.input(from + at, 5, 0, [((from + at - 1) % 3) - 1]));
 }
 
 test('a resumed player is the same and says again what is not acknowledged', () => {

@@ -24,7 +24,7 @@ function encode(told) {
   if (told === 'NeedSnapshot') return message.needSnapshot();
   if (told === 'Leave') return message.leave();
   if (told.Ping) return message.ping(told.Ping.nonce);
-  if (told.Input) return message.input(told.Input.seq, told.Input.seen, told.Input.values);
+  if (told.Input) return message.input(told.Input.seq, told.Input.seen, told.Input.behind, told.Input.values);
   return message.hello(told.Hello.name, joinOf(told.Hello.join));
 }
 

@@ -70,6 +70,11 @@ export class Netcode {
     this.framed = now;
   }
 
+  /** How far the shown moment is behind the newest tick, as an input tells it: in 256ths of a tick. */
+  get shownBehind() {
+    return Math.min(0xffff, Math.max(0, Math.round(this.playout.behind * 256) || 0));
+  }
+
   /** How much of the newest guessed tick has passed, 0 to 1. */
   get predictedPart() {
     return Math.min(1, Math.max(0, (this.framed - this.inputAt) / this.clock.interval));
