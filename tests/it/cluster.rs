@@ -5,6 +5,7 @@ use std::time::Duration;
 use harness::http::create_match;
 use harness::player::Player;
 use harness::process::{BotsRun, Ended, Node, NodeOptions, bots, program, run, wait_until};
+use harness::proxy::{Faults, Proxy};
 use harness::redis::{Persistence, RedisServer};
 use serde_json::{Value, json};
 use tickcast_protocol::message::Join;
@@ -147,6 +148,25 @@ async fn players_of_another_node_do_not_notice_that_the_owner_dies() {
 fn hash(world: &World) -> u32 {
     assert_eq!(world.hash(), world.recomputed_hash());
     world.hash()
+}
+
+#[tokio::test]
+async fn a_node_that_is_far_from_the_store_begins_to_follow_without_a_gap() {
+    let redis = RedisServer::start(Persistence::Off).await;
+    let proxy = Proxy::start(redis.port(), 1).await;
+    let owner = cluster_node(&redis, "owner", &[]).await;
+    let far = Node::start(NodeOptions::named("far", &proxy.redis_url(), &[])).await;
+    let id = create_match(owner.authority(), &json!({})).await;
+    let mut near = Player::join(&owner.players, "near", Join::Match(id.clone())).await;
+    near.follow_ticks(10, WITHIN).await;
+    // Several ticks pass between one answer of the store and the next.
+    proxy.set(Faults { delay: Duration::from_millis(100), ..Faults::default() });
+    let join = Player::join(&far.players, "watcher", Join::Spectate(id));
+    let mut watcher = near.follow_while(join).await;
+    near.follow_while(watcher.follow_ticks(20, WITHIN)).await;
+    assert!(proxy.counts().delayed > 0, "nothing was late");
+    assert_eq!(far.metric("reloads_total").await, 0, "what was published after the load was heard");
+    assert_eq!(watcher.breaks, [""; 0]);
 }
 
 #[tokio::test]

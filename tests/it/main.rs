@@ -14,6 +14,7 @@ mod lag_compensation;
 mod native_client;
 mod no_answer;
 mod ownership_model;
+mod planted;
 mod poison;
 mod refusals;
 mod simulation;

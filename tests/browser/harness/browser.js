@@ -11,6 +11,7 @@ const SCREENSHOTS = join(TOP, "target/screenshots");
 /** Flags for a machine without a network, without a screen and perhaps without anybody but root. */
 const FLAGS = [
   "--no-sandbox",
+  "--disable-dev-shm-usage",
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-default-apps",

@@ -358,6 +358,22 @@ fn who_has_the_token_is_known_to_the_next_owner() {
 }
 
 #[test]
+fn the_stored_number_of_players_is_that_of_the_seats() {
+    let mut fields = created();
+    let mut simulation = resumed(&fields);
+    let stored = |fields: &MatchFields| fields::number(fields, fields::PLAYERS);
+    for round in 0..60 {
+        // Another owner every few ticks: one that counted on from zero would be wrong from there.
+        if round % 8 == 0 {
+            simulation = resumed(&fields);
+        }
+        write(&mut fields, &play(&mut simulation, round));
+        assert_eq!(stored(&fields), Some(simulation.players() as u64), "round {round}");
+    }
+    assert_eq!(stored(&fields), Some(1), "two came, one went");
+}
+
+#[test]
 fn failures_are_forgotten_after_a_good_second() {
     let mut simulation = resumed(&created());
     let forgets = |commit: &Commit| commit.set.iter().any(|(name, _)| name == fields::CRASHES.as_bytes());
