@@ -67,7 +67,7 @@ fn each_planted_bug_fits_the_sources_names_tests_and_is_listed() {
             let (package, test) = test.split_once(' ').unwrap_or_else(|| panic!("{name}: PACKAGE NAME"));
             let (file, own) = place(package, test);
             let text = texts_below(&file);
-            assert!(text.contains(&own), "{name}: no test `{own}` in {}", file.display());
+            assert!(text.contains(&format!("fn {own}")), "{name}: no test `{own}` in {}", file.display());
         }
         let row = format!("| {} | {} |", &name[..2], fields(&patch, "Bug")[0]);
         assert!(list.contains(&row), "{name}: not in docs/planted-bugs.md: tests/planted/run --write");

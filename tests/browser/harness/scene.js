@@ -40,6 +40,11 @@ class Stage {
     return this.browser.open(String(url), options);
   }
 
+  /** Calls this when the scene is over. */
+  later(end) {
+    this.#ends.push(end);
+  }
+
   /** Ends what runs, the newest first. */
   async clear() {
     await this.browser?.closePages();
