@@ -12,6 +12,7 @@ const BUSY = 4;
 
 const me = (page) => ask(page, () => window.tickcast.me());
 const players = (page) => ask(page, () => window.tickcast.players());
+const tick = (page) => ask(page, () => Number(window.tickcast.connection.tick));
 /** As a page sees the player of another one. */
 const seen = async (page, player) => (await players(page)).find((other) => other.player === player);
 
@@ -67,6 +68,32 @@ async function blocked(page, before) {
   await page.keyboard.down("KeyS");
   return Math.abs(now.y - before.y) > 60;
 }
+
+scene("over a line of RTT 100 ms with jitter a player is not set right while it walks", async (stage) => {
+  const node = await stage.node();
+  const { id } = await node.create();
+  const link = await stage.link(node.port, { delay: 50, jitter: 20, seed: 3 });
+  const page = await stage.page(`http://127.0.0.1:${link.port}/?match=${id}&name=afar&autoplay=1`);
+  await inState(page, "playing");
+  const walks = async (ticks) => {
+    const at = await tick(page);
+    await until(`${ticks} ticks pass`, async () => (await tick(page)) > at + ticks);
+  };
+  await walks(90);
+  const corrections = () => ask(page, () => Number(window.tickcast.corrections));
+  const [before, from] = [await corrections(), await me(page)];
+  for (const key of ["KeyD", "KeyS", "KeyA", "KeyW", "KeyD"]) {
+    await page.keyboard.down(key);
+    await walks(25);
+    await page.keyboard.up(key);
+  }
+  const [after, to] = [await corrections(), await me(page)];
+  const { rttMs } = await ask(page, () => window.tickcast.metrics());
+  console.log(`corrections over 125 ticks with four turns: ${after - before}; RTT ${rttMs.toFixed(0)} ms`);
+  assert.ok(rttMs > 80, `${rttMs}`);
+  assert.ok(Math.hypot(to.x - from.x, to.y - from.y) > 20, "it has walked");
+  assert.ok(after - before <= BUSY, `${after - before}`);
+});
 
 scene("a player shoots, and bullets fly", async (stage) => {
   const node = await stage.node();
