@@ -114,6 +114,9 @@ async fn a_store_that_does_not_answer_for_a_while_stops_the_match_for_that_while
     played.goes_on().await;
     assert!(played.nodes[0].metric("commits_unknown_total").await > 0);
     played.assert_unbroken();
+    // What the store did with the unanswered commit once it went on is what the owner repeated.
+    let told = played.nodes[0].output();
+    assert!(!told.contains("the store disagrees"), "{told}");
     assert_eq!(played.nodes[0].metric("resets_total").await, 0);
 }
 
