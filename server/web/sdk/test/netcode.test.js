@@ -175,6 +175,22 @@ test('no picture without a tick behind it, at no more than 2.5 intervals of dela
   assert.ok(starved / updates <= 0.01, `${starved} of ${updates}`);
 });
 
+test('who has just joined sees ticks and not guesses within half a second', () => {
+  let starved = 0;
+  let updates = 0;
+  for (const seed of SEEDS) {
+    const play = new Play({ seed, jitter: 40 });
+    play.run(500);
+    const { playout } = play.netcode;
+    const before = [playout.starved, playout.updates];
+    play.run(3_000);
+    starved += playout.starved - before[0];
+    updates += playout.updates - before[1];
+  }
+  console.log(`${starved} of ${updates} pictures without a tick behind them, from 0.5 to 3 s after the join`);
+  assert.ok(starved / updates <= 0.02, `${starved} of ${updates}`);
+});
+
 test('what is shown goes evenly', () => {
   const play = new Play();
   const table = play.replica.world.tables[0];

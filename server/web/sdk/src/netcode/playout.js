@@ -9,6 +9,8 @@ const SHORTER = 0.02;
 const GAIN = 0.1;
 const FASTER_MAX = 0.1;
 const SLOWER_MAX = 0.04;
+/** While there is no tick behind the moment, what is shown is a guess: it waits for the ticks sooner than it is smooth. */
+const SLOWER_MAX_STARVED = 0.5;
 /** Further away than this, in ticks, the moment jumps. */
 const SNAP_TICKS = 10;
 
@@ -72,7 +74,8 @@ export class Playout {
       if (!first && this.interpolates) this.jumps += 1;
       this.tick = target;
     } else {
-      this.tick += passed + passed * Math.min(FASTER_MAX, Math.max(-SLOWER_MAX, behind * GAIN));
+      const slower = this.tick > newest ? SLOWER_MAX_STARVED : SLOWER_MAX;
+      this.tick += passed + passed * Math.min(FASTER_MAX, Math.max(-slower, behind * GAIN));
     }
     if (this.tick > newest && this.interpolates) this.starved += 1;
     const most = newest + (this.extrapolates ? this.extrapolateMs / clock.interval : 0);
