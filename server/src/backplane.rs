@@ -90,7 +90,8 @@ pub enum ClaimReply {
     },
     /// Another node's lease is good for this long.
     Held {
-        /// Until the lease expires, by the store's clock.
+        /// Until the lease expires, by the store's clock. A store that was replaced since the lease was granted extends it
+        /// once: a living owner is first.
         left: Duration,
     },
     /// Its ownerships failed too often, one after another: nobody may own it until an operator says so.
@@ -119,6 +120,8 @@ pub struct Commit {
     /// The fields to write are all that the state consists of: the tick need not follow on the stored one, and
     /// whatever else the store has of the state goes ([`fields::is_state`]).
     pub whole: bool,
+    /// A try of it was not answered: the store may be another one now.
+    pub again: bool,
 }
 
 /// How an ownership is given up.

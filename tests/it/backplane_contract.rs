@@ -86,6 +86,7 @@ contract! {
     ownership::an_heir_that_does_not_come_is_not_waited_for,
     ownership::what_fails_again_and_again_is_quarantined,
     ownership::a_whole_commit_leads_over_ticks_that_the_store_lost,
+    ownership::after_a_failover_a_living_owner_is_first,
     ownership::a_whole_commit_is_fenced_and_never_leads_back,
     ownership::one_may_read_a_few_fields,
     ownership::nodes_are_listed_as_they_say,
@@ -158,6 +159,7 @@ fn commit_of(fence: Fence, tick: u64) -> Commit {
         set: Vec::new(),
         delete: Vec::new(),
         whole: false,
+        again: false,
     }
 }
 

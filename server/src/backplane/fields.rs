@@ -13,6 +13,9 @@ pub const STATUS: &str = "~status";
 pub const VERSION: &str = "~version";
 /// Ownerships since the match last ran well for a while, decimal.
 pub const CRASHES: &str = "~crashes";
+/// Names the store's history of writes in which the lease was granted: the replication id of the server. Another one
+/// means that the store was restarted or replaced since, and may have lost what it had confirmed.
+pub const HISTORY: &str = "~history";
 /// The node that is to own the match next; absent when none was named.
 pub const HEIR: &str = "~heir";
 /// Last committed tick, decimal.

@@ -36,7 +36,9 @@ struct Shared {
 impl MemoryBackplane {
     /// An empty store that judges leases by this clock.
     pub fn new(clock_ms: ClockMs) -> MemoryBackplane {
-        MemoryBackplane { shared: Arc::default(), clock_ms }
+        let mut shared = Shared::default();
+        shared.store.set_history("memory");
+        MemoryBackplane { shared: Arc::new(Mutex::new(shared)), clock_ms }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {

@@ -261,6 +261,7 @@ impl Backplane for RedisBackplane {
             .arg(&commit.ring_field)
             .arg(&commit.message[..])
             .arg(u8::from(commit.whole))
+            .arg(u8::from(commit.again))
             .arg(2 * commit.set.len());
         for (name, value) in &commit.set {
             call.arg(name).arg(&value[..]);

@@ -24,9 +24,15 @@ pub struct Publication {
 #[derive(Debug, Clone, Default)]
 pub struct Store {
     matches: BTreeMap<MatchId, MatchFields>,
+    history: String,
 }
 
 impl Store {
+    /// Gives the history of writes another name, as a restart or a promotion does.
+    pub fn set_history(&mut self, history: &str) {
+        history.clone_into(&mut self.history);
+    }
+
     /// Creates an unowned match; `false` if it exists already.
     pub fn create(&mut self, id: &MatchId, given: MatchFields) -> bool {
         if self.matches.contains_key(id) {
@@ -39,6 +45,7 @@ impl Store {
     /// Makes a new ownership if the lease has expired or the claimant is the heir. The order of the checks is
     /// the order of the answers.
     pub fn claim(&mut self, id: &MatchId, claim: &Claim, now_ms: u64) -> ClaimReply {
+        let here = self.history.clone();
         let Some((hash, fence)) = self.owned(id) else { return ClaimReply::NoMatch };
         if fence.nonce == claim.nonce || claim.unanswered.contains(&fence.nonce) {
             return ClaimReply::Claimed { fence, fields: hash.clone() };
@@ -49,6 +56,12 @@ impl Store {
         let lease_ms = fields::number(hash, fields::LEASE_MS).unwrap_or(0);
         if lease_ms > now_ms && fields::text(hash, fields::HEIR) != Some(claim.node.as_str()) {
             return ClaimReply::Held { left: Duration::from_millis(lease_ms - now_ms) };
+        }
+        let moved = fields::text(hash, fields::HISTORY).is_some_and(|history| history != here);
+        if (1..=now_ms).contains(&lease_ms) && moved {
+            put(hash, fields::HISTORY, here);
+            put(hash, fields::LEASE_MS, lease_end_ms(now_ms, claim.lease).to_string());
+            return ClaimReply::Held { left: claim.lease };
         }
         let crashes = fields::number(hash, fields::CRASHES).unwrap_or(0);
         if crashes >= u64::from(claim.crashes_max) {
@@ -63,6 +76,7 @@ impl Store {
         put(hash, fields::LEASE_MS, lease_end_ms(now_ms, claim.lease).to_string());
         put(hash, fields::CRASHES, (crashes + 1).to_string());
         put(hash, fields::CLAIMS, claims_with(hash, fence));
+        put(hash, fields::HISTORY, here);
         hash.remove(fields::HEIR.as_bytes());
         ClaimReply::Claimed { fence, fields: hash.clone() }
     }
@@ -74,6 +88,7 @@ impl Store {
         commit: &Commit,
         now_ms: u64,
     ) -> (CommitReply, Option<Publication>) {
+        let here = self.history.clone();
         let Some((hash, fence)) = self.owned(id) else { return (CommitReply::NoMatch, None) };
         if let Some(refusal) = refusal(hash, fence, commit) {
             return (refusal, None);
@@ -90,6 +105,9 @@ impl Store {
         put(hash, fields::COMMITTED_MS, now_ms.to_string());
         for name in &commit.delete {
             hash.remove(name);
+        }
+        if commit.whole || commit.again {
+            put(hash, fields::HISTORY, here);
         }
         (CommitReply::Ok, Some(on_diff(id, commit.message.clone())))
     }
@@ -184,7 +202,9 @@ pub fn newborn(given: MatchFields) -> MatchFields {
     put(&mut hash, fields::LEASE_MS, "0".to_owned());
     put(&mut hash, fields::STATUS, fields::OPEN.to_owned());
     put(&mut hash, fields::CRASHES, "0".to_owned());
-    hash.remove(fields::CLAIMS.as_bytes());
+    for name in [fields::CLAIMS, fields::HISTORY] {
+        hash.remove(name.as_bytes());
+    }
     for name in [fields::TICK, fields::SNAPSHOT_TICK] {
         hash.entry(name.as_bytes().to_vec()).or_insert(Bytes::from_static(b"0"));
     }

@@ -256,6 +256,7 @@ impl<B: Backplane> Owned<B> {
                 }
                 Answered::Repeat(pause) => pause,
             };
+            commit.again = true;
             node.metrics.commits_unknown.add(1);
             if let Err(error) = &reply {
                 tracing::warn!(%id, tick = %commit.tick, %error, "commit not answered, repeating");

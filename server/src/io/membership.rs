@@ -54,11 +54,6 @@ pub async fn sweep<B: Backplane>(node: Arc<Node<B>>) {
             _ = leaving.changed() => return,
             _ = stopping.changed() => return,
         }
-        // Whoever owned a match has its time to come back once the store does.
-        if !node.health.is_settled(clock::now(), node.settings.lease) {
-            suspects = Suspects::new();
-            continue;
-        }
         suspects = node.sweep(suspects).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "the sweep was not answered");
             Suspects::new()
@@ -129,10 +124,7 @@ impl<B: Backplane> Node<B> {
         self.health.handle_answer(clock::now());
         let entry = self.entry(beat_ms);
         let json = serde_json::to_vec(&entry).expect("an entry is JSON");
-        let written = self.backplane.enlist(&self.settings.node, Some(json.into())).await;
-        // It has just answered: what fails now is the write.
-        self.health.handle_write(clock::now(), written.is_ok());
-        written
+        self.backplane.enlist(&self.settings.node, Some(json.into())).await
     }
 
     /// What the node is like at a time of the store's clock.

@@ -24,19 +24,6 @@ struct Found {
     unheard: BTreeSet<MatchId>,
     /// When the store last answered the node's own question.
     answered: Option<Instant>,
-    /// Whether the store takes the node's own writes.
-    writes: Writes,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-enum Writes {
-    /// It has always taken them.
-    #[default]
-    Taken,
-    /// Not the last one.
-    Refused,
-    /// Again, since then.
-    TakenAgain(Instant),
 }
 
 impl Health {
@@ -75,26 +62,6 @@ impl Health {
         self.found().answered = Some(now);
     }
 
-    /// The store took a write of the node's own, or did not.
-    pub fn handle_write(&self, now: Instant, taken: bool) {
-        let writes = &mut self.found().writes;
-        *writes = match (*writes, taken) {
-            (_, false) => Writes::Refused,
-            (Writes::Refused, true) => Writes::TakenAgain(now),
-            (well, true) => well,
-        };
-    }
-
-    /// Whether the store has taken writes for so long that every living owner has had its turn: nobody else is to
-    /// claim before that.
-    pub fn is_settled(&self, now: Instant, lease: Duration) -> bool {
-        match self.found().writes {
-            Writes::Taken => true,
-            Writes::Refused => false,
-            Writes::TakenAgain(since) => since + lease <= now,
-        }
-    }
-
     /// What is wrong, a sentence each; nothing if all is well.
     pub fn complaints(&self, now: Instant, silence_max: Duration) -> Vec<String> {
         let found = self.found();
@@ -118,20 +85,6 @@ impl Health {
 mod tests {
     use super::*;
     use crate::io::clock;
-
-    #[test]
-    fn a_store_that_takes_writes_again_is_left_to_living_owners_for_a_lease() {
-        let (now, lease) = (clock::now(), Duration::from_millis(1500));
-        let health = Health::default();
-        health.handle_write(now, true);
-        assert!(health.is_settled(now, lease), "there was no trouble");
-        health.handle_write(now, false);
-        assert!(!health.is_settled(now + lease, lease));
-        health.handle_write(now + lease, true);
-        health.handle_write(now + lease * 3 / 2, true);
-        assert!(!health.is_settled(now + lease * 3 / 2, lease));
-        assert!(health.is_settled(now + lease * 2, lease));
-    }
 
     #[test]
     fn what_is_wrong_is_said_until_it_is_right() {

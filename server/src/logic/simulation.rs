@@ -338,6 +338,7 @@ impl Simulation {
             set,
             delete,
             whole: false,
+            again: false,
         }
     }
 

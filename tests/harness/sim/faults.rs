@@ -141,10 +141,12 @@ impl Cluster {
             }
             self.say(|| format!("store: match {game} is back at tick {to}, {lost} lost, {living:?} lives"));
         }
-        self.restart_store(u64::from(fault.percent));
+        self.restart_store(10 * u64::from(fault.percent));
     }
 
     fn restart_store(&mut self, ms: u64) {
+        self.store.restarts += 1;
+        self.store.model.set_history(&self.store.restarts.to_string());
         self.store.down_until_ms = self.now_ms + ms;
         for node in 0..NODES {
             let renewed_ms = ms + self.rng.random_range(1..100);

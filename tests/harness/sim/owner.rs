@@ -221,6 +221,7 @@ impl Cluster {
             }
             Answered::Repeat(_) if stopping => self.release(node, game, None, true),
             Answered::Repeat(pause) => {
+                Rc::make_mut(&mut uncommitted.commit).again = true;
                 let due_ms = self.now_ms + pause.as_millis() as u64;
                 self.at(due_ms, Event::Retry { node, life, game, owner: number });
             }

@@ -63,6 +63,7 @@ pub(super) struct SimStore {
     pub(super) clock_ms: i64,
     pub(super) stalled_until_ms: u64,
     pub(super) down_until_ms: u64,
+    pub(super) restarts: u64,
     /// What replicas had at some moment, by the fault that needs it.
     pub(super) copies: BTreeMap<usize, Store>,
     /// Calls that are not waited for any more.
@@ -103,7 +104,13 @@ impl Cluster {
     /// A request has reached the store.
     pub(super) fn handle_request(&mut self, call: Call) {
         if self.now_ms < self.store.down_until_ms {
-            self.at(self.now_ms + 1, Event::Unanswered { call });
+            // Within the time that a call has, a node may try again by itself.
+            let again_ms = self.store.down_until_ms + self.rng.random_range(1..100);
+            if again_ms < call.sent_ms + ANSWER_MS_MAX && self.rng.random_bool(0.5) {
+                self.at(again_ms, Event::Request { call });
+            } else {
+                self.at(self.now_ms + 1, Event::Unanswered { call });
+            }
             return;
         }
         if self.now_ms < self.store.stalled_until_ms {

@@ -12,7 +12,7 @@ use tickcast_server::backplane::{
     Backplane, Channel, Claim, ClaimReply, Commit, MatchFields, Release, Subscription, fields,
 };
 
-use super::{LONG, RING, claim_by, expect_message, fields_of, id};
+use super::{LONG, RING, claim_by, claimed, expect_message, fields_of, id};
 
 const STEPS: usize = 2000;
 /// The model's clock stands still; leases are either over at once or never.
@@ -24,6 +24,7 @@ pub(super) async fn agrees_with_the_model<B: Backplane>(plane: &B) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut model = Store::default();
     let ids = [id("m1"), id("m2")];
+    let histories = [history_of(plane, &ids[0]).await, history_of(plane, &ids[1]).await];
     let mut published: Vec<Publication> = Vec::new();
     let mut subscriptions: Vec<Subscription> = Vec::new();
     for id in &ids {
@@ -31,6 +32,7 @@ pub(super) async fn agrees_with_the_model<B: Backplane>(plane: &B) {
     }
     for _ in 0..STEPS {
         let index = random.random_range(0..ids.len());
+        model.set_history(&histories[index]);
         published.extend(step(plane, &mut model, &ids[index], &mut random).await);
         let stored = plane.load(&ids[index]).await.expect("an answer");
         assert_eq!(stored.map(timeless), model.load(&ids[index]).map(timeless));
@@ -42,6 +44,16 @@ pub(super) async fn agrees_with_the_model<B: Backplane>(plane: &B) {
     let names = [fields::GAME, fields::TICK, fields::EPOCH];
     assert_eq!(plane.list(&names).await.expect("an answer"), model.list(&names));
     assert!(subscriptions.iter().all(|subscription| subscription.is_empty()));
+}
+
+/// What the backplane calls the history of writes of the store that has this match; each master of a cluster has one.
+async fn history_of<B: Backplane>(plane: &B, id: &MatchId) -> String {
+    plane.create(id, fields_of(&[(fields::GAME, "pong")])).await.expect("an answer");
+    let (_, claimed) = claimed(plane, id, claim_by("n1", 1, LONG)).await;
+    plane.end(id, fields::fence(&claimed).expect("a fence"), Bytes::new()).await.expect("an answer");
+    let history = fields::text(&claimed, fields::HISTORY).expect("a history").to_owned();
+    assert!(!history.is_empty());
+    history
 }
 
 fn fresh_seed() -> u64 {
@@ -132,7 +144,12 @@ fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mu
         _ => last + 1,
     };
     let name = |index: u32| format!("ball:{index}").into_bytes();
-    let set = (0..random.random_range(0..3)).map(|index| (name(index), message.clone())).collect();
+    let mut set: Vec<(Vec<u8>, Bytes)> =
+        (0..random.random_range(0..3)).map(|index| (name(index), message.clone())).collect();
+    if random.random_bool(0.2) {
+        // As if the store that is asked next were another one.
+        set.push((fields::HISTORY.into(), Bytes::from_static(b"another")));
+    }
     let delete = (3..random.random_range(3..6)).map(name).collect();
     let ring_field = fields::ring(tick, RING);
     Commit {
@@ -144,6 +161,7 @@ fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mu
         set,
         delete,
         whole: random.random_bool(0.2),
+        again: random.random_bool(0.3),
     }
 }
 

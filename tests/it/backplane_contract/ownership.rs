@@ -136,6 +136,43 @@ pub(super) async fn a_whole_commit_leads_over_ticks_that_the_store_lost<B: Backp
     commit_ok(plane, &id, &commit_of(fence, 10)).await;
 }
 
+pub(super) async fn after_a_failover_a_living_owner_is_first<B: Backplane>(plane: &B) {
+    let (id, fence) = owned(plane, "m1").await;
+    // What a store holds that was another one when the lease was granted; the lease is over.
+    let brief = |fence, tick| Commit { lease: Duration::ZERO, ..commit_of(fence, tick) };
+    let elsewhere = |fence| Commit {
+        set: fields_of(&[(fields::HISTORY, "elsewhere")]).into_iter().collect(),
+        ..brief(fence, 1)
+    };
+    commit_ok(plane, &id, &elsewhere(fence)).await;
+    let other = claim_by("n2", 7, LONG);
+    assert_eq!(
+        plane.claim(&id, other.clone()).await,
+        Ok(ClaimReply::Held { left: LONG }),
+        "the owner has a turn"
+    );
+    let left = plane.claim(&id, other.clone()).await;
+    assert!(
+        matches!(left, Ok(ClaimReply::Held { left }) if left > Duration::ZERO),
+        "as long as a lease: {left:?}"
+    );
+    // It comes, and is gone.
+    commit_ok(plane, &id, &brief(fence, 2)).await;
+    let (_, hash) = claimed(plane, &id, other).await;
+    assert_ne!(fields::text(&hash, fields::HISTORY), Some("elsewhere"), "one turn it is");
+
+    // An owner that was itself told of the trouble leaves nothing to wait for, nor does one that gave the match up.
+    for (name, again, whole) in [("m2", true, false), ("m3", false, true)] {
+        let (id, fence) = owned(plane, name).await;
+        commit_ok(plane, &id, &Commit { again, whole, ..elsewhere(fence) }).await;
+        claimed(plane, &id, claim_by("n2", 7, LONG)).await;
+    }
+    let (id, fence) = owned(plane, "m4").await;
+    commit_ok(plane, &id, &elsewhere(fence)).await;
+    plane.release(&id, fence, &to_anybody(), free()).await.expect("an answer");
+    claimed(plane, &id, claim_by("n2", 7, LONG)).await;
+}
+
 pub(super) async fn a_whole_commit_is_fenced_and_never_leads_back<B: Backplane>(plane: &B) {
     let (id, fence) = owned(plane, "m1").await;
     for tick in 1..=3 {

@@ -12,6 +12,12 @@ local function decimal(number)
   return string.format('%.0f', number)
 end
 
+-- Names this server's history of writes: another one after a restart or a promotion. '' if that may not be asked.
+local function history()
+  local info = redis.pcall('INFO', 'replication')
+  return type(info) == 'string' and info:match('master_replid:(%x+)') or ''
+end
+
 -- Whether ARGV[1] and ARGV[2], epoch and nonce, are the ownership stored in KEYS[1].
 local function owns()
   local stored = redis.call('HMGET', KEYS[1], '~epoch', '~nonce')

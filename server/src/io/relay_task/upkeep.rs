@@ -152,11 +152,6 @@ impl<B: Backplane> Followed<B> {
     /// Nothing was heard of the match for too long, or its owner gave it up: asks for it. A store may take seconds to
     /// answer, or never do, so that is waited for beside everything else.
     pub(super) fn claim(&mut self) -> bool {
-        // A store may answer and take no writes, as a replica does: nobody knows when that ends before a write is taken.
-        if !self.node.health.is_settled(clock::now(), self.node.settings.lease) {
-            self.watch.handle_deferred(clock::now());
-            return true;
-        }
         let (told, answer) = oneshot::channel();
         let (node, id) = (Arc::clone(&self.node), self.id.clone());
         self.node.tasks.spawn(async move {
