@@ -82,17 +82,22 @@ scene("over a line of RTT 100 ms with jitter a player is not set right while it 
   await walks(90);
   const corrections = () => ask(page, () => Number(window.tickcast.corrections));
   const [before, from] = [await corrections(), await me(page)];
+  let farthest = 0;
   for (const key of ["KeyD", "KeyS", "KeyA", "KeyW", "KeyD"]) {
     await page.keyboard.down(key);
     await walks(25);
     await page.keyboard.up(key);
+    const { x, y } = await me(page);
+    farthest = Math.max(farthest, Math.hypot(x - from.x, y - from.y));
   }
-  const [after, to] = [await corrections(), await me(page)];
+  const after = await corrections();
   const { rttMs } = await ask(page, () => window.tickcast.metrics());
   console.log(`corrections over 125 ticks with four turns: ${after - before}; RTT ${rttMs.toFixed(0)} ms`);
   assert.ok(rttMs > 80, `${rttMs}`);
-  assert.ok(Math.hypot(to.x - from.x, to.y - from.y) > 20, "it has walked");
-  assert.ok(after - before <= BUSY, `${after - before}`);
+  // A wall may be in the way of some turns, not of all.
+  assert.ok(farthest > 20, `it has walked: ${farthest}`);
+  // None, unless the machine holds inputs up; where the page guesses wrongly it is nearly every tick.
+  assert.ok(after - before < 25, `${after - before}`);
 });
 
 scene("a player shoots, and bullets fly", async (stage) => {

@@ -274,20 +274,20 @@ test('what a stall left waiting at the owner is worked off', () => {
   assert.ok(Math.abs(play.netcode.inputClock.error) < 0.3, `${play.netcode.inputClock.error}`);
 });
 
-test('a field input_buffer_depth steers how early inputs are made', () => {
-  const { inputClock } = new Play().netcode;
-  const acknowledge = (/** @type {number} */ depth) => {
-    const seq = inputClock.acknowledged + 1;
-    inputClock.applied(seq, inputClock.sent(seq), depth);
+test('a field input_buffer tells at once that inputs wait longer than they need', () => {
+  const corrected = (/** @type {number} */ waiting, feedback = true) => {
+    const { inputClock } = new Play().netcode;
+    inputClock.feedback = feedback;
+    inputClock.correction = 3;
+    for (let ticks = 0; ticks < 2_000 / INTERVAL; ticks += 1) {
+      const seq = inputClock.acknowledged + 1;
+      inputClock.applied(seq, inputClock.sent(seq), waiting);
+    }
+    return inputClock.correction;
   };
-  for (let times = 0; times < 20; times += 1) acknowledge(0);
-  assert.ok(inputClock.correction > 1, 'nothing waits: earlier');
-  for (let times = 0; times < 40; times += 1) acknowledge(2);
-  assert.ok(inputClock.correction < 0, 'two wait: later');
-  inputClock.feedback = false;
-  const { correction } = inputClock;
-  acknowledge(0);
-  assert.equal(inputClock.correction, correction, 'switched off');
+  assert.ok(corrected(1) > 2.7, 'just in time: slowly later');
+  assert.ok(corrected(2) < 1.1, 'one to spare: later soon');
+  assert.equal(corrected(2, false), 3, 'switched off');
 });
 
 test('after a stall of 3 s the client is current within a round trip and two ticks', () => {

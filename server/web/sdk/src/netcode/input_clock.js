@@ -11,6 +11,8 @@ const EARLY = 0.6;
 /** What a late input adds to that, and what a second takes away again; the bounds of it. */
 const LATE_ADDS = 0.1;
 const SECOND_TAKES = 0.1;
+/** What a second takes away where the owner tells that there was always a second input waiting. */
+const SECOND_TAKES_SPARE = 1;
 const CORRECTION_MIN = -0.5;
 const CORRECTION_MAX = 6;
 /** So many acknowledgements in a row that are off to one side tell that inputs wait longer, or shorter, for good. */
@@ -91,20 +93,20 @@ export class InputClock {
   }
 
   /**
-   * The state of this tick has this input applied. `depth` are the inputs that waited at the owner, where the schema
-   * has a field for it; then one shall wait.
-   * @param {number} seq @param {number} tick @param {number} [depth]
+   * The state of this tick has this input applied. `waiting` is the least number of inputs that waited at the owner
+   * lately, where the schema has the field `input_buffer` for it; 0 or 1 where it has not.
+   * @param {number} seq @param {number} tick @param {number} [waiting]
    */
-  applied(seq, tick, depth) {
+  applied(seq, tick, waiting = 0) {
     if (seq === this.acknowledged) return;
     this.acknowledged = seq;
     const error = tick - this.ticks[seq % KEPT] - this.shift;
     if (!(Math.abs(error) <= 2 * SNAP_TICKS)) return;
     this.error += (error - this.error) * FOLLOW;
-    const late = depth === undefined ? Math.min(Math.max(error, 0), 1) : 1 - depth;
     if (this.feedback) {
-      const decayed = this.correction - (depth === undefined ? (SECOND_TAKES * this.clock.interval) / 1000 : 0);
-      this.correction = Math.min(Math.max(decayed + late * LATE_ADDS, CORRECTION_MIN), CORRECTION_MAX);
+      const late = Math.min(Math.max(error, 0), 1);
+      const taken = ((waiting > 1 ? SECOND_TAKES_SPARE : SECOND_TAKES) * this.clock.interval) / 1000;
+      this.correction = Math.min(Math.max(this.correction - taken + late * LATE_ADDS, CORRECTION_MIN), CORRECTION_MAX);
     }
     const side = Math.sign(error);
     this.run = side !== 0 && side === Math.sign(this.run) ? this.run + side : side;

@@ -18,9 +18,9 @@ export class Netcode {
     this.inputClock = new InputClock(this.clock);
     /** @type {Prediction | null} */
     this.prediction = null;
-    const depth = schema.playerKind.fieldOf.get('input_buffer_depth');
+    const buffer = schema.playerKind.fieldOf.get('input_buffer');
     /** Place of the field that tells how many inputs wait at the owner, if the game has it. */
-    this.depthAt = depth === undefined ? -1 : schema.playerKind.at[depth];
+    this.bufferAt = buffer === undefined ? -1 : schema.playerKind.at[buffer];
     this.framed = Number.NaN;
     this.inputAt = 0;
   }
@@ -42,8 +42,8 @@ export class Netcode {
     const { playerKind, seqField } = this.schema;
     const table = world.tables[playerKind.number];
     const seq = table.cell(entity, playerKind.at[seqField], 1);
-    const depth = this.depthAt < 0 ? undefined : table.cell(entity, this.depthAt, 1);
-    this.inputClock.applied(seq, tick, depth);
+    const waiting = this.bufferAt < 0 ? 0 : table.cell(entity, this.bufferAt, 1);
+    this.inputClock.applied(seq, tick, waiting);
     this.prediction?.reconcile(table, entity, tick, seq);
   }
 
