@@ -75,6 +75,10 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_REWIND_MS", value_name = "MS")]
     rewind_ms: Option<u64>,
 
+    /// Lines of chat that a player may say per minute, with a burst of 5; 0 is no chat [default: 60]
+    #[arg(long, env = "TICKCAST_CHAT_PER_MINUTE", value_name = "COUNT")]
+    chat_per_minute: Option<u64>,
+
     /// Seconds without a tick after which clients of a match are sent away, because this node may be cut off
     /// [default: 30]
     #[arg(long, env = "TICKCAST_STALL_SECONDS", value_name = "SECONDS")]
@@ -155,6 +159,8 @@ pub struct Settings {
     pub resume_window: Duration,
     /// How far back a player's action is judged at most.
     pub rewind: Duration,
+    /// Lines of chat per player and minute; 0 is no chat.
+    pub chat_per_minute: u32,
     /// How long a match may stand still before its clients are sent away.
     pub stall_max: Duration,
     /// How long a leaving node takes at most.
@@ -214,6 +220,7 @@ impl RawSettings {
             advertise: self.advertise.or(file.advertise),
             resume_seconds: self.resume_seconds.or(file.resume_seconds),
             rewind_ms: self.rewind_ms.or(file.rewind_ms),
+            chat_per_minute: self.chat_per_minute.or(file.chat_per_minute),
             stall_seconds: self.stall_seconds.or(file.stall_seconds),
             drain_seconds: self.drain_seconds.or(file.drain_seconds),
             crashes_max: self.crashes_max.or(file.crashes_max),
@@ -261,6 +268,7 @@ impl RawSettings {
             advertise: advertised(self.advertise)?,
             resume_window: seconds("resume-seconds", self.resume_seconds, 10, 1, 3600)?,
             rewind: Duration::from_millis(within("rewind-ms", self.rewind_ms, 250, 0, 1000)?),
+            chat_per_minute: within("chat-per-minute", self.chat_per_minute, 60, 0, 6000)? as u32,
             stall_max: seconds("stall-seconds", self.stall_seconds, 30, 1, 86_400)?,
             drain_max: seconds("drain-seconds", self.drain_seconds, 10, 0, 3600)?,
             crashes_max: within("crashes-max", self.crashes_max, 3, 1, 1000)? as u32,

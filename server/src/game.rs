@@ -79,8 +79,10 @@ pub trait Game: Send + 'static {
     fn start(&mut self, rng: &mut TickRng, world: &mut World);
 
     /// A player joins: spawn the player's entity and return it, or `None` to refuse (the match is full).
-    /// The server fills in the fields `player` and `seq`. Whether it is full is a matter of clients: a game that
-    /// spawns players of its own gives them ids from [`PlayerId::OF_GAME`] on.
+    /// The server fills in the fields `player` and `seq`. A text field `name` and an integer field `team` (0 is none),
+    /// if the player kind has them, tell its chat who says something and who may read what is said to a team. Whether
+    /// it is full is a matter of clients: a game that spawns players of its own gives them ids from
+    /// [`PlayerId::OF_GAME`] on.
     fn join(
         &mut self,
         player: PlayerId,

@@ -2,6 +2,7 @@
 //! clock, spawns, or knows a socket or Redis.
 
 pub mod channel;
+pub mod chat;
 pub mod health;
 pub mod laggards;
 pub mod lineage;
@@ -14,9 +15,11 @@ pub mod placement;
 pub mod rate;
 pub mod relay;
 pub mod resume;
+pub mod sayings;
 pub mod seats;
 pub mod session;
 pub mod simulation;
 pub mod stored;
 pub mod tick_stats;
+pub mod transcript;
 pub mod watch;

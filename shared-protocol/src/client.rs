@@ -7,7 +7,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use self::inputs::Inputs;
+use self::talk::Talk;
 
+use crate::chat::{ChatLine, ChatRefusal, ChatTo};
 use crate::frame::{OWNER, SERVER_CONTROL, SNAPSHOT};
 use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
 use crate::limits::NAME_BYTES_MAX;
@@ -18,8 +20,10 @@ use crate::tick::{Position, Tick, TickRate};
 use crate::world::{Difference, EntityId};
 
 mod inputs;
+mod talk;
 
 pub use self::inputs::INPUTS_KEPT_MAX;
+pub use self::talk::SAID_KEPT_MAX;
 
 /// What a frame meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +65,15 @@ pub enum Event {
         within: Duration,
         /// Where to; `None` for where one would connect anyway.
         url: Option<String>,
+    },
+    /// What was said and not told before, in its order; of what was said before we came, as much as is kept.
+    Chat(Vec<ChatLine>),
+    /// Something that we said is not heard.
+    ChatRefused {
+        /// Its number.
+        seq: u32,
+        /// Why.
+        reason: ChatRefusal,
     },
 }
 
@@ -141,6 +154,9 @@ pub struct Client {
     /// The first state of a resumed connection is still to come.
     resuming: bool,
     inputs: Inputs,
+    talk: Talk,
+    /// On a resumed connection what was said before is still to come; then we say again what was not heard.
+    awaits_chat: bool,
     /// The last good state's position, over all connections.
     shown: Option<Position>,
     /// How often we have resumed.
@@ -163,6 +179,8 @@ impl Client {
             welcomed: false,
             resuming: false,
             inputs: Inputs::default(),
+            talk: Talk::default(),
+            awaits_chat: false,
             shown: None,
             attempt: 0,
             entity: None,
@@ -185,7 +203,7 @@ impl Client {
             Role::Player(player) => Join::Resume { match_id, player, token, shown, attempt },
             Role::Spectator => Join::Spectate(match_id),
         };
-        (self.welcomed, self.resuming) = (false, true);
+        (self.welcomed, self.resuming, self.awaits_chat) = (false, true, true);
         self.transmit.clear();
         self.say_hello(join);
         Ok(())
@@ -247,6 +265,17 @@ impl Client {
         let frame = self.inputs.push(joined.replica.position().tick, behind, values)?;
         self.transmit.push_back(frame);
         Some(self.inputs.last_seq())
+    }
+
+    /// Says something to others, and returns its number; `None` before the first welcome, and for a spectator. It is
+    /// kept until it is heard, and said again on the next connection: at most [`SAID_KEPT_MAX`] lines.
+    pub fn say(&mut self, to: ChatTo, text: &str) -> Option<u32> {
+        self.joined.as_ref()?.player()?;
+        let (seq, frame) = self.talk.say(to, text);
+        if !self.awaits_chat {
+            self.transmit.push_back(frame);
+        }
+        Some(seq)
     }
 
     /// Sends a ping.
@@ -316,6 +345,12 @@ impl Client {
         self.entity.map(|id| InputSeq(world.get(id, world.schema().seq_field()) as u32))
     }
 
+    fn handle_lines(&mut self, lines: Vec<ChatLine>) -> Event {
+        let me = self.joined.as_ref().and_then(Joined::player);
+        let new = self.talk.handle_lines(lines, me);
+        if new.is_empty() { Event::Stale } else { Event::Chat(new) }
+    }
+
     fn handle_message(&mut self, message: ServerMessage) -> Result<Event, ServerError> {
         match message {
             ServerMessage::Welcome { node, session, match_id, role, tick_rate, schema, resume, .. } => {
@@ -335,6 +370,7 @@ impl Client {
                 if let Some(joined) = &mut self.joined {
                     joined.replica.invalidate();
                 }
+                self.talk.handle_reset(to);
                 Ok(Event::Reset { from, to })
             }
             ServerMessage::Ended => Ok(Event::Ended),
@@ -342,6 +378,20 @@ impl Client {
                 within: Duration::from_millis(u64::from(within_ms)),
                 url: Some(url).filter(|url| !url.is_empty()),
             }),
+            ServerMessage::Chat(line) => Ok(self.handle_lines(vec![line])),
+            ServerMessage::ChatHistory(lines) => {
+                let event = self.handle_lines(lines);
+                if std::mem::take(&mut self.awaits_chat) {
+                    self.transmit.extend(self.talk.say_again());
+                }
+                Ok(event)
+            }
+            ServerMessage::ChatRefused { seq, reason } => {
+                self.talk.handle_refused(seq);
+                // What was said already was heard, or is behind what is kept.
+                let is_news = reason != ChatRefusal::Repeated;
+                Ok(if is_news { Event::ChatRefused { seq, reason } } else { Event::Stale })
+            }
         }
     }
 }

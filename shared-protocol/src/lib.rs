@@ -2,10 +2,11 @@
 //!
 //! Reading order: [`ids`] and [`tick`] name things, [`limits`] bounds them, [`schema`] declares a game's
 //! state and inputs, [`world`] holds the state, [`diff`] codes its changes, [`frame`] puts them on the
-//! wire, [`replica`] follows them, [`message`] is everything else said on a connection, [`client`] is the
-//! client's half of it, [`history`] is how all of it is written down. `docs/wire.md` is the same contract for strangers.
+//! wire, [`replica`] follows them, [`message`] is everything else said on a connection, [`chat`] what players say
+//! to each other, [`client`] is the client's half of it, [`history`] is how all of it is written down. `docs/wire.md` is the same contract for strangers.
 
 pub mod catch_up;
+pub mod chat;
 pub mod client;
 pub mod close;
 pub mod codec;

@@ -4,6 +4,10 @@
 pub const MATCH_ID_BYTES_MAX: usize = 32;
 /// Longest player name, bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 24;
+/// Longest line of a chat, bytes of UTF-8.
+pub const CHAT_BYTES_MAX: usize = 240;
+/// Lines of its chat that a match keeps.
+pub const CHAT_LINES_MAX: usize = 64;
 /// Longest name of a game, kind, field or input field, bytes.
 pub const IDENT_BYTES_MAX: usize = 32;
 /// Slowest tick rate, Hz.
@@ -50,6 +54,11 @@ const _: () = assert!(SNAPSHOT_PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, "a snapshot 
 const _: () = assert!(SCHEMA_JSON_BYTES_MAX < SERVER_CONTROL_BYTES_MAX, "a welcome fits a control frame");
 const _: () =
     assert!(INPUT_FIELDS_MAX * VALUE_BYTES_MAX + 64 < CLIENT_FRAME_BYTES_MAX, "an input fits a frame");
+const _: () = assert!(
+    CHAT_LINES_MAX * (CHAT_BYTES_MAX + NAME_BYTES_MAX + 5 * VARINT_BYTES_MAX) < SERVER_CONTROL_BYTES_MAX,
+    "a chat fits a control frame"
+);
+const _: () = assert!(CHAT_BYTES_MAX + 64 < CLIENT_FRAME_BYTES_MAX, "a line fits a frame");
 const _: () = assert!(FIELDS_MAX <= 64, "a changed-field mask is one u64");
 const _: () = assert!(ENTITIES_MAX <= u16::MAX as usize, "an index is a u16");
 const _: () =

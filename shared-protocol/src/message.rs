@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{ChatLine, ChatRefusal, ChatTo};
 use crate::codec::{self, MessageError};
 use crate::frame::{CLIENT_CONTROL, SERVER_CONTROL};
 use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
-use crate::limits::{CLIENT_FRAME_BYTES_MAX, INPUT_FIELDS_MAX, NAME_BYTES_MAX, RECONNECT_URL_BYTES_MAX};
+use crate::limits::{
+    CHAT_LINES_MAX, CLIENT_FRAME_BYTES_MAX, INPUT_FIELDS_MAX, NAME_BYTES_MAX, RECONNECT_URL_BYTES_MAX,
+};
 use crate::tick::{Position, Tick, TickRate};
 
 /// Version of this contract. Both ends say it first; a server refuses another with close code 4503.
@@ -74,6 +77,15 @@ pub enum ClientMessage {
     NeedSnapshot,
     /// The player leaves for good.
     Leave,
+    /// The player says something to others.
+    Chat {
+        /// Greater than that of what the player said before, also before a resume; the first is 1.
+        seq: u32,
+        /// Whom it is for.
+        to: ChatTo,
+        /// What is said.
+        text: String,
+    },
 }
 
 /// Whether a session plays or watches.
@@ -129,6 +141,19 @@ pub enum ServerMessage {
         within_ms: u32,
         /// Where to, at most [`RECONNECT_URL_BYTES_MAX`] bytes; empty for where one would connect anyway.
         url: String,
+    },
+    /// Something was said.
+    Chat(ChatLine),
+    /// What was said before, as far as the match keeps it and the client may read it: at most [`CHAT_LINES_MAX`] lines,
+    /// by ascending number. It comes once per connection, behind the first snapshot, for a player who has just joined
+    /// behind the tick that lets it in; and after a reset.
+    ChatHistory(Vec<ChatLine>),
+    /// Something was not said.
+    ChatRefused {
+        /// The number that the client gave it.
+        seq: u32,
+        /// Why not.
+        reason: ChatRefusal,
     },
 }
 
@@ -189,6 +214,9 @@ impl ServerMessage {
         match codec::decode(frame.get(1..).unwrap_or_default())? {
             ServerMessage::Reconnect { url, .. } if url.len() > RECONNECT_URL_BYTES_MAX => {
                 Err(MessageError::Field("url"))
+            }
+            ServerMessage::ChatHistory(lines) if lines.len() > CHAT_LINES_MAX => {
+                Err(MessageError::Field("chat"))
             }
             message => Ok(message),
         }

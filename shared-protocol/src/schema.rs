@@ -215,6 +215,8 @@ struct Derived {
     player_field: usize,
     seq_field: usize,
     input_buffer_field: Option<usize>,
+    name_field: Option<usize>,
+    team_field: Option<usize>,
     hash: u64,
 }
 
@@ -235,9 +237,15 @@ impl Schema {
     /// Name of the field of the player kind, if the game has it, that tells how many inputs waited for their tick.
     pub const INPUT_BUFFER_FIELD: &str = "input_buffer";
 
+    /// Name of the field of the player kind, if the game has it, that tells what the player is called.
+    pub const NAME_FIELD: &str = "name";
+    /// Name of the field of the player kind, if the game has it, that tells the player's team; 0 is none.
+    pub const TEAM_FIELD: &str = "team";
+
     /// Checks and builds a schema. `player_kind` names the kind whose entities are players; it needs
     /// `Field::int("player", 0, i32::MAX)` and `Field::linear("seq", 0, i32::MAX)`, which the server fills in. It
-    /// may have `Field::int("input_buffer", 0, 8)`, which the server fills in as well.
+    /// may have `Field::int("input_buffer", 0, 8)`, which the server fills in as well, and for its chat
+    /// a text `name` and an integer `team`, which the game fills in.
     pub fn new(
         game: &str,
         player_kind: &str,
@@ -308,6 +316,16 @@ impl Schema {
         self.derived.input_buffer_field
     }
 
+    /// Position among the player kind's fields of what a player is called, for a game that has it.
+    pub fn name_field(&self) -> Option<usize> {
+        self.derived.name_field
+    }
+
+    /// Position among the player kind's fields of a player's team, for a game that has teams.
+    pub fn team_field(&self) -> Option<usize> {
+        self.derived.team_field
+    }
+
     /// FNV-1a 64 of the JSON: two ends with the same hash understand each other.
     pub fn hash(&self) -> u64 {
         self.derived.hash
@@ -362,13 +380,17 @@ impl RawSchema {
                 .filter(|i| kind.fields[*i].holds == wanted && kind.fields[*i].predictor == predictor)
                 .ok_or(SchemaError::Player(name))
         };
+        let is_int = |field: &Field| matches!(field.holds, FieldType::Int { .. });
+        let optional = |name, fits: fn(&Field) -> bool| {
+            kind.field_index(name).filter(|field| fits(&kind.fields[*field]))
+        };
         Ok(Derived {
             player_kind: index as u8,
             player_field: find(Schema::PLAYER_FIELD, Predictor::Hold)?,
             seq_field: find(Schema::SEQ_FIELD, Predictor::Linear)?,
-            input_buffer_field: kind
-                .field_index(Schema::INPUT_BUFFER_FIELD)
-                .filter(|i| matches!(kind.fields[*i].holds, FieldType::Int { .. })),
+            input_buffer_field: optional(Schema::INPUT_BUFFER_FIELD, is_int),
+            name_field: optional(Schema::NAME_FIELD, |field| matches!(field.holds, FieldType::Text { .. })),
+            team_field: optional(Schema::TEAM_FIELD, is_int),
             hash: 0,
         })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tickcast_protocol::chat::{ChatLine, ChatRefusal, ChatTo};
 use tickcast_protocol::client::{Client, Event};
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION};
 use tickcast_protocol::{InputSeq, Position, Replica, Tick};
@@ -121,6 +122,10 @@ pub struct Player {
     pub sent_to: Vec<String>,
     /// Whether ticks are answered with inputs, as long as the client is a player.
     pub plays: bool,
+    /// What was said, as it was told.
+    pub chat: Vec<ChatLine>,
+    /// The numbers of what this player said and was refused, and why.
+    pub refused: Vec<(u32, ChatRefusal)>,
 }
 
 impl Player {
@@ -149,6 +154,8 @@ impl Player {
             seen: BTreeMap::new(),
             sent_to: Vec::new(),
             plays: true,
+            chat: Vec::new(),
+            refused: Vec::new(),
         };
         player.until_in(&format!("{name} is in the match")).await;
         player
@@ -288,6 +295,8 @@ impl Player {
             }
             Event::Welcome | Event::NewOwner | Event::Stale | Event::Pong { .. } => {}
             Event::Ended => {}
+            Event::Chat(lines) => self.chat.extend(lines.iter().cloned()),
+            Event::ChatRefused { seq, reason } => self.refused.push((*seq, *reason)),
             Event::Reconnect { url, .. } => self.sent_to.push(url.clone().unwrap_or_default()),
         }
         self.transmit().await;
@@ -329,6 +338,15 @@ impl Player {
     pub async fn close(mut self) {
         self.socket.send(Message::Close(None)).await;
         let _ = self.closed(JOINED_WITHIN).await;
+    }
+
+    /// Says something.
+    ///
+    /// # Panics
+    /// When this is no player.
+    pub async fn say(&mut self, to: ChatTo, text: &str) {
+        self.client.say(to, text).expect("a player may talk");
+        self.transmit().await;
     }
 
     /// Asks for so many snapshots, and reads none of them.

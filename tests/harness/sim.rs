@@ -4,6 +4,7 @@
 
 mod admission;
 mod batch;
+mod chat;
 mod claims;
 mod clients;
 mod cluster;

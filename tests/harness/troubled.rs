@@ -168,6 +168,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         operator_token: None,
         resume_window: seconds(10),
         rewind: Duration::from_millis(250),
+        chat_per_minute: 60,
         stall_max: seconds(30),
         drain_max: seconds(1),
         crashes_max: 3,

@@ -52,13 +52,14 @@ fn understand(message: &Bytes) -> (Value, Bytes) {
     }
     match from_owner.expect("a message of one of the channels") {
         FromOwner::Note(note) => (json!({ "Note": note }), channel::encode_note(&note)),
-        FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior }) => {
+        FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior, lines }) => {
             let told = json!({ "Diff": {
                 "epoch": position.fence.epoch.0, "nonce": format!("{:016x}", position.fence.nonce.0),
                 "tick": position.tick.0, "tag": position.fence.tag(), "hash": format!("{hash:08x}"),
                 "sent_ms": sent_ms, "frame": hex(&frame), "prior": prior.as_deref().map(hex),
+                "said": lines,
             }});
-            (told, channel::encode_tick(position, hash, sent_ms, &frame, prior.as_deref()))
+            (told, channel::encode_tick(position, hash, sent_ms, &frame, prior.as_deref(), &lines))
         }
     }
 }
@@ -78,23 +79,25 @@ fn golden_channel_messages_are_those_of_the_server() {
 
 #[test]
 fn golden_channel_messages_have_every_variant() {
-    let (mut seen, mut priors) = (BTreeSet::new(), 0);
+    let (mut seen, mut priors, mut said) = (BTreeSet::new(), 0, BTreeSet::new());
     for entry in entries() {
         if let Ok(batch) = channel::parse_upstream(&entry.bytes) {
             seen.extend(batch.iter().map(upstream_name));
         } else if let Ok(FromOwner::Note(note)) = channel::parse_from_owner(&entry.bytes) {
             seen.insert(note_name(&note));
         } else if let Ok(FromOwner::Tick(tick)) = channel::parse_from_owner(&entry.bytes) {
-            priors += usize::from(tick.prior.is_some());
+            priors += usize::from(tick.prior.is_some() && tick.lines.is_empty());
+            said.extend((!tick.lines.is_empty()).then_some(tick.prior.is_some()));
         } else if let Ok(order) = Order::decode(&entry.bytes) {
             seen.insert(order_name(&order));
         }
     }
     assert_eq!(priors, 1, "golden/channel.hex has one tick with a prior");
+    assert_eq!(said.len(), 2, "golden/channel.hex has ticks with chat, one with and one without a prior");
     #[rustfmt::skip]
     let all = [
-        "Drain", "Ended", "HandOver", "Input", "InputsLost", "Join", "Leave", "Present", "Refused", "Released",
-        "Resume", "Resumed", "Take",
+        "Chat", "ChatRefused", "Drain", "Ended", "HandOver", "Input", "InputsLost", "Join", "Leave", "Present", "Refused",
+        "Released", "Resume", "Resumed", "Take",
     ];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "golden/channel.hex lacks an example");
 }
@@ -107,6 +110,7 @@ fn upstream_name(upstream: &Upstream) -> &'static str {
         Upstream::Leave { .. } => "Leave",
         Upstream::Input { .. } => "Input",
         Upstream::Present { .. } => "Present",
+        Upstream::Chat { .. } => "Chat",
     }
 }
 
@@ -118,6 +122,7 @@ fn note_name(note: &Note) -> &'static str {
         Note::Released => "Released",
         Note::InputsLost => "InputsLost",
         Note::Resumed { .. } => "Resumed",
+        Note::ChatRefused { .. } => "ChatRefused",
     }
 }
 
@@ -144,8 +149,8 @@ fn golden_join_has_the_digest_of_the_golden_token() {
     assert_eq!(digests, [TokenDigest::of(&token)]);
 }
 
-/// The rows of the table are the constants, no more and no less; `~dN` and `~seat:PLAYER` are
-/// families with functions of their own.
+/// The rows of the table are the constants, no more and no less; `~dN`, `~cN`, `~seat:PLAYER` and `~said:PLAYER`
+/// are families with functions of their own.
 #[test]
 fn wire_md_lists_every_field_of_a_match() {
     let document = read("docs/wire.md");
@@ -153,8 +158,12 @@ fn wire_md_lists_every_field_of_a_match() {
     let listed: Vec<&str> = rows.map(|(name, _)| name).collect();
     let source = read("server/src/backplane/fields.rs");
     let constants = source.lines().filter_map(|line| line.split_once(": &str = \"~")?.1.strip_suffix("\";"));
-    let shown = constants.map(|name| if name == "seat:" { "seat:PLAYER" } else { name });
-    let expected: BTreeSet<&str> = shown.chain(["dN"]).collect();
+    let shown = constants.map(|name| match name {
+        "seat:" => "seat:PLAYER",
+        "said:" => "said:PLAYER",
+        name => name,
+    });
+    let expected: BTreeSet<&str> = shown.chain(["dN", "cN"]).collect();
     assert!(expected.len() > 10, "the constants are found in the source: {expected:?}");
     let unique: BTreeSet<&str> = listed.iter().copied().collect();
     assert_eq!(unique, expected, "the table of fields in docs/wire.md is not what fields.rs has");

@@ -2,6 +2,7 @@
 
 mod backplane_contract;
 mod bots_of_a_match;
+mod chat;
 mod cluster;
 mod command_line;
 mod documents;

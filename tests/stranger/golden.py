@@ -7,18 +7,20 @@ from coder import HALF, NUMBER, Adaptive, Coder, RangeDecoder, RangeEncoder, ada
 from payloads import CatchUp, Diff, Prior, Snapshot
 from replica import Replica, parse_frame, tag
 from state import Schema, World, read_entity
-from wire import (CLIENT_MESSAGE, SERVER_MESSAGE, Broken, Reader, decode_value, decode_whole, encode_value, put_varint,
+from wire import (CHAT_LINE, CHAT_REFUSAL, CHAT_TO, CLIENT_MESSAGE, SERVER_MESSAGE, Broken, Reader, decode_value, decode_whole, encode_value, put_varint,
                   zigzag)
 
 # Section 11, which a client does not need.
 NOTE = ("enum", [("Refused", [("player", "u32"), ("code", "u16")]), ("Ended", None), ("Released", None),
-                 ("InputsLost", None), ("Resumed", [("player", "u32"), ("session", "u64"), ("attempt", "u32")])])
+                 ("InputsLost", None), ("Resumed", [("player", "u32"), ("session", "u64"), ("attempt", "u32")]),
+                 ("ChatRefused", [("player", "u32"), ("seq", "u32"), ("reason", CHAT_REFUSAL)])])
 UPSTREAM = ("list", ("enum", [
     ("Join", [("player", "u32"), ("name", "player_name"), ("token", "digest")]),
     ("Resume", [("player", "u32"), ("session", "u64"), ("attempt", "u32")]),
     ("Leave", [("player", "u32")]),
     ("Input", [("player", "u32"), ("seq", "u32"), ("seen", "u64"), ("behind", "u16"), ("values", ("list", "i32"))]),
     ("Present", [("players", ("list", "u32"))]),
+    ("Chat", [("player", "u32"), ("seq", "u32"), ("to", CHAT_TO), ("text", "line")]),
 ]))
 ORDER = ("enum", [("Take", [("id", "id")]), ("HandOver", [("id", "id"), ("to", ("optional", "id"))]), ("Drain", None)])
 
@@ -171,13 +173,18 @@ def channel_diff(data):
     reader = Reader(data[1:])
     parsed = {"epoch": reader.fixed(8), "nonce": reader.fixed(8), "tick": reader.fixed(8), "hash": reader.fixed(4)}
     told = {**shown(parsed), "sent_ms": reader.fixed(8)}
-    frame = reader.take(reader.fixed(4)) if data[0] == 0x84 else data[1 + reader.at :]
-    prior = data[1 + reader.at :].hex(" ") if data[0] == 0x84 else None
-    return {**told, "frame": frame.hex(" "), "prior": prior}
+    frame = data[1 + reader.at :] if data[0] == 0x81 else reader.take(reader.fixed(4))
+    prior, said = b"", []
+    if data[0] == 0x84:
+        prior = data[1 + reader.at :]
+    elif data[0] == 0x85:
+        prior = reader.take(reader.fixed(4))
+        said = decode_whole(("list", CHAT_LINE), data[1 + reader.at :])
+    return {**told, "frame": frame.hex(" "), "prior": prior.hex(" ") or None, "said": said}
 
 
 def channel(told, data):
-    if data[0] in (0x81, 0x84):
+    if data[0] in (0x81, 0x84, 0x85):
         return {"Diff": channel_diff(data)}
     name, of, start = {0x82: ("Note", NOTE, 1), 0x83: ("Upstream", UPSTREAM, 1)}.get(data[0], ("Order", ORDER, 0))
     encoded = data[:start] + encode_value(of, told[name])

@@ -111,12 +111,18 @@ POSITION = ("record", [("fence", ("record", [("epoch", "u64"), ("nonce", "u64")]
 JOIN = ("enum", [("Quick", [("game", "string")]), ("Match", "id"), ("Spectate", "id"),
                  ("Resume", [("match_id", "id"), ("player", "u32"), ("token", "token"), ("shown", POSITION),
                              ("attempt", "u32")])])
+CHAT_TO = ("enum", [("Everyone", None), ("Team", None)])
+CHAT_REFUSAL = ("enum", [(name, None) for name in (
+    "Empty", "TooLong", "TooFast", "Spectator", "NoTeam", "Off", "Repeated", "Unheard")])
+CHAT_LINE = ("record", [("number", "u64"), ("tick", "u64"), ("from", "u32"), ("seq", "u32"), ("team", "u32"),
+                        ("name", "player_name"), ("text", "line")])
 CLIENT_MESSAGE = ("enum", [
     ("Hello", [("protocol", "u16"), ("name", "player_name"), ("join", JOIN)]),
     ("Input", [("seq", "u32"), ("seen", "u64"), ("behind", "u16"), ("values", ("list", "i32"))]),
     ("Ping", [("nonce", "u32")]),
     ("NeedSnapshot", None),
     ("Leave", None),
+    ("Chat", [("seq", "u32"), ("to", CHAT_TO), ("text", "string")]),
 ])
 ROLE = ("enum", [("Player", "u32"), ("Spectator", None)])
 SERVER_MESSAGE = ("enum", [
@@ -126,6 +132,9 @@ SERVER_MESSAGE = ("enum", [
     ("Reset", [("from", "u64"), ("to", "u64")]),
     ("Ended", None),
     ("Reconnect", [("within_ms", "u32"), ("url", "url")]),
+    ("Chat", CHAT_LINE),
+    ("ChatHistory", ("list", CHAT_LINE)),
+    ("ChatRefused", [("seq", "u32"), ("reason", CHAT_REFUSAL)]),
 ])
 
 
@@ -166,6 +175,7 @@ def checked(of, value):
         "string": lambda: True,
         "id": lambda: re.fullmatch("[A-Za-z0-9_-]{1,32}", value),
         "player_name": lambda: len(value.encode()) <= 24,
+        "line": lambda: 1 <= len(value.encode()) <= 240,
         "url": lambda: len(value.encode()) <= 256,
         "tick_rate": lambda: 10 <= value <= 128,
     }[of]

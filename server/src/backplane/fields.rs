@@ -1,6 +1,7 @@
 //! Names of a match's Redis key, channels and hash fields, and how their values are written.
 //! Entities are `<kind>:<index>`; everything that begins with `~` is about the match itself.
 
+use tickcast_protocol::limits::CHAT_LINES_MAX;
 use tickcast_protocol::{Epoch, Fence, MatchId, NodeId, Nonce, PlayerId};
 
 use super::{Channel, MatchFields};
@@ -72,13 +73,30 @@ pub fn seat(player: PlayerId) -> String {
 /// Begins the name of each field of [`seat`].
 pub const SEAT_PREFIX: &str = "~seat:";
 
-/// Whether a field is part of the state as of a tick: an entity, a seat, a diff of the ring, the prior. The
+/// Field with a line of the chat, JSON: the one of this number, until a later one takes its place.
+pub fn chat(number: u64) -> String {
+    format!("~c{}", number % CHAT_LINES_MAX as u64)
+}
+
+/// Field with the number of the last line that a player has said, by its client's count, decimal; there as long as the
+/// player has a seat.
+pub fn said(player: PlayerId) -> String {
+    format!("{SAID_PREFIX}{player}")
+}
+
+/// Begins the name of each field of [`said`].
+pub const SAID_PREFIX: &str = "~said:";
+
+/// Whether a field is part of the state as of a tick: an entity, a seat, the chat, a diff of the ring, the prior. The
 /// others tell of the match itself. The script of a commit has the same rule.
 pub fn is_state(name: &[u8]) -> bool {
     match name.strip_prefix(b"~") {
         None => true,
-        Some(rest) if rest.first() == Some(&b'd') => rest.get(1).is_some_and(u8::is_ascii_digit),
-        Some(_) => name.starts_with(SEAT_PREFIX.as_bytes()) || name == PRIOR.as_bytes(),
+        Some([b'c' | b'd', b'0'..=b'9', ..]) => true,
+        Some(_) => {
+            let of_players = [SEAT_PREFIX, SAID_PREFIX];
+            of_players.iter().any(|prefix| name.starts_with(prefix.as_bytes())) || name == PRIOR.as_bytes()
+        }
     }
 }
 

@@ -189,6 +189,7 @@ impl<B: Backplane> Owned<B> {
         metrics.inputs_applied.add(counts.inputs_applied - counted.inputs_applied);
         metrics.inputs_dropped.add(counts.inputs_dropped - counted.inputs_dropped);
         metrics.priors.add(counts.priors - counted.priors);
+        metrics.chat_lines.add(counts.chat_lines - counted.chat_lines);
         *counted = counts;
     }
 

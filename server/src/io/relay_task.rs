@@ -16,14 +16,17 @@ use crate::io::clock;
 use crate::io::node::{Node, Refusal};
 use crate::io::sink::{Sink, ws_frames};
 use crate::logic::channel::{self, UPSTREAM_BATCH_MAX, Upstream};
+use crate::logic::chat::Saying;
 use crate::logic::laggards::{Laggards, Next, Standing};
 use crate::logic::relay::{Relay, Seen, Verdict};
 use crate::logic::resume::Ticket;
+use crate::logic::sayings::Sayings;
 use crate::logic::stored::{self, Restored, StoredMatch};
 use crate::logic::watch::Watch;
 use crate::ops::inspector::journal::What;
 
 mod admission;
+mod chat;
 mod upkeep;
 
 use admission::Request;
@@ -66,6 +69,8 @@ pub enum RelayCommand {
     },
     /// Something for the owner.
     Upstream(Upstream),
+    /// A player says something.
+    Say(Saying),
     /// Answer a ping.
     Ping {
         /// Whose.
@@ -124,6 +129,8 @@ struct Listener {
     /// Which of the player's resumes made the connection; 0 is the join.
     attempt: u32,
     standing: Standing,
+    /// It was told what was said before; from then on it is told what is said.
+    has_history: bool,
 }
 
 /// A match that this node follows.
@@ -134,6 +141,7 @@ pub struct Followed<B: Backplane> {
     relay: Relay,
     listeners: BTreeMap<SessionId, Listener>,
     requests: BTreeMap<PlayerId, Request>,
+    sayings: Sayings,
     upstream: mpsc::Sender<Upstream>,
     commands: mpsc::WeakSender<RelayCommand>,
     laggards: Laggards,
@@ -165,8 +173,9 @@ pub async fn run<B: Backplane>(
         Ok::<_, Refusal>((deliveries, restored))
     };
     match begun.await {
-        Ok((deliveries, Restored { stored, world, prior, .. })) => {
-            let relay = Relay::new(world, prior, stored.position());
+        Ok((deliveries, restored)) => {
+            let stored = restored.stored.clone();
+            let relay = Relay::loaded(restored);
             let (upstream, pending) = mpsc::channel(UPSTREAM_QUEUED_MAX);
             let inputs_lost = Arc::<AtomicBool>::default();
             node.tasks.spawn(pump(Arc::clone(&node), id.clone(), pending, Arc::clone(&inputs_lost)));
@@ -180,6 +189,7 @@ pub async fn run<B: Backplane>(
                 relay,
                 listeners: BTreeMap::new(),
                 requests: BTreeMap::new(),
+                sayings: Sayings::default(),
                 upstream,
                 commands: sender,
                 laggards: Laggards::new(ws_frames),
@@ -292,6 +302,7 @@ impl<B: Backplane> Followed<B> {
             }
             RelayCommand::Leave { session, for_good } => self.remove(session, for_good),
             RelayCommand::Upstream(upstream) => self.send_upstream(upstream),
+            RelayCommand::Say(saying) => self.handle_saying(saying),
             RelayCommand::Ping { session, nonce } => {
                 if let Some(listener) = self.listeners.get(&session) {
                     let tick = self.relay.replica().position().tick;
@@ -351,6 +362,10 @@ impl<B: Backplane> Followed<B> {
                 self.handle_resumed(player, session, attempt);
                 true
             }
+            Verdict::RefuseChat { player, seq, reason } => {
+                self.handle_chat_refused(player, seq, reason);
+                true
+            }
             Verdict::Ended => self.handle_ended().await,
             Verdict::Released => {
                 self.outdate_claim();
@@ -365,6 +380,7 @@ impl<B: Backplane> Followed<B> {
         self.laggards.handle_tick(frames);
         self.serve_all();
         self.notice_joined();
+        self.pass_chat();
     }
 
     fn serve_all(&mut self) {

@@ -94,6 +94,13 @@ impl Sink {
         self.send_raw(raw_frame(OpCode::Data(Data::Binary), payload));
     }
 
+    /// Sends a control message that must not be left out: where there is no room, the connection ends.
+    pub fn send_control_or_close(&self, payload: &[u8]) {
+        if !self.send_raw(raw_frame(OpCode::Data(Data::Binary), payload)) {
+            self.close(CloseCode::Slow, CloseCode::Slow.text());
+        }
+    }
+
     /// Sends a WebSocket ping.
     pub fn send_ping(&self) {
         self.send_raw(raw_frame(OpCode::Control(Control::Ping), &[]));

@@ -95,7 +95,7 @@ pub async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, early: B
     let side = ReadSide { socket, sink: Arc::clone(&sink) };
     let ws =
         WebSocketStream::from_partially_read(side, early.to_vec(), WsRole::Server, Some(ws_config())).await;
-    let session = Session::new(clock::now());
+    let session = Session::new(clock::now(), node.settings.chat_per_minute);
     let mut connection = Connection { node, id, sink, session, relay: None, closed_first: false };
     connection.run(ws).await;
     if let Some(relay) = connection.relay.take() {
@@ -192,6 +192,11 @@ impl<B: Backplane> Connection<B> {
             Output::Input { player, seq, seen, behind, values } => {
                 let input = Upstream::Input { player, seq, seen, behind, values };
                 self.tell_relay(RelayCommand::Upstream(input));
+            }
+            Output::Say(saying) => self.tell_relay(RelayCommand::Say(saying)),
+            Output::Refuse { seq, reason } => {
+                self.node.metrics.chat_refused.add(1);
+                self.sink.send_control(&ServerMessage::ChatRefused { seq, reason }.to_frame());
             }
             Output::Pong { nonce } => match &self.relay {
                 Some(_) => self.tell_relay(RelayCommand::Ping { session: self.id, nonce }),

@@ -5,11 +5,14 @@
 //! note      u8 0x82   bincode Note
 //! upstream  u8 0x83   bincode Vec<Upstream>
 //! tick      u8 0x84   as 0x81 up to sent_ms   u32 length   client frame (DIFF)   client frame (PRIOR)
+//! tick      u8 0x85   as 0x81 up to sent_ms   u32 length   client frame (DIFF)   u32 length   client frame (PRIOR) or
+//!                     nothing   bincode Vec<ChatLine>
 //! ```
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tickcast_protocol::chat::{ChatLine, ChatRefusal, ChatText, ChatTo};
 use tickcast_protocol::codec::{self, MessageError};
 use tickcast_protocol::frame;
 use tickcast_protocol::varint::{DecodeError, Reader};
@@ -21,13 +24,14 @@ const TICK: u8 = 0x81;
 const NOTE: u8 = 0x82;
 const UPSTREAM: u8 = 0x83;
 const TICK_WITH_PRIOR: u8 = 0x84;
+const TICK_WITH_CHAT: u8 = 0x85;
 /// Bytes of a tick message before the client frame, or before its length.
 const TICK_HEADER_BYTES: usize = 1 + 24 + 4 + 8;
-/// Bytes of the length of a DIFF that has a PRIOR behind it.
+/// Bytes of the length of a frame that has something behind it.
 const LENGTH_BYTES: usize = 4;
 
 /// Entries an upstream message holds at most: keeps it well under the decoder's limit.
-pub const UPSTREAM_BATCH_MAX: usize = 256;
+pub const UPSTREAM_BATCH_MAX: usize = 128;
 
 /// What an owner says besides ticks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,15 @@ pub enum Note {
         session: SessionId,
         /// Which of the player's resumes made it; 0 is the join.
         attempt: u32,
+    },
+    /// A line was not said.
+    ChatRefused {
+        /// Whose.
+        player: PlayerId,
+        /// Its number, by the player's client.
+        seq: u32,
+        /// Why.
+        reason: ChatRefusal,
     },
 }
 
@@ -100,6 +113,17 @@ pub enum Upstream {
         /// Players of one relay.
         players: Vec<PlayerId>,
     },
+    /// A player says something. Repeated until it is part of a tick, or refused.
+    Chat {
+        /// Who.
+        player: PlayerId,
+        /// Its number, by the player's client.
+        seq: u32,
+        /// Whom it is for.
+        to: ChatTo,
+        /// What is said.
+        text: ChatText,
+    },
 }
 
 /// A message of the diff channel.
@@ -124,6 +148,8 @@ pub struct TickMessage {
     pub frame: Bytes,
     /// What they get behind it where later diffs are coded with a new prior, a PRIOR: a slice as well.
     pub prior: Option<Bytes>,
+    /// What was said in it.
+    pub lines: Vec<ChatLine>,
 }
 
 /// Why a message of a channel was refused. It came from outside: another version, or somebody else's.
@@ -140,25 +166,38 @@ pub enum ChannelError {
     Message(#[from] MessageError),
 }
 
-/// Builds a tick message around its DIFF and, if later diffs are coded with a new prior, the PRIOR.
+/// Builds a tick message around its DIFF, if later diffs are coded with a new prior the PRIOR, and what was said.
 pub fn encode_tick(
     position: Position,
     hash: u32,
     sent_ms: u64,
     client_frame: &[u8],
     prior: Option<&[u8]>,
+    lines: &[ChatLine],
 ) -> Bytes {
     let further = prior.map_or(0, |prior| LENGTH_BYTES + prior.len());
     let mut out = Vec::with_capacity(TICK_HEADER_BYTES + client_frame.len() + further);
-    out.push(if prior.is_some() { TICK_WITH_PRIOR } else { TICK });
+    let first = match (lines, prior) {
+        ([], None) => TICK,
+        ([], Some(_)) => TICK_WITH_PRIOR,
+        _ => TICK_WITH_CHAT,
+    };
+    out.push(first);
     frame::put_position(&mut out, position);
     out.extend_from_slice(&hash.to_le_bytes());
     out.extend_from_slice(&sent_ms.to_le_bytes());
-    if prior.is_some() {
+    if first != TICK {
         out.extend_from_slice(&(client_frame.len() as u32).to_le_bytes());
     }
     out.extend_from_slice(client_frame);
-    out.extend_from_slice(prior.unwrap_or_default());
+    let prior = prior.unwrap_or_default();
+    if first == TICK_WITH_CHAT {
+        out.extend_from_slice(&(prior.len() as u32).to_le_bytes());
+    }
+    out.extend_from_slice(prior);
+    if first == TICK_WITH_CHAT {
+        codec::encode_into(&lines, &mut out);
+    }
     out.into()
 }
 
@@ -180,23 +219,33 @@ pub fn encode_upstream(batch: &[Upstream]) -> Bytes {
 pub fn parse_from_owner(message: &Bytes) -> Result<FromOwner, ChannelError> {
     let mut reader = Reader::new(message);
     match reader.byte()? {
-        first @ (TICK | TICK_WITH_PRIOR) => {
+        first @ (TICK | TICK_WITH_PRIOR | TICK_WITH_CHAT) => {
             let position = frame::read_position(&mut reader)?;
             let hash = u32::from_le_bytes(reader.array()?);
             let sent_ms = u64::from_le_bytes(reader.array()?);
-            let (frame, prior) = match first {
-                TICK => (message.slice(TICK_HEADER_BYTES..), None),
+            let (frame, prior, lines) = match first {
+                TICK => (message.slice(TICK_HEADER_BYTES..), None, Vec::new()),
+                TICK_WITH_PRIOR => {
+                    let frame = message.slice_ref(take_measured(&mut reader)?);
+                    (frame, Some(message.slice_ref(reader.rest())), Vec::new())
+                }
                 _ => {
-                    let length = u32::from_le_bytes(reader.array()?);
-                    let frame = reader.take(usize::try_from(length).map_err(|_| DecodeError::End)?)?;
-                    (message.slice_ref(frame), Some(message.slice_ref(reader.rest())))
+                    let frame = message.slice_ref(take_measured(&mut reader)?);
+                    let prior = Some(take_measured(&mut reader)?).filter(|prior| !prior.is_empty());
+                    (frame, prior.map(|prior| message.slice_ref(prior)), codec::decode(reader.rest())?)
                 }
             };
-            Ok(FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior }))
+            Ok(FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior, lines }))
         }
         NOTE => Ok(FromOwner::Note(codec::decode(reader.rest())?)),
         _ => Err(ChannelError::Foreign),
     }
+}
+
+/// So many bytes as the length before them says.
+fn take_measured<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+    let length = u32::from_le_bytes(reader.array()?);
+    reader.take(usize::try_from(length).map_err(|_| DecodeError::End)?)
 }
 
 /// Reads a message of the input channel.
@@ -209,6 +258,8 @@ pub fn parse_upstream(message: &[u8]) -> Result<Vec<Upstream>, ChannelError> {
 
 #[cfg(test)]
 mod tests {
+    use tickcast_protocol::limits::CHAT_BYTES_MAX;
+
     use super::*;
 
     fn tick(message: &Bytes) -> TickMessage {
@@ -220,11 +271,11 @@ mod tests {
 
     #[test]
     fn messages_come_back_and_their_frames_are_slices() {
-        let message = encode_tick(Position::default(), 7, 8, b"frame", None);
+        let message = encode_tick(Position::default(), 7, 8, b"frame", None, &[]);
         let read = tick(&message);
         assert_eq!((read.hash, read.sent_ms, &read.frame[..], read.prior), (7, 8, &b"frame"[..], None));
         assert_eq!(read.frame.as_ptr(), message[TICK_HEADER_BYTES..].as_ptr());
-        let message = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"));
+        let message = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"), &[]);
         let read = tick(&message);
         let prior = read.prior.expect("there is one");
         assert_eq!((&read.frame[..], &prior[..]), (&b"frame"[..], &b"prior"[..]));
@@ -237,8 +288,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_comes_with_its_tick() {
+        let text = "hello".to_owned().try_into().unwrap();
+        let name = "Zoë".to_owned().try_into().unwrap();
+        let line = ChatLine { number: 9, tick: Tick(5), from: PlayerId(3), seq: 2, team: 1, name, text };
+        let lines = [line.clone(), line];
+        for prior in [None, Some(&b"prior"[..])] {
+            let message = encode_tick(Position::default(), 7, 8, b"frame", prior, &lines);
+            let read = tick(&message);
+            assert_eq!((&read.frame[..], read.prior.as_deref()), (&b"frame"[..], prior));
+            assert_eq!(read.lines, lines);
+            // A text that would act on a terminal: whoever made it up is not of ours.
+            let mut hostile = message.to_vec();
+            let at = hostile.windows(5).rposition(|bytes| bytes == b"hello").unwrap();
+            hostile[at] = 0x1b;
+            assert!(parse_from_owner(&hostile.into()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_batch_of_the_longest_lines_is_read() {
+        let text: ChatText = "x".repeat(CHAT_BYTES_MAX).try_into().unwrap();
+        let (player, to) = (PlayerId(u32::MAX >> 1), ChatTo::Team);
+        let line = Upstream::Chat { player, seq: u32::MAX, to, text };
+        let batch = vec![line; UPSTREAM_BATCH_MAX];
+        assert_eq!(parse_upstream(&encode_upstream(&batch)), Ok(batch));
+    }
+
+    #[test]
     fn a_length_that_leads_behind_the_end_is_refused() {
-        let whole = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"));
+        let whole = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"), &[]);
         let mut longer = whole.to_vec();
         longer[TICK_HEADER_BYTES] = 11;
         assert!(parse_from_owner(&longer.into()).is_err());

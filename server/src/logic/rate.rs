@@ -14,7 +14,12 @@ pub struct Bucket {
 impl Bucket {
     /// A full bucket of `burst` events that fills at `per_second`.
     pub fn new(now: Instant, per_second: u32, burst: u32) -> Bucket {
-        Bucket { interval: Duration::from_secs(1) / per_second.max(1), burst: burst.max(1), full_at: now }
+        Bucket::every(now, Duration::from_secs(1) / per_second.max(1), burst)
+    }
+
+    /// A full bucket of `burst` events that gets one more each time so long has passed.
+    pub fn every(now: Instant, interval: Duration, burst: u32) -> Bucket {
+        Bucket { interval, burst: burst.max(1), full_at: now }
     }
 
     /// Takes one event if there is one.

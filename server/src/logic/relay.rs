@@ -1,17 +1,16 @@
 //! How a node follows a match: what to pass on to its sockets, and when to load the match anew.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use tickcast_protocol::prior::Prior;
+use tickcast_protocol::chat::{ChatLine, ChatRefusal};
 use tickcast_protocol::replica::{Gap, Progress, Replica};
 use tickcast_protocol::world::Difference;
-use tickcast_protocol::{CloseCode, Fence, PlayerId, Position, SessionId, Tick, World, frame};
+use tickcast_protocol::{CloseCode, Fence, PlayerId, Position, SessionId, Tick, frame};
 
 use crate::backplane::MatchFields;
 use crate::logic::channel::{self, FromOwner, Note, TickMessage};
 use crate::logic::lineage::Past;
 use crate::logic::stored::{self, Restored, StoredMatch};
+use crate::logic::transcript::Transcript;
 
 /// What to do with a message of the diff channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +40,15 @@ pub enum Verdict {
         session: SessionId,
         /// Which of the player's resumes made it.
         attempt: u32,
+    },
+    /// A line of this player was not said.
+    RefuseChat {
+        /// Who.
+        player: PlayerId,
+        /// Its number, by the player's client.
+        seq: u32,
+        /// Why.
+        reason: ChatRefusal,
     },
 }
 
@@ -79,6 +87,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Relay {
     replica: Replica,
+    chat: Transcript,
     /// The tick at which the copy was found to differ from the owner's state; until it is loaded anew.
     desync: Option<Tick>,
     /// Another ownership that the store has confirmed.
@@ -88,10 +97,26 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Begins at a loaded state.
-    pub fn new(world: World, prior: Arc<Prior>, position: Position) -> Relay {
-        let replica = Replica::loaded(world, prior, position);
-        Relay { replica, desync: None, confirmed: None, inputs_lost: false }
+    /// Begins with a copy of the state and what was said before.
+    pub fn new(replica: Replica, said: Vec<ChatLine>) -> Relay {
+        let chat = Transcript::new(said);
+        Relay { replica, chat, desync: None, confirmed: None, inputs_lost: false }
+    }
+
+    /// Begins at a loaded match.
+    pub fn loaded(restored: Restored) -> Relay {
+        let Restored { stored, world, prior, chat, .. } = restored;
+        Relay::new(Replica::loaded(world, prior, stored.position()), chat.lines)
+    }
+
+    /// What was said and not taken yet.
+    pub fn take_said(&mut self) -> Vec<ChatLine> {
+        self.chat.take_fresh()
+    }
+
+    /// What was said before, as far as it is kept and somebody of this team may read it.
+    pub fn history(&self, team: u32) -> Vec<ChatLine> {
+        self.chat.history(team)
     }
 
     /// What the copy is like now.
@@ -122,6 +147,9 @@ impl Relay {
             Ok(FromOwner::Note(Note::Resumed { player, session, attempt })) => {
                 Verdict::Resumed { player, session, attempt }
             }
+            Ok(FromOwner::Note(Note::ChatRefused { player, seq, reason })) => {
+                Verdict::RefuseChat { player, seq, reason }
+            }
             Err(_) => Verdict::Foreign,
         }
     }
@@ -133,7 +161,7 @@ impl Relay {
 
     fn handle_tick(&mut self, message: TickMessage) -> Verdict {
         let have = self.replica.position();
-        let TickMessage { position, hash, frame: client_frame, prior, .. } = message;
+        let TickMessage { position, hash, frame: client_frame, prior, lines, .. } = message;
         let same_owner = position.fence == have.fence;
         if self.replica.is_broken() {
             return Verdict::Reload(Gap::Waiting);
@@ -171,6 +199,7 @@ impl Relay {
             }
             frames.push(prior);
         }
+        self.chat.add(lines);
         Verdict::FanOut(frames)
     }
 
@@ -197,25 +226,29 @@ impl Relay {
     /// Takes in a newly loaded match, its fields and the state restored from them; tells what the sockets have to
     /// learn.
     pub fn handle_load(&mut self, fields: &MatchFields, restored: Restored) -> Resync {
-        let Restored { stored, world, prior, .. } = restored;
-        let (before, position) = (self.replica.position(), stored.position());
+        let (before, position) = (self.replica.position(), restored.stored.position());
         // Messages were missed, and among them may have been the word that inputs were lost.
         self.inputs_lost = true;
-        let past = stored.lineage.judge(position, before);
+        let past = restored.stored.lineage.judge(position, before);
         // Also a copy that is of no use waits: its clients have ticks that the owner will write back.
         if past == Past::Behind {
             return Resync::Kept;
         }
         if past == Past::Held
             && !self.replica.is_broken()
-            && let Some(frames) = self.take_missed(fields, &stored)
+            && let Some(frames) = self.take_missed(fields, &restored.stored)
         {
             return Resync::Missed(frames);
         }
-        *self = Relay { inputs_lost: true, ..Relay::new(world, prior, position) };
+        let (known, lines) = (std::mem::take(&mut self.chat), restored.chat.lines.clone());
+        *self = Relay { inputs_lost: true, ..Relay::loaded(restored) };
         match past {
             Past::Lost { common } => Resync::Reset { from: before.tick, to: common },
-            Past::Held | Past::Behind => Resync::Forward,
+            Past::Held | Past::Behind => {
+                self.chat = known;
+                self.chat.add(lines);
+                Resync::Forward
+            }
         }
     }
 

@@ -125,6 +125,11 @@ impl Seats {
         self.seats.contains_key(&player)
     }
 
+    /// The player's entity, if the player has a seat.
+    pub fn entity(&self, player: PlayerId) -> Option<EntityId> {
+        self.seats.get(&player).map(|seat| seat.entity)
+    }
+
     /// The player is on this connection. One that an earlier resume made is late: it changes nothing.
     pub fn handle_resume(&mut self, player: PlayerId, session: SessionId, attempt: u32) {
         if let Some(seat) = self.seats.get_mut(&player)

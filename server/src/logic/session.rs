@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tickcast_protocol::chat::{ChatRefusal, ChatText, ChatTo, plain};
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role};
 use tickcast_protocol::{CloseCode, InputSeq, PlayerId, Schema, Tick, TickRate};
 
+use crate::logic::chat::Saying;
 use crate::logic::rate::Bucket;
 
 /// How long a connection may take to say hello.
@@ -17,6 +19,10 @@ pub const IDLE_PING: Duration = Duration::from_secs(5);
 pub const IDLE_CLOSE: Duration = Duration::from_secs(10);
 /// Messages per second before the match's rate is known.
 const MESSAGES_PER_SECOND_MIN: u32 = 20;
+/// Lines of chat that a player saves up.
+const CHAT_BURST: u32 = 5;
+/// Lines that may be refused in quick succession, each told; who goes on is closed. One is forgotten per second.
+const CHAT_REFUSALS: u32 = 20;
 
 /// What the connection's shell has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +48,15 @@ pub enum Output {
         behind: u16,
         /// The values.
         values: Vec<i32>,
+    },
+    /// Pass what the player says on.
+    Say(Saying),
+    /// Tell the client that something is not said.
+    Refuse {
+        /// Its number, by the client.
+        seq: u32,
+        /// Why.
+        reason: ChatRefusal,
     },
     /// Answer a ping.
     Pong {
@@ -69,16 +84,22 @@ enum State {
 pub struct Session {
     state: State,
     messages: Bucket,
+    /// `None` where there is no chat.
+    chat: Option<Bucket>,
+    refusals: Bucket,
     heard: Instant,
     pinged: bool,
 }
 
 impl Session {
-    /// A connection that has just been accepted.
-    pub fn new(now: Instant) -> Session {
+    /// A connection that has just been accepted. Its player may say so many lines per minute.
+    pub fn new(now: Instant, chat_per_minute: u32) -> Session {
+        let every = Duration::from_secs(60).checked_div(chat_per_minute);
         Session {
             state: State::AwaitingHello { deadline: now + HELLO_DEADLINE },
             messages: Bucket::new(now, MESSAGES_PER_SECOND_MIN, 2 * MESSAGES_PER_SECOND_MIN),
+            chat: every.map(|every| Bucket::every(now, every, CHAT_BURST)),
+            refusals: Bucket::new(now, 1, CHAT_REFUSALS),
             heard: now,
             pinged: false,
         }
@@ -147,6 +168,9 @@ impl Session {
             (_, ClientMessage::Leave) => self.close(CloseCode::Normal, ""),
             (State::Joining, _) => self.close(CloseCode::Malformed, "only pings before the welcome"),
             (State::Joined { .. }, ClientMessage::NeedSnapshot) => Output::Snapshot,
+            (State::Joined { .. }, ClientMessage::Chat { seq, to, text }) => {
+                self.handle_chat(now, seq, to, &text)
+            }
             (State::Joined { role, schema }, ClientMessage::Input { seq, seen, behind, values }) => {
                 match role {
                     Role::Spectator => self.close(CloseCode::Malformed, "spectators send no input"),
@@ -159,14 +183,43 @@ impl Session {
         }
     }
 
+    fn handle_chat(&mut self, now: Instant, seq: u32, to: ChatTo, text: &str) -> Output {
+        match self.admit_chat(now, to, text) {
+            Ok((player, text)) => Output::Say(Saying { player, seq, to, text }),
+            Err(_) if !self.refusals.take(now) => {
+                self.close(CloseCode::RateLimited, "too much chat: slow down")
+            }
+            Err(reason) => Output::Refuse { seq, reason },
+        }
+    }
+
+    fn admit_chat(
+        &mut self,
+        now: Instant,
+        to: ChatTo,
+        text: &str,
+    ) -> Result<(PlayerId, ChatText), ChatRefusal> {
+        let chat = self.chat.as_mut().ok_or(ChatRefusal::Off)?;
+        let State::Joined { role: Role::Player(player), schema } = &self.state else {
+            return Err(ChatRefusal::Spectator);
+        };
+        if to == ChatTo::Team && schema.team_field().is_none() {
+            return Err(ChatRefusal::NoTeam);
+        }
+        let text = plain(text);
+        let unfit = if text.is_empty() { ChatRefusal::Empty } else { ChatRefusal::TooLong };
+        let text = ChatText::try_from(text).map_err(|_| unfit)?;
+        if chat.take(now) { Ok((*player, text)) } else { Err(ChatRefusal::TooFast) }
+    }
+
     fn handle_hello(&mut self, protocol: u16, name: String, join: Join) -> Output {
         if protocol != PROTOCOL_VERSION {
             let text = format!("this server speaks protocol {PROTOCOL_VERSION}, the client {protocol}");
             return self.close(CloseCode::ProtocolVersion, &text);
         }
         self.state = State::Joining;
-        let name: String = name.chars().filter(|c| !c.is_control()).collect();
-        let name = if name.trim().is_empty() { "player".to_owned() } else { name.trim().to_owned() };
+        let name = Some(plain(&name)).filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| "player".to_owned());
         Output::Join { name, join }
     }
 

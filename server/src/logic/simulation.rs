@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand::SeedableRng;
+use tickcast_protocol::chat::ChatLine;
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::prior::Prior;
@@ -12,6 +13,7 @@ use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick,
 use crate::backplane::{Commit, MatchFields, fields};
 use crate::game::{Game, Past, PlayerInput, Step, TickRng, View};
 use crate::logic::channel::{self, Note, Upstream};
+use crate::logic::chat::{Chat, Saying};
 use crate::logic::resume::TokenDigest;
 use crate::logic::seats::{Admission, Seats, Waiting};
 use crate::logic::stored::{self, Restored, StoredError, entity_name};
@@ -33,6 +35,8 @@ pub struct Counts {
     pub inputs_dropped: u64,
     /// Priors that were published.
     pub priors: u64,
+    /// Lines that were said.
+    pub chat_lines: u64,
 }
 
 /// One tick's result.
@@ -77,6 +81,7 @@ pub struct Simulation {
     joins: Vec<Joining>,
     leaves: Vec<PlayerId>,
     resumes: Vec<PlayerId>,
+    chat: Chat,
     /// Seats that the next commit writes, or takes out.
     seats_changed: Vec<(PlayerId, Option<TokenDigest>)>,
     /// Ticks made under this ownership.
@@ -96,7 +101,7 @@ pub struct Simulation {
 impl Simulation {
     /// Goes on from a restored match, whose fence is the claim's.
     pub fn new(mut game: Box<dyn Game>, restored: Restored, writing: Writing) -> Simulation {
-        let Restored { stored, world, prior, tokens } = restored;
+        let Restored { stored, world, prior, tokens, chat } = restored;
         if stored.tick > Tick(0) {
             game.restore(&world);
         }
@@ -107,6 +112,7 @@ impl Simulation {
         past.record(stored.tick, &world);
         let vacant = tokens.into_keys().filter(|player| !seats.contains(*player));
         Simulation {
+            chat: Chat::new(chat, |player| seats.contains(player)),
             seats_changed: vacant.map(|player| (player, None)).collect(),
             seats,
             game,
@@ -190,6 +196,11 @@ impl Simulation {
             Upstream::Input { player, seq, seen, behind, values } => {
                 self.handle_input(player, Waiting { seq, view: View { seen, behind }, values })
             }
+            Upstream::Chat { player, seq, to, text } if self.seats.contains(player) => {
+                self.chat.handle_saying(Saying { player, seq, to, text });
+            }
+            // Who is not seated yet is heard when it is repeated.
+            Upstream::Chat { .. } => {}
         }
     }
 
@@ -215,6 +226,9 @@ impl Simulation {
         let mut notes = self.admit_players(tick, &mut rng);
         notes.extend(self.answer_resumes());
         let applied = self.step(tick, &mut rng);
+        let (lines, refused) = self.chat.take(tick, &self.world, |player| self.seats.entity(player));
+        self.counts.chat_lines += lines.len() as u64;
+        notes.extend(refused);
 
         self.payload.clear();
         let number = self.encoder.prior().number();
@@ -224,7 +238,7 @@ impl Simulation {
         self.position.tick = tick;
         let next = self.encoder.poll_prior();
         self.counts.priors += u64::from(next.is_some());
-        Produced { commit: self.commit(sent_ms, number, next.as_deref()), notes, applied }
+        Produced { commit: self.commit(sent_ms, number, next.as_deref(), &lines), notes, applied }
     }
 
     fn remove_players(&mut self, tick: Tick) {
@@ -234,6 +248,7 @@ impl Simulation {
             if let Some(entity) = self.seats.leave(player) {
                 self.seats_changed.push((player, None));
                 self.past.forget(player);
+                self.chat.forget(player);
                 self.game.leave(player, &mut self.world);
                 self.world.despawn(entity);
             }
@@ -294,7 +309,7 @@ impl Simulation {
     }
 
     /// The tick's commit; its diff is coded with the prior of this number, later ones with `next`.
-    fn commit(&mut self, sent_ms: u64, number: u8, next: Option<&Prior>) -> Commit {
+    fn commit(&mut self, sent_ms: u64, number: u8, next: Option<&Prior>, lines: &[ChatLine]) -> Commit {
         let (tick, hash) = (self.position.tick, self.world.hash());
         let carried = tick.0.is_multiple_of(self.writing.hash_every).then_some(hash);
         let diff_frame = frame::diff(self.position, number, carried, &self.payload);
@@ -318,6 +333,7 @@ impl Simulation {
                 None => delete.push(name),
             }
         }
+        self.chat.write(lines, &mut set, &mut delete);
         if self.ticks == u64::from(self.hz) {
             set.push((fields::CRASHES.into(), Bytes::from_static(b"0")));
             // Somebody may have given it up while this owner was away for a while.
@@ -334,7 +350,14 @@ impl Simulation {
             tick,
             lease: self.writing.lease,
             ring_field: fields::ring(tick.0, self.ring),
-            message: channel::encode_tick(self.position, hash, sent_ms, &diff_frame, prior_frame.as_deref()),
+            message: channel::encode_tick(
+                self.position,
+                hash,
+                sent_ms,
+                &diff_frame,
+                prior_frame.as_deref(),
+                lines,
+            ),
             set,
             delete,
             whole: false,
@@ -365,6 +388,7 @@ impl Simulation {
         for (player, token) in self.seats.tokens() {
             set.push((fields::seat(player).into_bytes(), Bytes::from(token.to_text())));
         }
+        self.chat.write_all(&mut set);
         self.world.take_touched();
         self.snapshot_tick = tick;
         Commit { set, delete: Vec::new(), whole: true, ..commit.clone() }

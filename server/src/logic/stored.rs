@@ -17,6 +17,7 @@ use crate::backplane::MatchFields;
 use crate::backplane::fields::{self, SEAT_PREFIX, VERSION_WRITTEN};
 use crate::game::{GameInfo, Options};
 use crate::logic::channel::{self, FromOwner, TickMessage};
+use crate::logic::chat::StoredChat;
 use crate::logic::lineage::Lineage;
 use crate::logic::resume::TokenDigest;
 
@@ -167,6 +168,8 @@ pub struct Restored {
     pub prior: Arc<Prior>,
     /// The players' resume tokens.
     pub tokens: BTreeMap<PlayerId, TokenDigest>,
+    /// What its players said.
+    pub chat: StoredChat,
 }
 
 /// A whole match as of its last tick.
@@ -177,7 +180,12 @@ pub fn restore(fields: &MatchFields) -> Result<Restored, StoredError> {
     if world.hash() != stored.hash {
         return Err(StoredError::Hash { expected: stored.hash, actual: world.hash() });
     }
-    Ok(Restored { stored, world, prior, tokens: read_tokens(fields)? })
+    Ok(Restored { stored, world, prior, tokens: read_tokens(fields)?, chat: read_chat(fields)? })
+}
+
+/// What the players of a match said.
+pub fn read_chat(fields: &MatchFields) -> Result<StoredChat, StoredError> {
+    StoredChat::read(fields).map_err(|name| bad_field(&name))
 }
 
 fn read_tokens(fields: &MatchFields) -> Result<BTreeMap<PlayerId, TokenDigest>, StoredError> {

@@ -60,6 +60,8 @@ counters! {
     inputs_applied: "Inputs that a tick applied.",
     inputs_dropped: "Inputs that were repeated, too far ahead, displaced or of nobody.",
     inputs_lost: "Upstream messages that a full queue or an unreachable store swallowed.",
+    chat_lines: "Lines of chat that owned matches committed.",
+    chat_refused: "Lines of chat that were not said, and whose player was told so.",
     commands_dropped: "Client messages that a full relay refused.",
     foreign_messages: "Messages on a match's channels that nobody of ours could have sent.",
     frames_in: "Client frames received.",

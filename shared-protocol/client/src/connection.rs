@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tickcast_protocol::chat::ChatTo;
 use tickcast_protocol::client::{Client, Event, Joined};
 use tickcast_protocol::message::Join;
 use tickcast_protocol::{EntityId, InputSeq, Replica};
@@ -241,6 +242,12 @@ impl Connection {
     /// Sends an input of a player who is shown a picture so many 256ths of a tick behind the state.
     pub fn input_behind(&mut self, values: &[i32], behind: u16) -> Option<InputSeq> {
         self.client.input_behind(values, behind)
+    }
+
+    /// Says something to others with the next [`Connection::next`], and returns its number; `None` for a spectator. It is
+    /// kept until it is heard, and said again on the next connection.
+    pub fn say(&mut self, to: ChatTo, text: &str) -> Option<u32> {
+        self.client.say(to, text)
     }
 
     /// What the last welcome told.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tickcast_protocol::chat::{ChatLine, ChatRefusal, ChatTo};
 use tickcast_protocol::frame::{self, StateFrame, put_position, read_position};
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::varint::Reader;
@@ -13,6 +14,7 @@ use tickcast_protocol::{
     codec, record,
 };
 
+use crate::control::line;
 use crate::entities::entity_id;
 use crate::file::{self, Entry, File};
 use crate::frames::position_json;
@@ -24,6 +26,7 @@ const DIFF_MESSAGE: u8 = 0x81;
 const NOTE_MESSAGE: u8 = 0x82;
 const INPUT_MESSAGE: u8 = 0x83;
 const DIFF_PRIOR_MESSAGE: u8 = 0x84;
+const DIFF_CHAT_MESSAGE: u8 = 0x85;
 
 /// SHA-256 of the resume token in `control.hex`, the bytes 0xa0 to 0xaf.
 #[rustfmt::skip]
@@ -42,6 +45,7 @@ enum Note {
     Released,
     InputsLost,
     Resumed { player: PlayerId, session: SessionId, attempt: u32 },
+    ChatRefused { player: PlayerId, seq: u32, reason: ChatRefusal },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,6 +55,7 @@ enum Upstream {
     Leave { player: PlayerId },
     Input { player: PlayerId, seq: InputSeq, seen: Tick, behind: u16, values: Vec<i32> },
     Present { players: Vec<PlayerId> },
+    Chat { player: PlayerId, seq: u32, to: ChatTo, text: String },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,10 +67,11 @@ enum Order {
 
 pub(crate) fn file() -> File {
     let mut entries = diffs();
+    entries.extend(said(&entries));
     entries.extend(notes());
     entries.extend(upstream());
     entries.extend(orders());
-    let about = "Messages between nodes: diff channel (0x81, 0x82, 0x84), input channel (0x83) and order channels (0x00 to\n\
+    let about = "Messages between nodes: diff channel (0x81, 0x82, 0x84, 0x85), input channel (0x83) and order channels (0x00 to\n\
                  0x02). channel_diff_N is also the ring field ~dN of the worked example.";
     File { name: "channel.hex", about, entries }
 }
@@ -73,12 +79,14 @@ pub(crate) fn file() -> File {
 fn notes() -> Vec<Entry> {
     let refused = Note::Refused { player: PlayerId(9), code: CloseCode::MatchFull.number() };
     let resumed = Note::Resumed { player: PlayerId(300), session: SessionId(0x1_0000_0007), attempt: 2 };
+    let chat_refused = Note::ChatRefused { player: PlayerId(300), seq: 3, reason: ChatRefusal::Repeated };
     let notes = [
         ("note_refused", "the owner does not take player 9: the match is full", refused),
         ("note_ended", "the match ended", Note::Ended),
         ("note_released", "the owner gives the match up", Note::Released),
         ("note_inputs_lost", "inputs were lost on their way to the owner", Note::InputsLost),
         ("note_resumed", "player 300 is on that connection now", resumed),
+        ("note_chat_refused", "line 3 of player 300 was said before", chat_refused),
     ];
     let bytes = |note| [vec![NOTE_MESSAGE], codec::encode(note)].concat();
     notes.iter().map(|(name, comment, note)| built(name, comment, bytes(note))).collect()
@@ -99,10 +107,13 @@ fn upstream() -> Vec<Entry> {
     let resume =
         vec![Upstream::Resume { player: PlayerId(300), session: SessionId(0x1_0000_0007), attempt: 2 }];
     let present = vec![Upstream::Present { players: vec![PlayerId(1), PlayerId(300)] }];
+    let (to, text) = (ChatTo::Everyone, "hi, all 👋".to_owned());
+    let chat = vec![Upstream::Chat { player: PlayerId(300), seq: 3, to, text }];
     let batches = [
         ("upstream", "a batch from a relay", batch),
         ("upstream_resume", "player 300 came back on that connection", resume),
         ("upstream_present", "a relay's players are still connected", present),
+        ("upstream_chat", "player 300 says something to everyone", chat),
     ];
     let bytes = |batch| [vec![INPUT_MESSAGE], codec::encode(batch)].concat();
     batches.iter().map(|(name, comment, batch)| built(name, comment, bytes(batch))).collect()
@@ -167,37 +178,66 @@ fn diffs() -> Vec<Entry> {
     entries
 }
 
+/// Two of the ticks, without a prior and with one, once more: as they would be if something had been said.
+fn said(ticks: &[Entry]) -> Vec<Entry> {
+    let one = |first: u8, name: &str, comment: &str, lines: Vec<ChatLine>| {
+        let entry = ticks.iter().find(|entry| entry.bytes[0] == first).expect("a tick of this kind");
+        let DiffMessage { frame, prior, .. } = read_diff(&entry.bytes);
+        let prior = prior.unwrap_or_default();
+        let mut bytes = vec![DIFF_CHAT_MESSAGE];
+        bytes.extend_from_slice(&entry.bytes[1..37]);
+        for part in [frame, prior] {
+            bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+        codec::encode_into(&lines, &mut bytes);
+        built(name, comment, bytes)
+    };
+    let lines = vec![line(300, 0, "hi, all 👋"), line(301, 2, "left!")];
+    vec![
+        one(DIFF_MESSAGE, "channel_said", "a tick in which two lines were said", lines.clone()),
+        one(DIFF_PRIOR_MESSAGE, "channel_said_prior", "the same with a prior", lines[..1].to_vec()),
+    ]
+}
+
 struct DiffMessage<'a> {
     position: Position,
     hash: u32,
     sent_ms: u64,
     frame: &'a [u8],
     prior: Option<&'a [u8]>,
+    said: Vec<ChatLine>,
 }
 
 fn read_diff(bytes: &[u8]) -> DiffMessage<'_> {
     let mut reader = Reader::new(bytes);
     let first = reader.byte().unwrap();
-    assert!(first == DIFF_MESSAGE || first == DIFF_PRIOR_MESSAGE);
+    assert!([DIFF_MESSAGE, DIFF_PRIOR_MESSAGE, DIFF_CHAT_MESSAGE].contains(&first));
     let position = read_position(&mut reader).unwrap();
     let hash = u32::from_le_bytes(reader.array().unwrap());
     let sent_ms = u64::from_le_bytes(reader.array().unwrap());
     if first == DIFF_MESSAGE {
-        return DiffMessage { position, hash, sent_ms, frame: reader.rest(), prior: None };
+        return DiffMessage { position, hash, sent_ms, frame: reader.rest(), prior: None, said: Vec::new() };
     }
     let length = u32::from_le_bytes(reader.array().unwrap());
     let frame = reader.take(length as usize).unwrap();
-    DiffMessage { position, hash, sent_ms, frame, prior: Some(reader.rest()) }
+    if first == DIFF_PRIOR_MESSAGE {
+        return DiffMessage { position, hash, sent_ms, frame, prior: Some(reader.rest()), said: Vec::new() };
+    }
+    let length = u32::from_le_bytes(reader.array().unwrap());
+    let prior = Some(reader.take(length as usize).unwrap()).filter(|prior| !prior.is_empty());
+    DiffMessage { position, hash, sent_ms, frame, prior, said: codec::decode(reader.rest()).unwrap() }
 }
 
 fn describe(bytes: &[u8]) -> String {
     match bytes[0] {
-        DIFF_MESSAGE | DIFF_PRIOR_MESSAGE => {
-            let DiffMessage { position, hash, sent_ms, frame, prior } = read_diff(bytes);
+        DIFF_MESSAGE | DIFF_PRIOR_MESSAGE | DIFF_CHAT_MESSAGE => {
+            let DiffMessage { position, hash, sent_ms, frame, prior, said } = read_diff(bytes);
             let (position, frame) = (position_json(position), file::hex(frame));
             let prior = prior.map_or("null".to_owned(), |prior| format!(r#""{}""#, file::hex(prior)));
+            let said = serde_json::to_string(&said).unwrap();
             format!(
-                r#"{{"Diff":{{{position},"hash":"{hash:08x}","sent_ms":{sent_ms},"frame":"{frame}","prior":{prior}}}}}"#
+                r#"{{"Diff":{{{position},"hash":"{hash:08x}","sent_ms":{sent_ms},"frame":"{frame}","prior":{prior},"said":{said}}}}}"#
             )
         }
         NOTE_MESSAGE => {

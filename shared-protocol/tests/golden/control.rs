@@ -1,5 +1,6 @@
 //! Every control message.
 
+use tickcast_protocol::chat::{ChatLine, ChatName, ChatRefusal, ChatTo};
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
 use tickcast_protocol::{
     Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, Position, ResumeToken, SessionId, Tick,
@@ -49,12 +50,29 @@ fn client() -> Vec<Entry> {
         ("ping", "a ping", ClientMessage::Ping { nonce: 1000 }),
         ("need_snapshot", "the replica is broken", ClientMessage::NeedSnapshot),
         ("leave", "the player goes for good", ClientMessage::Leave),
+        (
+            "chat",
+            "the player says something to everyone, for the third time",
+            chat(ChatTo::Everyone, "hi, all 👋"),
+        ),
+        ("chat_team", "the player says something to the own team", chat(ChatTo::Team, "left!")),
     ]
     .map(|(name, comment, message)| {
         let json = serde_json::to_string(&message).expect("a message is JSON");
         Entry::new(name, comment, format!(r#"{{"ClientMessage":{json}}}"#), message.to_frame())
     })
     .into()
+}
+
+fn chat(to: ChatTo, text: &str) -> ClientMessage {
+    ClientMessage::Chat { seq: 3, to, text: text.to_owned() }
+}
+
+/// A line of Zoë's, who is player 1.
+pub(crate) fn line(number: u64, team: u32, text: &str) -> ChatLine {
+    let text = text.to_owned().try_into().expect("a plain text");
+    let (tick, name) = (Tick(69_000 + number), ChatName::of("Zoë"));
+    ChatLine { number, tick, from: PlayerId(1), seq: 3, team, name, text }
 }
 
 /// The bytes 0xa0 to 0xaf.
@@ -82,6 +100,8 @@ fn welcome(role: Role) -> ServerMessage {
 }
 
 fn server() -> Vec<Entry> {
+    let history = vec![line(300, 0, "hi, all 👋"), line(301, 2, "left!")];
+    let refused = ServerMessage::ChatRefused { seq: 3, reason: ChatRefusal::TooFast };
     let reconnect = |url: &str| ServerMessage::Reconnect { within_ms: 5000, url: url.to_owned() };
     [
         ("welcome_player", "let in as player 1, at 30 ticks per second", welcome(Role::Player(PlayerId(1)))),
@@ -90,6 +110,19 @@ fn server() -> Vec<Entry> {
         ("reset", "the state was set back", ServerMessage::Reset { from: Tick(70_010), to: Tick(70_000) }),
         ("ended", "the match ended", ServerMessage::Ended),
         ("reconnect", "connect anew within 5 seconds, to where you would anyway", reconnect("")),
+        (
+            "chat_line",
+            "player 1 has said something to everyone",
+            ServerMessage::Chat(line(300, 0, "hi, all 👋")),
+        ),
+        (
+            "chat_line_team",
+            "player 1 has said something to team 2",
+            ServerMessage::Chat(line(301, 2, "left!")),
+        ),
+        ("chat_history", "two lines that were said before", ServerMessage::ChatHistory(history)),
+        ("chat_history_empty", "nothing was said before", ServerMessage::ChatHistory(Vec::new())),
+        ("chat_refused", "the third line comes too fast", refused),
         ("reconnect_url", "connect anew within 5 seconds, to this node", reconnect("ws://b1:7777/ws")),
     ]
     .map(|(name, comment, message)| {

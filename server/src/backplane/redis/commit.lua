@@ -24,7 +24,8 @@ if whole then
   for at = 11, last_set, 2 do written[ARGV[at]] = true end
   local stale = {}
   for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
-    local is_state = name:sub(1, 1) ~= '~' or name:find('^~d%d') or name:find('^~seat:') or name == '~prior'
+    local is_state = name:sub(1, 1) ~= '~' or name:find('^~[cd]%d') or name:find('^~seat:')
+      or name:find('^~said:') or name == '~prior'
     if is_state and not written[name] then stale[#stale + 1] = name end
   end
   in_chunks('HDEL', stale, 1, #stale)

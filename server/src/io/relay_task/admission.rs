@@ -105,9 +105,11 @@ impl<B: Backplane> Followed<B> {
             self.send_upstream(request.upstream(player));
             self.requests.insert(player, request);
         }
-        let mut listener = Listener { sink, player, attempt, standing: Standing::default() };
+        let standing = Standing::default();
+        let mut listener = Listener { sink, player, attempt, standing, has_history: false };
         serve(&mut self.laggards, self.relay.replica(), &mut listener, clock::now());
         self.listeners.insert(session, listener);
+        self.pass_chat();
     }
 
     /// Whether a player may be let in again just now, on a connection that is not out of date already.
@@ -196,6 +198,7 @@ impl<B: Backplane> Followed<B> {
     pub(super) fn remove(&mut self, session: SessionId, for_good: bool) {
         if let Some(player) = self.listeners.remove(&session).and_then(|listener| listener.player) {
             self.requests.remove(&player);
+            self.sayings.forget(player);
             if for_good {
                 self.send_upstream(Upstream::Leave { player });
             }
@@ -258,6 +261,9 @@ impl<B: Backplane> Followed<B> {
         if self.beats.is_multiple_of(REPEAT_BEATS) {
             for (player, request) in &self.requests {
                 self.send_upstream(request.upstream(*player));
+            }
+            if !self.is_silent(now) {
+                self.repeat_sayings();
             }
         }
     }

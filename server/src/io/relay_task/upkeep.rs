@@ -95,13 +95,17 @@ impl<B: Backplane> Followed<B> {
                     format!("players were set back from tick {from} to {to}"),
                 );
                 let message = ServerMessage::Reset { from, to }.to_frame();
-                self.listeners.values().for_each(|listener| listener.sink.send_control(&message));
+                for listener in self.listeners.values_mut() {
+                    listener.sink.send_control(&message);
+                    listener.has_history = false;
+                }
                 self.ask_for_players();
             }
         }
         self.laggards.handle_load();
         self.listeners.values_mut().for_each(|listener| listener.standing.lose());
         self.serve_all();
+        self.pass_chat();
     }
 
     /// An owner that this copy does not know has ticked: the store knows whether there is such a one. Anybody can

@@ -63,7 +63,8 @@ impl Owner {
     }
 
     fn relay(&self) -> Relay {
-        Relay::new(self.world.clone(), Arc::clone(self.encoder.prior()), self.position)
+        let prior = Arc::clone(self.encoder.prior());
+        Relay::new(Replica::loaded(self.world.clone(), prior, self.position), Vec::new())
     }
 
     /// Another node goes on from the very state.
@@ -97,7 +98,7 @@ impl Owner {
         let (tick, hash) = (self.position.tick.0, self.world.hash());
         let carried = tick.is_multiple_of(HASH_EVERY_TICKS_MAX).then_some(hash);
         let diff = frame::diff(self.position, number, carried, &payload);
-        channel::encode_tick(self.position, hash, 0, &diff, prior.as_deref())
+        channel::encode_tick(self.position, hash, 0, &diff, prior.as_deref(), &[])
     }
 
     fn play(&mut self) {

@@ -8,7 +8,9 @@ use crate::backplane::fields;
 use crate::game::{GameInfo, Options};
 use crate::logic::stored::StoredMatch;
 use tickcast_protocol::TickRate;
+use tickcast_protocol::World;
 use tickcast_protocol::diff::Encoder;
+use tickcast_protocol::prior::Prior;
 use tickcast_protocol::{Epoch, Fence, Field, Kind, Nonce, Schema};
 
 fn fence(epoch: u64) -> Fence {
@@ -42,7 +44,7 @@ fn next_tick(world: &mut World, encoder: &mut Encoder, fence: Fence, tick: u64) 
         frame::prior(position, &bytes)
     });
     let diff_frame = frame::diff(position, number, None, &payload);
-    channel::encode_tick(position, world.hash(), 0, &diff_frame, prior.as_deref())
+    channel::encode_tick(position, world.hash(), 0, &diff_frame, prior.as_deref(), &[])
 }
 
 /// The fields of a match with a ring of 8, as far as a relay reads them: where it stands, from which ticks its
@@ -73,7 +75,13 @@ fn store(at: Position, began: &[u64], ticks: &[Bytes]) -> MatchFields {
 
 fn restored(fields: &MatchFields, world: &World) -> Restored {
     let stored = StoredMatch::parse(fields).unwrap();
-    Restored { stored, world: world.clone(), prior: first(), tokens: BTreeMap::new() }
+    Restored {
+        stored,
+        world: world.clone(),
+        prior: first(),
+        tokens: BTreeMap::new(),
+        chat: Default::default(),
+    }
 }
 
 /// Loads a match of which the store has no ticks.
@@ -84,7 +92,7 @@ fn load(relay: &mut Relay, world: &World, at: Position, began: &[u64]) -> Resync
 
 fn started() -> (World, Relay) {
     let at = Position { fence: fence(1), tick: Tick(10) };
-    (World::new(schema()), Relay::new(World::new(schema()), first(), at))
+    (World::new(schema()), Relay::new(Replica::loaded(World::new(schema()), first(), at), Vec::new()))
 }
 
 #[test]
@@ -119,7 +127,7 @@ fn a_prior_that_is_none_is_a_reload() {
     let (mut world, mut relay) = started();
     let good = tick(&mut world, fence(1), 11);
     let Ok(FromOwner::Tick(told)) = channel::parse_from_owner(&good) else { panic!("a tick") };
-    let broken = channel::encode_tick(told.position, told.hash, 0, &told.frame, Some(b"none"));
+    let broken = channel::encode_tick(told.position, told.hash, 0, &told.frame, Some(b"none"), &[]);
     assert!(matches!(relay.handle_message(&broken), Verdict::Reload(Gap::Broken { .. })));
 }
 
@@ -291,4 +299,56 @@ fn foreign_messages_change_nothing() {
         assert_eq!(relay.handle_message(&Bytes::copy_from_slice(bytes)), Verdict::Foreign);
     }
     assert!(!relay.replica().is_broken());
+}
+
+/// A tick with which this was said.
+fn tick_saying(world: &mut World, number: u64, said: u64) -> Bytes {
+    let message = tick(world, fence(1), number);
+    let Ok(FromOwner::Tick(told)) = channel::parse_from_owner(&message) else { panic!("a tick") };
+    channel::encode_tick(told.position, told.hash, 0, &told.frame, None, &[line(said)])
+}
+
+fn line(number: u64) -> ChatLine {
+    let (name, text) = (String::new().try_into().unwrap(), format!("line {number}").try_into().unwrap());
+    ChatLine { number, tick: Tick(10 + number), from: PlayerId(7), seq: number as u32, team: 0, name, text }
+}
+
+fn numbers(lines: Vec<ChatLine>) -> Vec<u64> {
+    lines.into_iter().map(|line| line.number).collect()
+}
+
+#[test]
+fn what_was_said_with_a_tick_is_told_once_however_the_tick_comes() {
+    let (mut world, mut relay) = started();
+    let ticks: Vec<Bytes> = (1..=5).map(|said| tick_saying(&mut world, 10 + said, said)).collect();
+    for repeated in 0..2 {
+        relay.handle_message(&ticks[0]);
+        assert_eq!(numbers(relay.take_said()), [1, 2][..1 - repeated]);
+    }
+    // A tick that is not the next is not told, and what was said with it neither.
+    assert!(matches!(relay.handle_message(&ticks[2]), Verdict::Reload(_)));
+    assert_eq!(numbers(relay.take_said()), [0; 0]);
+    let fields = store(Position { fence: fence(1), tick: Tick(15) }, &[0], &ticks);
+    let resync = relay.handle_load(&fields, restored(&fields, &world));
+    assert!(matches!(resync, Resync::Missed(_)), "{resync:?}");
+    assert_eq!(numbers(relay.take_said()), [2, 3, 4, 5], "from the ring");
+    assert_eq!(numbers(relay.history(0)), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn what_was_said_while_the_ring_went_round_is_told_from_the_fields() {
+    let (mut world, mut relay) = started();
+    relay.handle_message(&tick_saying(&mut world, 11, 1));
+    relay.take_said();
+    let mut load = |began: &[u64], from: u64| {
+        let fields = store(Position { fence: fence(began.len() as u64), tick: Tick(40) }, began, &[]);
+        let mut restored = restored(&fields, &world);
+        restored.chat.lines = (from..5).map(line).collect();
+        (relay.handle_load(&fields, restored), numbers(relay.take_said()), numbers(relay.history(0)))
+    };
+    assert_eq!(load(&[0], 1), (Resync::Forward, vec![2, 3, 4], vec![1, 2, 3, 4]));
+    // Where ticks are lost, all that was said is another story: clients are told it anew.
+    let (resync, said, history) = load(&[0, 5], 3);
+    assert!(matches!(resync, Resync::Reset { .. }), "{resync:?}");
+    assert_eq!((said, history), (vec![], vec![3, 4]));
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::io::clock;
+use tickcast_protocol::limits::CHAT_BYTES_MAX;
 use tickcast_protocol::{Field, InputField, Kind};
 
 fn schema() -> Arc<Schema> {
@@ -26,9 +27,9 @@ fn code(output: Output) -> CloseCode {
 }
 
 fn joined(now: Instant, role: Role) -> Session {
-    let mut session = Session::new(now);
+    let mut session = Session::new(now, 60);
     let output = session.handle_frame(now, &hello(PROTOCOL_VERSION));
-    assert!(matches!(output, Output::Join { name, .. } if name == "ab"));
+    assert!(matches!(output, Output::Join { name, .. } if name == "a b"));
     session.handle_joined(now, role, schema(), TickRate::default());
     session
 }
@@ -36,9 +37,9 @@ fn joined(now: Instant, role: Role) -> Session {
 #[test]
 fn the_first_message_is_a_hello_of_our_version() {
     let now = clock::now();
-    assert_eq!(code(Session::new(now).handle_frame(now, &input(vec![0]))), CloseCode::Malformed);
-    assert_eq!(code(Session::new(now).handle_frame(now, &hello(99))), CloseCode::ProtocolVersion);
-    assert_eq!(code(Session::new(now).handle_frame(now, b"junk")), CloseCode::Malformed);
+    assert_eq!(code(Session::new(now, 60).handle_frame(now, &input(vec![0]))), CloseCode::Malformed);
+    assert_eq!(code(Session::new(now, 60).handle_frame(now, &hello(99))), CloseCode::ProtocolVersion);
+    assert_eq!(code(Session::new(now, 60).handle_frame(now, b"junk")), CloseCode::Malformed);
     let mut session = joined(now, Role::Spectator);
     assert_eq!(code(session.handle_frame(now, &hello(PROTOCOL_VERSION))), CloseCode::Malformed);
 }
@@ -57,7 +58,7 @@ fn inputs_are_checked_against_the_schema_and_the_role() {
 #[test]
 fn silence_is_pinged_then_closed() {
     let now = clock::now();
-    let mut session = Session::new(now);
+    let mut session = Session::new(now, 60);
     assert_eq!(code(session.handle_timeout(now + HELLO_DEADLINE)), CloseCode::HelloDeadline);
     let mut session = joined(now, Role::Spectator);
     assert_eq!(session.handle_timeout(now + IDLE_PING), Output::Ping);
@@ -78,4 +79,70 @@ fn noise_is_closed() {
         session.handle_frame(now, &frame),
         Output::Close(CloseCode::RateLimited, CloseCode::RateLimited.text().to_owned())
     );
+}
+
+fn chat(text: &str) -> Vec<u8> {
+    ClientMessage::Chat { seq: 1, to: ChatTo::Everyone, text: text.to_owned() }.to_frame()
+}
+
+fn refused(reason: ChatRefusal) -> Output {
+    Output::Refuse { seq: 1, reason }
+}
+
+#[test]
+fn what_is_said_is_plain_and_of_some_length() {
+    let now = clock::now();
+    let say = |text: &str| joined(now, Role::Player(PlayerId(3))).handle_frame(now, &chat(text));
+    let cases = [
+        ("hello", "hello"),
+        (" <b>two\nlines</b> ", "<b>two lines</b>"),
+        ("\x1b[2Jgone\u{202e}", "[2Jgone"),
+        (&"x".repeat(CHAT_BYTES_MAX), &"x".repeat(CHAT_BYTES_MAX)),
+    ];
+    for (text, plain) in cases {
+        let Output::Say(saying) = say(text) else { panic!("{text:?} is not said") };
+        assert_eq!((saying.player, saying.text.as_str()), (PlayerId(3), plain));
+    }
+    for nothing in ["", " \t ", "\u{200b}\u{feff}\x07"] {
+        assert_eq!(say(nothing), refused(ChatRefusal::Empty));
+    }
+    assert_eq!(say(&"x".repeat(CHAT_BYTES_MAX + 1)), refused(ChatRefusal::TooLong));
+    assert_eq!(code(say(&"x".repeat(10_000))), CloseCode::Malformed, "no frame of ours is that long");
+}
+
+#[test]
+fn who_may_say_what_to_whom() {
+    let now = clock::now();
+    let output = joined(now, Role::Spectator).handle_frame(now, &chat("hi"));
+    assert_eq!(output, refused(ChatRefusal::Spectator));
+    let team = ClientMessage::Chat { seq: 1, to: ChatTo::Team, text: "hi".to_owned() }.to_frame();
+    let output = joined(now, Role::Player(PlayerId(3))).handle_frame(now, &team);
+    assert_eq!(output, refused(ChatRefusal::NoTeam), "the game has no teams");
+    let mut off = Session::new(now, 0);
+    off.handle_frame(now, &hello(PROTOCOL_VERSION));
+    off.handle_joined(now, Role::Player(PlayerId(3)), schema(), TickRate::default());
+    assert_eq!(off.handle_frame(now, &chat("hi")), refused(ChatRefusal::Off));
+    let mut early = Session::new(now, 60);
+    assert_eq!(code(early.handle_frame(now, &chat("hi"))), CloseCode::Malformed);
+    let mut early = Session::new(now, 60);
+    early.handle_frame(now, &hello(PROTOCOL_VERSION));
+    assert_eq!(code(early.handle_frame(now, &chat("hi"))), CloseCode::Malformed);
+}
+
+#[test]
+fn who_talks_too_fast_is_told_and_who_does_not_stop_is_closed() {
+    let now = clock::now();
+    let mut session = joined(now, Role::Player(PlayerId(3)));
+    let mut say = |ms: u64| session.handle_frame(now + Duration::from_millis(ms), &chat("hi"));
+    let said = (0..7).filter(|_| matches!(say(0), Output::Say(_))).count();
+    assert_eq!(said, 5, "a burst");
+    assert_eq!(say(900), refused(ChatRefusal::TooFast));
+    assert!(matches!(say(1000), Output::Say(_)), "one per second");
+    // Two lines a second are refused half of the time, and nobody is closed for that.
+    let outputs: Vec<Output> = (4..120).map(|half| say(500 * half)).collect();
+    let (said, told) = outputs.iter().partition::<Vec<_>, _>(|output| matches!(output, Output::Say(_)));
+    assert!((55..66).contains(&said.len()), "{}", said.len());
+    assert!(told.iter().all(|output| **output == refused(ChatRefusal::TooFast)));
+    let closed = (0..100).find(|_| matches!(say(60_000), Output::Close(CloseCode::RateLimited, _)));
+    assert!(matches!(closed, Some(15..30)), "{closed:?}");
 }
