@@ -172,6 +172,7 @@ impl Cluster {
             live.listeners.insert(id);
         }
         self.serve(node, game, id);
+        self.pass_chat(node, game);
     }
 
     /// Whether the copy is older than what the store was seen to hold: then it is loaded, and the join comes after.
@@ -258,6 +259,7 @@ impl Cluster {
         }
         let Some(player) = player else { return };
         live.requests.remove(&player);
+        live.sayings.forget(player);
         if for_good {
             self.send_upstream(node, game, Upstream::Leave { player });
         }
@@ -310,5 +312,8 @@ impl Cluster {
             .collect();
         late.into_iter().for_each(|id| self.close(id, CloseCode::Internal));
         again.into_iter().for_each(|upstream| self.send_upstream(node, game, upstream));
+        if repeats && !silent {
+            self.repeat_sayings(node, game);
+        }
     }
 }

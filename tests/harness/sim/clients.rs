@@ -1,7 +1,10 @@
 //! Clients: the real half of the protocol, what a person does with it, and what must have become of it in the end.
 
+use std::collections::BTreeSet;
+
 use rand::RngExt;
-use tickcast_protocol::client::{Client, Event as Told};
+use tickcast_protocol::chat::{ChatLine, ChatTo};
+use tickcast_protocol::client::{Client, Event as Told, SAID_KEPT_MAX};
 use tickcast_protocol::message::Join;
 use tickcast_protocol::{CloseCode, PlayerId};
 use tickcast_server::backplane::fields;
@@ -52,6 +55,10 @@ pub(super) struct Player {
     applied: u32,
     applied_max: u32,
     applied_ms: u64,
+    /// What was said and not heard yet, and the last line that was heard of anybody.
+    unheard: BTreeSet<u32>,
+    heard: Option<u64>,
+    talks_at_ms: u64,
 }
 
 impl Player {
@@ -77,6 +84,9 @@ impl Player {
             applied: 0,
             applied_max: 0,
             applied_ms: 0,
+            unheard: BTreeSet::new(),
+            heard: None,
+            talks_at_ms: 0,
         }
     }
 
@@ -126,7 +136,33 @@ impl Cluster {
         if plays && (free || in_vain && under_way > 0) {
             self.clients[client].client.input(&[number, push]);
         }
+        if plays && !self.inputs_end() {
+            self.talk(client);
+        }
         self.transmit(client, connection);
+    }
+
+    /// Says something about once a second, also while nobody may hear it.
+    fn talk(&mut self, client: usize) {
+        let next_ms = self.now_ms + self.rng.random_range(800..2_000);
+        let player = &mut self.clients[client];
+        if self.now_ms < player.talks_at_ms || player.unheard.len() >= SAID_KEPT_MAX {
+            return;
+        }
+        player.talks_at_ms = next_ms;
+        let text = format!("{} says line {}", player.name, self.now_ms);
+        player.unheard.extend(player.client.say(ChatTo::Everyone, &text));
+    }
+
+    fn handle_lines(&mut self, client: usize, lines: &[ChatLine]) {
+        let player = &mut self.clients[client];
+        let id = player.id();
+        for line in lines.iter().filter(|line| Some(line.from) == id) {
+            player.unheard.remove(&line.seq);
+        }
+        let last = std::mem::replace(&mut player.heard, lines.last().map(|line| line.number));
+        let game = player.game;
+        self.handle_heard(client, game, last, lines);
     }
 
     fn transmit(&mut self, client: usize, connection: u64) {
@@ -151,6 +187,7 @@ impl Cluster {
         if player.begun && !resumes {
             let place = Join::Match(format!("m{}", player.game).parse().expect("an id"));
             player.client = Client::new(&player.name, place);
+            (player.unheard, player.heard) = (BTreeSet::new(), None);
         }
         let first = if resumes { Change::Resumed } else { Change::First };
         (player.begun, player.change) = (true, first);
@@ -230,6 +267,7 @@ impl Cluster {
         player.joined_anew = true;
         player.begun = false;
         (player.sent_again, player.applied_max) = (0, 0);
+        (player.unheard, player.heard) = (BTreeSet::new(), None);
         let place = Join::Match(format!("m{}", player.game).parse().expect("an id"));
         player.client = Client::new(&player.name, place);
     }
@@ -256,7 +294,9 @@ impl Cluster {
                 self.counters.see(if node == before { Seen::Resumed } else { Seen::ResumedElsewhere });
             }
             Told::Welcome | Told::Stale | Told::Pong { .. } | Told::Ended => {}
-            Told::Reset { .. } => player.change = Change::Back,
+            Told::Reset { .. } => (player.change, player.heard) = (Change::Back, None),
+            Told::Chat(lines) => self.handle_lines(client, &lines),
+            Told::ChatRefused { seq, .. } => drop(player.unheard.remove(&seq)),
             Told::Reconnect { url, .. } => {
                 let node = url.and_then(|url| url.parse().ok()).unwrap_or((player.node + 1) % NODES);
                 player.move_to = Some((move_at_ms, node));
@@ -334,6 +374,9 @@ impl Cluster {
         }
         if joined.entity().is_none() {
             return Some(format!("client {client}, player {:?}, has no entity", player.id()));
+        }
+        if self.inputs_end() && !player.unheard.is_empty() && !self.oracle.was_set_back(player.game) {
+            return Some(format!("client {client} does not hear what it said: {:?}", player.unheard));
         }
         let under_way = player.inputs_under_way();
         (self.inputs_end() && under_way > 0).then(|| format!("client {client} waits for {under_way} inputs"))

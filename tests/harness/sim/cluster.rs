@@ -12,6 +12,7 @@ use tickcast_server::game::{GameType, Options};
 use tickcast_server::io::clock;
 use tickcast_server::logic::stored;
 
+use super::chat::Heard;
 use super::clients::Player;
 use super::connections::Connection;
 use super::counters::Counters;
@@ -105,6 +106,7 @@ pub(super) struct Cluster {
     pub(super) poisoned: BTreeSet<usize>,
     /// Until when a fault strikes, and how often in a hundred.
     pub(super) windows: BTreeMap<Kind, (u64, u32)>,
+    pub(super) heard: Vec<Heard>,
     pub(super) oracle: Oracle,
     pub(super) counters: Counters,
     trace: u64,
@@ -136,6 +138,7 @@ impl Cluster {
             armed: BTreeSet::new(),
             poisoned: BTreeSet::new(),
             windows: BTreeMap::new(),
+            heard: ids.iter().map(|_| Heard::default()).collect(),
             oracle: Oracle::new(ids.len(), plan.clients),
             counters: Counters::default(),
             trace: 0,

@@ -1,7 +1,7 @@
 //! Connections between clients and nodes: the node's session and the line, and the ways in which one ends.
 
 use rand::RngExt;
-use tickcast_protocol::message::Join;
+use tickcast_protocol::message::{Join, ServerMessage};
 use tickcast_protocol::{CloseCode, PlayerId};
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::laggards::Standing;
@@ -10,7 +10,6 @@ use tickcast_server::logic::session::{Output, Session};
 
 use super::admission::{Gone, Wish};
 use super::cluster::{Cluster, Event};
-use super::counters::Seen;
 use super::line::Line;
 use super::relay::Work;
 
@@ -27,6 +26,8 @@ pub(super) struct Connection {
     pub(super) session: Session,
     pub(super) standing: Standing,
     pub(super) line: Line,
+    /// It was told what was said before.
+    pub(super) has_history: bool,
     reading: bool,
     up_due_ms: u64,
 }
@@ -41,9 +42,10 @@ impl Cluster {
             player: None,
             attempt: 0,
             wish: None,
-            session: Session::new(self.now()),
+            session: Session::new(self.now(), 60),
             standing: Standing::default(),
             line: Line::default(),
+            has_history: false,
             reading: false,
             up_due_ms: 0,
         };
@@ -71,6 +73,8 @@ impl Cluster {
         let (node, game) = (connection.node, connection.game);
         let paused_until_ms = self.nodes[node].paused_until_ms;
         if self.now_ms < paused_until_ms {
+            // What comes later does not overtake it, also if the node goes on before that.
+            connection.up_due_ms = connection.up_due_ms.max(paused_until_ms);
             return self.at(paused_until_ms, Event::Up { connection: id, frame });
         }
         match connection.session.handle_frame(now, &frame) {
@@ -90,10 +94,9 @@ impl Cluster {
             }
             Output::Snapshot => self.relay_work(node, game, Work::Snapshot { connection: id }),
             Output::Nothing | Output::Ping | Output::Pong { .. } => {}
-            // All that is kept, sent again several times within a second.
-            Output::Close(CloseCode::RateLimited, _) => {
-                self.counters.see(Seen::Flooded);
-                self.close(id, CloseCode::RateLimited);
+            Output::Say(saying) => self.relay_work(node, game, Work::Saying(saying)),
+            Output::Refuse { seq, reason } => {
+                self.send_control(id, &ServerMessage::ChatRefused { seq, reason }.to_frame());
             }
             Output::Close(code, text) => {
                 self.oracle.fail(format!("an honest client was closed: {code:?} {text}"));

@@ -16,7 +16,9 @@ pub(super) struct Entry {
 }
 
 /// Ownerships have no order; this is one for maps.
-fn key(fence: Fence) -> (u64, u64) {
+type Key = (u64, u64);
+
+fn key(fence: Fence) -> Key {
     (fence.epoch.0, fence.nonce.0)
 }
 
@@ -26,11 +28,13 @@ pub(super) struct Lineage {
     /// What the store holds.
     pub(super) ticks: BTreeMap<Tick, Entry>,
     /// What it held of each ownership, until its living owner writes it back.
-    lost: BTreeMap<((u64, u64), Tick), Entry>,
+    lost: BTreeMap<(Key, Tick), Entry>,
     /// The hash of every state that ever was the match's.
-    states: BTreeMap<((u64, u64), Tick), u32>,
+    states: BTreeMap<(Key, Tick), u32>,
+    /// The tick that each ownership went on from, and whose it was.
+    began: BTreeMap<Key, (Tick, Option<Key>)>,
     /// Every ownership that has committed.
-    fences: BTreeSet<(u64, u64)>,
+    fences: BTreeSet<Key>,
     /// Players that are or were part of the state.
     pub(super) admitted: BTreeSet<PlayerId>,
     /// An owner that lives, commits, and has only to write back what the store lost.
@@ -59,6 +63,8 @@ impl Lineage {
     pub(super) fn claim(&mut self, fence: Fence, hash: u32) -> bool {
         self.claims += 1;
         self.states.insert((key(fence), self.last()), hash);
+        let before = self.ticks.values().next_back().map(|entry| key(entry.fence));
+        self.began.insert(key(fence), (self.last(), before));
         !self.fences.contains(&key(fence))
     }
 
@@ -106,6 +112,18 @@ impl Lineage {
     /// Whether the store has this very tick of this very ownership.
     pub(super) fn has_committed(&self, at: Position) -> bool {
         self.ticks.get(&at.tick).is_some_and(|entry| entry.fence == at.fence)
+    }
+
+    /// Whether a state is a past of another one, which the store held when it was sent and may have lost since.
+    pub(super) fn is_past(&self, before: Position, of: Position) -> bool {
+        let mut owner = Some(key(of.fence));
+        while let Some((began, earlier)) = owner.and_then(|owner| self.began.get(&owner))
+            && before.tick < *began
+        {
+            owner = *earlier;
+        }
+        let there = owner.and_then(|owner| self.states.get(&(owner, before.tick)).copied());
+        before.tick == Tick(0) || before.tick <= of.tick && there.is_some() && there == self.state(before)
     }
 
     /// Whether a state is part of the history that the store holds.

@@ -212,9 +212,7 @@ impl Oracle {
             Change::Next => at.tick == before.tick.next(),
             Change::Ahead => at.tick >= before.tick,
             // Where it was is a past of where it is, or it was told of a set-back.
-            Change::Resumed => {
-                at.tick >= before.tick && (at.fence == before.fence || self.matches[game].holds(before))
-            }
+            Change::Resumed => self.matches[game].is_past(before, at),
             Change::Back | Change::First => true,
         };
         self.hold(fits, || format!("client {client} went from {before:?} to {at:?}, {change:?}"));

@@ -9,8 +9,10 @@ use tickcast_protocol::replica::Gap;
 use tickcast_protocol::{CloseCode, PlayerId, SessionId};
 use tickcast_server::backplane::Channel;
 use tickcast_server::logic::channel::Upstream;
+use tickcast_server::logic::chat::Saying;
 use tickcast_server::logic::laggards::{Laggards, Next as Serve};
 use tickcast_server::logic::relay::{Relay, Verdict};
+use tickcast_server::logic::sayings::Sayings;
 use tickcast_server::logic::stored::StoredMatch;
 use tickcast_server::logic::watch::Watch;
 
@@ -34,6 +36,7 @@ pub(super) enum Work {
     Join(Join),
     Leave(Gone),
     Say(Upstream),
+    Saying(Saying),
     Snapshot { connection: u64 },
     Beat,
     Watch,
@@ -67,6 +70,7 @@ pub(super) struct Live {
     pub(super) claiming: Option<bool>,
     pub(super) listeners: BTreeSet<u64>,
     pub(super) requests: BTreeMap<PlayerId, Request>,
+    pub(super) sayings: Sayings,
     pub(super) heard: Instant,
     pub(super) stale: bool,
     pub(super) idle_since_ms: u64,
@@ -91,6 +95,7 @@ impl Live {
             claiming: None,
             listeners: BTreeSet::new(),
             requests: BTreeMap::new(),
+            sayings: Sayings::default(),
             heard: now,
             stale: false,
             idle_since_ms: now_ms,
@@ -156,6 +161,7 @@ impl Cluster {
                 Work::Join(join) => self.handle_join(node, game, join),
                 Work::Leave(gone) => self.handle_leave(node, game, gone),
                 Work::Say(upstream) => self.send_upstream(node, game, upstream),
+                Work::Saying(saying) => self.handle_saying(node, game, saying),
                 Work::Snapshot { connection } => {
                     if let Some(connection) = self.connections.get_mut(&connection) {
                         connection.standing.lose();
@@ -226,6 +232,9 @@ impl Cluster {
             Verdict::Resumed { player, session, attempt } => {
                 self.handle_resumed(node, game, player, session, attempt);
             }
+            Verdict::RefuseChat { player, seq, reason } => {
+                self.handle_chat_refused(node, game, (player, seq), reason);
+            }
             Verdict::Ended => self.close_all(node, game, CloseCode::MatchOver),
             Verdict::Released => {
                 live.claiming = live.claiming.map(|_| true);
@@ -242,6 +251,7 @@ impl Cluster {
         self.oracle.handle_relayed(game, at, hash);
         self.serve_all(node, game);
         self.notice_joined(node, game);
+        self.pass_chat(node, game);
     }
 
     pub(super) fn serve_all(&mut self, node: usize, game: usize) {

@@ -28,8 +28,9 @@ impl Cluster {
     /// The load that a relay begins with was answered.
     pub(super) fn handle_begin(&mut self, node: usize, game: usize, answer: Answer) {
         let now = self.now();
-        let Some(Restored { stored, world, prior, .. }) = self.restored(node, game, answer) else { return };
-        let relay = Relay::new(world, prior, stored.position());
+        let Some(restored) = self.restored(node, game, answer) else { return };
+        let stored = restored.stored.clone();
+        let relay = Relay::loaded(restored);
         let jitter = (LEASE / JITTER_PART).mul_f64(self.rng.random());
         let live = Live::new(relay, stored, Watch::new(now, LEASE, jitter), now, self.now_ms);
         if let Some(follow) = &mut self.nodes[node].slots[game].follow {
@@ -108,6 +109,7 @@ impl Cluster {
         let resync = live.relay.handle_load(fields, restored);
         let listeners: Vec<u64> = live.listeners.iter().copied().collect();
         self.say(|| format!("n{node}: match {game} loaded, {before:?} to {after:?}: {resync:?}"));
+        let set_back = matches!(resync, Resync::Reset { .. });
         match resync {
             Resync::Kept => return self.counters.see(Seen::Kept),
             Resync::Missed(frames) => {
@@ -131,10 +133,12 @@ impl Cluster {
         }
         for id in &listeners {
             if let Some(connection) = self.connections.get_mut(id) {
+                connection.has_history &= !set_back;
                 connection.standing.lose();
             }
         }
         self.serve_all(node, game);
+        self.pass_chat(node, game);
     }
 
     /// The store says whether it knows the owner that has ticked.
