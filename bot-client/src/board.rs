@@ -1,9 +1,10 @@
 //! What the clients of one match in this process tell each other: states to compare, and inputs to watch for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use tickcast_protocol::{InputSeq, PlayerId, Position};
+use tickcast_protocol::chat::ChatLine;
+use tickcast_protocol::{InputSeq, PlayerId, Position, Tick};
 
 use crate::tally::{Marks, Sample};
 use crate::timer::Due;
@@ -11,6 +12,9 @@ use crate::verify::{Comparison, StateCheck};
 
 /// Inputs of a player that nobody has seen yet; further ones are not watched for.
 const SENT_MAX: usize = 4096;
+
+/// Lines of chat that are kept for comparison.
+const LINES_MAX: usize = 1024;
 
 /// An input that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Sent {
 pub struct Board {
     check: StateCheck,
     players: Vec<Seat>,
+    /// What was heard, by tick and number: a match that was set back has other lines at the same numbers.
+    lines: BTreeMap<(Tick, u64), ChatLine>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +44,7 @@ impl Board {
     /// A match with this many players in this process.
     pub fn new(players: usize) -> Board {
         let players = (0..players).map(|_| Seat::default()).collect();
-        Board { check: StateCheck::default(), players }
+        Board { check: StateCheck::default(), players, lines: BTreeMap::new() }
     }
 
     /// The player in a seat, once the server has said who it is.
@@ -61,6 +67,15 @@ impl Board {
                 marks.checks.state_mismatches += 1;
             }
             Comparison::TooLate => marks.checks.state_too_late += 1,
+        }
+    }
+
+    /// A client has heard a line.
+    pub fn handle_line(&mut self, line: ChatLine, marks: &mut Marks) {
+        let first = self.lines.entry((line.tick, line.number)).or_insert_with(|| line.clone());
+        marks.checks.chat_mismatches += u64::from(*first != line);
+        if self.lines.len() > LINES_MAX {
+            self.lines.pop_first();
         }
     }
 

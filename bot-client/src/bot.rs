@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tickcast_protocol::chat::ChatLine;
 use tickcast_protocol::client::{Client, Event, NeverWelcomed, ServerError, entity_of};
 use tickcast_protocol::frame::PRIOR;
 use tickcast_protocol::history;
@@ -17,6 +18,7 @@ use crate::board::Sent;
 use crate::brain::Brain;
 use crate::lineage::Lineage;
 use crate::meter::Meter;
+use crate::talk::Talk;
 use crate::tally::{DIFFERENCES_MAX, Marks, Sample};
 use crate::timer::InputTimer;
 
@@ -49,6 +51,7 @@ pub struct Bot {
     returning: bool,
     /// Inputs sent again that are counted already.
     sent_again: u64,
+    talk: Option<Talk>,
     own: Option<Watch>,
     watched: Option<Watch>,
     pending: VecDeque<Sent>,
@@ -118,6 +121,7 @@ impl Bot {
             absence: Absence::default(),
             returning: false,
             sent_again: 0,
+            talk: None,
             own: None,
             watched: None,
             pending: VecDeque::new(),
@@ -130,6 +134,18 @@ impl Bot {
     #[must_use]
     pub fn keep_events(self, kept: bool) -> Bot {
         Bot { events: kept.then(Vec::new), ..self }
+    }
+
+    /// Lets the bot talk, and check what it hears.
+    #[must_use]
+    pub fn chats(self, chats: bool) -> Bot {
+        let talk = chats.then(|| Talk::new(self.seed));
+        Bot { talk, ..self }
+    }
+
+    /// What was heard since the last call.
+    pub fn take_heard(&mut self) -> Vec<ChatLine> {
+        self.talk.as_mut().map(Talk::take_heard).unwrap_or_default()
     }
 
     /// What happened since the last call, for a history.
@@ -202,6 +218,7 @@ impl Bot {
         self.client.resume()?;
         self.absence.handle_resume(now);
         (self.hole, self.returning) = (Hole::Explained, true);
+        self.talk.iter_mut().for_each(Talk::handle_resume);
         Ok(())
     }
 
@@ -218,6 +235,11 @@ impl Bot {
         self.marks.recovery.inputs_sent_again += again - std::mem::replace(&mut self.sent_again, again);
         if self.events.is_some() {
             self.keep_event(before, &event);
+        }
+        if self.is_joined()
+            && let Some(talk) = &mut self.talk
+        {
+            talk.speak(now, &mut self.client);
         }
         match event {
             Event::Welcome => self.handle_welcome(),
@@ -237,6 +259,7 @@ impl Bot {
                 self.marks.checks.resets += 1;
                 self.hole = Hole::Explained;
                 self.lineage.handle_reset();
+                self.talk.iter_mut().for_each(Talk::handle_reset);
             }
             Event::Reconnect { within, url } => self.absence.handle_asked(within, url),
             Event::Stale if frame.first() == Some(&PRIOR) => {
@@ -244,6 +267,17 @@ impl Bot {
                 play.meter.handle_prior(frame.len(), measuring, &mut self.marks);
             }
             Event::NewOwner | Event::Stale | Event::Pong { .. } | Event::Ended => {}
+            Event::Chat(lines) => {
+                let me = self.player().map(|player| player.0);
+                if let Some(talk) = &mut self.talk {
+                    talk.handle_lines(lines, me, &mut self.marks.checks);
+                }
+            }
+            Event::ChatRefused { seq, .. } => {
+                if let Some(talk) = &mut self.talk {
+                    talk.handle_refused(seq, &mut self.marks.checks);
+                }
+            }
         }
         Ok(Step::default())
     }
@@ -251,6 +285,9 @@ impl Bot {
     /// Measuring ends at `now`. When updates are overdue, so are the inputs that wait for their effect and those
     /// that would have been sent: they count with the time they have taken so far.
     pub fn handle_end(&mut self, now: Duration) {
+        if let Some(talk) = &mut self.talk {
+            talk.handle_end(now, &mut self.marks.checks);
+        }
         let Some(play) = &mut self.play else { return };
         let overdue = play.meter.handle_end(now, &mut self.marks);
         if overdue && self.own.is_some() {
@@ -281,6 +318,7 @@ impl Bot {
             Event::Gap(Gap::Waiting) => return,
             Event::Gap(gap) => history::Event::Lost { session, why: format!("{gap:?}") },
             Event::Stale | Event::Pong { .. } | Event::Ended | Event::Reconnect { .. } => return,
+            Event::Chat(_) | Event::ChatRefused { .. } => return,
         };
         self.events.get_or_insert_default().push(kept);
     }

@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`plan`] says what is asked for and [`share`] who does it; [`bot`] is one client without a
 //! socket, driven by its [`brain`], its [`timer`] and its [`meter`]; [`lineage`] and [`absence`] are about its life over
-//! several connections; [`board`] and [`verify`] compare the clients of a match; [`tally`] adds up; [`report`] judges.
+//! several connections, and `talk` about what it says and hears; [`board`] and [`verify`] compare the clients of a
+//! match; [`tally`] adds up; [`report`] judges.
 //! Only [`swarm`], `seat`, [`workers`], [`api`] and [`progress`] touch the world outside, and only [`clock`]
 //! reads the time.
 
@@ -26,6 +27,7 @@ pub mod share;
 #[cfg(test)]
 mod stage;
 pub mod swarm;
+mod talk;
 pub mod tally;
 pub mod timer;
 pub mod verify;

@@ -178,6 +178,7 @@ impl LightBot {
             Event::Reconnect { within, url } => self.absence.handle_asked(within, url),
             Event::Snapshot | Event::Advanced | Event::CaughtUp | Event::Stale | Event::Gap(_) => {}
             Event::NewOwner | Event::Pong { .. } | Event::Ended => {}
+            Event::Chat(_) | Event::ChatRefused { .. } => {}
         }
         Ok(())
     }

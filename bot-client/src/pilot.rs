@@ -36,7 +36,10 @@ impl Pilot {
             }
             false => {
                 let bot = Bot::new(&name, join, bot.seed);
-                let bot = bot.allow_slow(plan.slow_clients_allowed).keep_events(plan.history.is_some());
+                let bot = bot
+                    .allow_slow(plan.slow_clients_allowed)
+                    .keep_events(plan.history.is_some())
+                    .chats(plan.chat);
                 Pilot::Full(Box::new(bot))
             }
         }

@@ -80,6 +80,10 @@ pub struct Flags {
     /// a client that reads too slowly
     #[arg(long)]
     allow_slow_clients: bool,
+    /// Let players say a line now and then, and check that each arrives at everybody once and in order. For matches of
+    /// bots alone
+    #[arg(long, conflicts_with = "light")]
+    chat: bool,
     /// Seconds in which a bot that lost its connection tries to be the same player again, on each of the URLs in turn;
     /// 0 never tries
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=3600))]
@@ -147,6 +151,8 @@ pub struct Plan {
     pub light: bool,
     /// Whether ticks that a snapshot jumps over are merged instead of lost.
     pub slow_clients_allowed: bool,
+    /// Whether players talk, and all listen.
+    pub chat: bool,
     /// Seconds in which a bot that lost its connection tries to connect again.
     pub reconnect_seconds: u32,
     /// What else a run fails on.
@@ -241,6 +247,7 @@ impl TryFrom<Flags> for Plan {
             source_addresses: flags.source_addresses,
             light: flags.light,
             slow_clients_allowed: flags.allow_slow_clients,
+            chat: flags.chat,
             reconnect_seconds: flags.reconnect_seconds,
             thresholds: Thresholds {
                 p99_latency_ms_max: flags.max_p99_latency_ms,

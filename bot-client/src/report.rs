@@ -249,6 +249,11 @@ impl Report {
         row("broken frames", checks.broken_frames, String::new());
         row("states compared", checks.state_comparisons, format!("{} too late", checks.state_too_late));
         row("states different", checks.state_mismatches, String::new());
+        if checks.chat_lines > 0 {
+            let wrong = checks.chat_missing + checks.chat_mismatches + checks.chat_unheard;
+            row("lines of chat heard", checks.chat_lines, format!("{} refused", checks.chat_refused));
+            row("lines missing, different or unheard", wrong, String::new());
+        }
         row("resets, owner gaps", checks.resets + checks.owner_gaps, "allowed".to_owned());
         table
     }
@@ -272,6 +277,9 @@ fn reasons(plan: &Plan, tally: &Tally) -> Vec<String> {
         (checks.lost_ticks, "lost ticks"),
         (checks.undone, "ticks seen and undone"),
         (checks.broken_frames, "broken frames"),
+        (checks.chat_missing, "lines of chat missing or out of order"),
+        (checks.chat_mismatches, "lines of chat heard differently or twice"),
+        (checks.chat_unheard, "lines of chat never heard"),
         (connections.failed, "failed connections"),
         (connections.planned.saturating_sub(connections.joined), "bots had not joined"),
     ] {
@@ -285,6 +293,9 @@ fn reasons(plan: &Plan, tally: &Tally) -> Vec<String> {
     }
     if !plan.light && traffic.inputs > 0 && traffic.inputs_applied == 0 {
         reasons.push("no input had an effect".to_owned());
+    }
+    if plan.chat && checks.chat_lines == 0 {
+        reasons.push("no line of chat was heard".to_owned());
     }
     let thresholds = [
         ("99th percentile of input latency", plan.thresholds.p99_latency_ms_max, {
@@ -360,6 +371,10 @@ mod tests {
         failed("", |tally| tally.checks.undone = 4, "4 ticks seen and undone");
         failed("", |tally| tally.checks.state_mismatches = 1, "different states");
         failed("", |tally| tally.checks.broken_frames = 1, "broken frames");
+        failed("", |tally| tally.checks.chat_missing = 2, "2 lines of chat missing");
+        failed("", |tally| tally.checks.chat_mismatches = 1, "heard differently or twice");
+        failed("", |tally| tally.checks.chat_unheard = 1, "never heard");
+        failed("--chat", |_| {}, "no line of chat");
         failed("", |tally| tally.fail("close 4002 Slow".to_owned()), "1 failed connections");
         failed("", |tally| tally.fail("close 4002 Slow".to_owned()), "1 x close 4002 Slow");
         failed("", |tally| tally.connections.joined = 5, "3 bots had not joined");

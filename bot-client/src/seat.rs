@@ -354,6 +354,9 @@ fn exchange(
     if let Some((position, hash)) = step.state {
         board.handle_state(position, hash, bot.marks());
     }
+    for line in bot.take_heard() {
+        board.handle_line(line, bot.marks());
+    }
     if let (Some(seat), Some(sent)) = (plan.seat, step.sent) {
         board.handle_sent(seat, sent);
     }

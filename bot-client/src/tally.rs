@@ -46,6 +46,16 @@ counters! {
         undone,
         /// States that came too late to be compared.
         state_too_late,
+        /// Lines of chat that were heard.
+        chat_lines,
+        /// Places in the chat at which a client heard nothing, or something else than what was next.
+        chat_missing,
+        /// Lines that two clients heard differently, and lines that were said twice.
+        chat_mismatches,
+        /// Lines that their own player never heard.
+        chat_unheard,
+        /// Lines that were refused; the server may.
+        chat_refused,
         /// Times a match was set back; the server may.
         resets,
         /// Times a match changed its owner without an announcement; the server may.

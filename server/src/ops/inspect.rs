@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::{Map, Value, json};
+use tickcast_protocol::chat::ChatLine;
 use tickcast_protocol::schema::FieldType;
 use tickcast_protocol::{EntityId, MatchId, World};
 
@@ -14,6 +15,8 @@ use crate::logic::stored::{self, Restored};
 
 /// Rows of one kind that the text form shows; `--json` has all.
 const ROWS_MAX: usize = 100;
+/// Last lines of the chat that the text form shows; `--json` has all that are kept.
+const LINES_SHOWN: usize = 10;
 
 /// The flags of `tickcast inspect`.
 #[derive(Debug, Clone, Args)]
@@ -124,7 +127,7 @@ async fn show_match<B: Backplane>(backplane: &B, id: &MatchId, as_json: bool) ->
 }
 
 fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
-    let Restored { stored, world, prior, .. } = restored;
+    let Restored { stored, world, prior, chat, .. } = restored;
     let kinds = world.schema().kinds().iter().enumerate().map(|(kind, declared)| {
         let entities: Vec<Value> = world.ids(kind as u8).map(|entity| entity_json(world, entity)).collect();
         (declared.name.clone(), Value::Array(entities))
@@ -148,6 +151,7 @@ fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
         "lease_left_ms": stored.lease_ms.saturating_sub(now_ms),
         "created_ms": stored.created_ms,
         "options": stored.options,
+        "chat": chat.lines,
         "entities": kinds.collect::<Map<String, Value>>(),
     })
 }
@@ -206,7 +210,22 @@ fn match_text(id: &MatchId, restored: &Restored, now_ms: u64) -> String {
             out.push_str(&format!("... and {} more: --json shows all\n", count - ROWS_MAX));
         }
     }
+    out.push_str(&chat_text(&restored.chat.lines));
     out
+}
+
+/// The last lines that were said. Texts and names are plain wherever they are read: nothing in them acts on a terminal.
+fn chat_text(lines: &[ChatLine]) -> String {
+    let told = |line: &ChatLine| {
+        let team = if line.team == 0 { String::new() } else { format!(", to team {}", line.team) };
+        format!("tick {}, player {}{team}  {}: {}\n", line.tick, line.from, line.name, line.text)
+    };
+    let shown: String = lines[lines.len().saturating_sub(LINES_SHOWN)..].iter().map(told).collect();
+    if lines.is_empty() {
+        shown
+    } else {
+        format!("\nchat (the last {} lines are kept)\n{shown}", lines.len())
+    }
 }
 
 /// A field's value for a person: in units of the game, where it is stored in steps.
