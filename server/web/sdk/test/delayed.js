@@ -11,9 +11,13 @@ export function delayed({ delay, jitter, seed }) {
   /** Does one thing after the other, each when its time has come. */
   const line = () => {
     let last = 0;
+    /** @type {(() => void)[]} */
+    const waiting = [];
     return (/** @type {() => void} */ act) => {
       last = Math.max(last, performance.now() + way());
-      setTimeout(act, last - performance.now());
+      waiting.push(act);
+      // A timer may overtake one that ends within the same millisecond; what it does is whatever comes next.
+      setTimeout(() => waiting.shift()?.(), last - performance.now());
     };
   };
   return class Delayed {
