@@ -121,8 +121,9 @@ export class Controls {
   /** @param {KeyboardEvent} event */
   keyDown(event) {
     if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+    // What is pressed with the keyboard is pressed, and fires no shot and opens no chat.
+    if (isPressable(event.target) && (event.code === 'Space' || event.code === 'Enter')) return;
     if (event.code in MOVES || event.code === 'Space') {
-      if (event.target instanceof HTMLButtonElement && event.code === 'Space') return;
       this.keys.add(event.code);
       if (event.code === 'Space' && !event.repeat) this.tapped = true;
       event.preventDefault();
@@ -205,6 +206,11 @@ export class Controls {
     this.tapped = false;
     return this.values;
   }
+}
+
+/** @param {EventTarget | null} target */
+function isPressable(target) {
+  return target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement;
 }
 
 /** @param {EventTarget | null} target */

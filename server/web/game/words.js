@@ -26,6 +26,19 @@ export function wordsAfter(code, reason) {
   }
 }
 
+/** Why a line of chat was not said, and what to do about it. @param {import('../sdk/src/message.js').ChatRefusal} reason */
+export function wordsOfRefusal(reason) {
+  switch (reason) {
+    case 'too-fast': return 'Not said: you talk too fast. Wait a second.';
+    case 'too-long': return 'Not said: it is too long.';
+    case 'empty': return 'Not said: there is nothing to see in it.';
+    case 'no-team': return 'Not said: you are in no team.';
+    case 'off': return 'Not said: there is no chat on this server.';
+    case 'spectator': return 'Not said: only players talk.';
+    default: return 'Not said: the server did not answer. Try again.';
+  }
+}
+
 /** @param {number} ticks @param {number} hz */
 export function clock(ticks, hz) {
   const seconds = Math.max(0, Math.ceil(ticks / hz));

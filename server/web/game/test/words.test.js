@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { asked, bestMatch, clock, countdown, link, matchOf, rate, stateAfter, wordsAfter } from '../words.js';
+import { asked, bestMatch, clock, countdown, link, matchOf, rate, stateAfter, wordsAfter, wordsOfRefusal } from '../words.js';
 
 test('every way in which a connection ends has a state and words of its own', () => {
   assert.deepEqual([4505, 4506, 4511, 4504, 1006, 4510].map(stateAfter), ['full', 'kicked', 'ended', 'lost', 'lost', 'lost']);
@@ -10,6 +10,11 @@ test('every way in which a connection ends has a state and words of its own', ()
   assert.match(wordsAfter(4505, '').title, /full/);
   assert.match(wordsAfter(4504, '').title, /No such match/);
   assert.match(wordsAfter(4999, 'out of cheese').text, /out of cheese.*4999/);
+});
+
+test('every reason not to say something has words of its own', () => {
+  const reasons = /** @type {const} */ (['too-fast', 'too-long', 'empty', 'no-team', 'off', 'spectator', 'unheard']);
+  assert.equal(new Set(reasons.map(wordsOfRefusal)).size, reasons.length);
 });
 
 test('times are whole seconds up and tenths', () => {

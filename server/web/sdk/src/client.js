@@ -2,6 +2,7 @@
 // other: `resume` begins the next one, and inputs that got lost with the last one are sent again. docs/wire.md, 2.2.
 
 import { Broken } from './broken.js';
+import { Talk } from './chat.js';
 import { OWNER, SERVER_CONTROL, SNAPSHOT } from './frame.js';
 import { Inputs } from './inputs.js';
 import * as message from './message.js';
@@ -12,8 +13,9 @@ import { Schema } from './schema.js';
 
 /**
  * What a frame meant. `snapshot`, `advanced` and `caught-up`: the state is another one; `owner`: another owner goes on
- * from the very state that we have; `nothing`: no news.
- * @typedef {'welcome' | 'snapshot' | 'advanced' | 'caught-up' | 'owner' | 'nothing' | 'gap' | 'reset' | 'pong' | 'ended' | 'reconnect'} Event
+ * from the very state that we have; `chat`: `news` has lines; `nothing`: no news.
+ * @typedef {'welcome' | 'snapshot' | 'advanced' | 'caught-up' | 'owner' | 'nothing' | 'gap' | 'reset' | 'pong' | 'ended' | 'reconnect'
+ *   | 'chat' | 'chat-refused'} Event
  */
 
 export class Client {
@@ -25,6 +27,11 @@ export class Client {
     this.name = name;
     this.join = join;
     this.inputs = new Inputs();
+    this.talk = new Talk(join);
+    /** The lines that the last `chat` told. @type {import('./chat.js').Line[]} */
+    this.news = [];
+    /** What the last `chat-refused` did not say. */
+    this.refused = '';
     /** What the last welcome told. @type {import('./message.js').Welcome | null} */
     this.welcome = null;
     /** @type {Replica | null} */
@@ -77,7 +84,7 @@ export class Client {
     /** @type {Join} */
     let join = this.join;
     if (this.welcome !== null) {
-      this.resuming = true;
+      this.resuming = this.talk.waits = true;
       this.attempts = Math.min(this.attempts + 1, message.COUNT_LOST);
       const { seat, shown, attempts } = this;
       join = seat === null
@@ -100,6 +107,17 @@ export class Client {
     if (frame === null) return 0;
     this.transmit.push(frame);
     return this.inputs.lastSeq;
+  }
+
+  /**
+   * Says something; kept until it is heard, and said again on the next connection. Returns its number, 0 if nothing can
+   * be said. @param {import('./chat.js').To} to @param {string} text
+   */
+  say(to, text) {
+    if (this.player === null) return 0;
+    const { seq } = this.talk.say(to, text);
+    if (this.welcomed && !this.talk.waits) this.transmit.push(message.chat(seq, to, text));
+    return seq;
   }
 
   /** @param {number} nonce a u32 */
@@ -161,9 +179,33 @@ export class Client {
   /** @param {message.ServerMessage} said @returns {Event} */
   handleMessage(said) {
     if (said.type === 'welcome') return this.handleWelcome(said);
-    if (said.type === 'reset') this.replica?.invalidate();
     this.said = said;
+    if (said.type === 'chat') return this.hear([said.line]);
+    if (said.type === 'chat-history') return this.handleHistory(said.lines);
+    if (said.type === 'chat-refused') {
+      this.refused = this.talk.refused(said.seq);
+      // What was said already was heard, or is behind what is kept.
+      return said.reason === 'repeated' ? 'nothing' : said.type;
+    }
+    if (said.type === 'reset') {
+      this.replica?.invalidate();
+      this.talk.setBack(said.to);
+    }
     return said.type;
+  }
+
+  /** @param {message.ChatLine[]} lines @returns {Event} */
+  hear(lines) {
+    this.news = this.talk.hear(lines, this.player);
+    return this.news.length > 0 ? 'chat' : 'nothing';
+  }
+
+  /** What was said before we came. @param {message.ChatLine[]} lines */
+  handleHistory(lines) {
+    const event = this.hear(lines);
+    if (this.talk.waits) this.transmit.push(...this.talk.again());
+    this.talk.waits = false;
+    return event;
   }
 
   /** @param {message.Welcome} welcome @returns {Event} */

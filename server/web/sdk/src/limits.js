@@ -4,6 +4,8 @@ export const PROTOCOL = 3;
 export const SUBPROTOCOL = 'tickcast.v3';
 
 export const NAME_BYTES_MAX = 24;
+export const CHAT_BYTES_MAX = 240;
+export const CHAT_LINES_MAX = 64;
 export const IDENT_BYTES_MAX = 32;
 export const KINDS_MAX = 32;
 export const FIELDS_MAX = 64;

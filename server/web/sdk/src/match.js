@@ -1,6 +1,7 @@
 // One match as a page sees it: what happens in it, its entities, the own player, what is shown now. Knows no socket;
 // the connection hands frames in and takes frames out.
 
+import { Chat } from './chat.js';
 import { Client } from './client.js';
 import { Entities } from './entities.js';
 import { Emitter } from './events.js';
@@ -27,6 +28,8 @@ import { Netcode } from './netcode/netcode.js';
  *   stall: [ms: number],
  *   reconnect: [attempt: number],
  *   back: [],
+ *   chat: [line: import('./chat.js').Line],
+ *   'chat-refused': [reason: import('./message.js').ChatRefusal, text: string],
  *   ended: [],
  *   close: [code: number, text: string],
  * }} MatchEvents
@@ -50,6 +53,7 @@ export class Match extends Emitter {
   constructor(name, join, now) {
     super();
     this.client = new Client(name, join);
+    this.chat = new Chat(this);
     this.now = now;
     this.counted = new Metrics();
     /** @type {Netcode | null} */
@@ -258,6 +262,8 @@ export class Match extends Emitter {
     else if (event === 'gap') this.gap();
     else if (event === 'reset') this.wasReset();
     else if (event === 'owner') this.ownerChanged();
+    else if (event === 'chat') this.client.news.forEach((line) => this.emit('chat', line));
+    else if (event === 'chat-refused') this.chatRefused();
     else if (event === 'ended') this.emit('ended');
     return event;
   }
@@ -316,6 +322,11 @@ export class Match extends Emitter {
     this.netcode?.forget();
     const { said } = this.client;
     if (said.type === 'reset') this.emit('reset', said.from, said.to);
+  }
+
+  chatRefused() {
+    const { said, refused } = this.client;
+    if (said.type === 'chat-refused') this.emit('chat-refused', said.reason, refused);
   }
 
   ownerChanged() {

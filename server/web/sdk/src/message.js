@@ -3,7 +3,7 @@
 import { Broken } from './broken.js';
 import { Reader, Writer } from './bytes.js';
 import { CLIENT_CONTROL, SERVER_CONTROL } from './frame.js';
-import { NAME_BYTES_MAX, PROTOCOL, RECONNECT_URL_BYTES_MAX, SEQ_MAX } from './limits.js';
+import { CHAT_BYTES_MAX, CHAT_LINES_MAX, NAME_BYTES_MAX, PROTOCOL, RECONNECT_URL_BYTES_MAX, SEQ_MAX } from './limits.js';
 
 /**
  * What shows that one is a player that was welcomed before.
@@ -14,11 +14,11 @@ import { NAME_BYTES_MAX, PROTOCOL, RECONNECT_URL_BYTES_MAX, SEQ_MAX } from './li
  */
 
 /**
- * What a client wants to be put into.
+ * What a client wants to be put into; `said` is for itself: no less than it has numbered its lines of chat before.
  * @typedef {{ kind: 'quick', game: string }
  *   | { kind: 'match', matchId: string }
  *   | { kind: 'spectate', matchId: string }
- *   | { kind: 'resume', seat: Seat, shown: Position, attempt: number }} Join
+ *   | { kind: 'resume', seat: Seat, shown: Position, attempt: number, said?: number }} Join
  */
 
 /** The state that was shown last, over all connections; zeros if there was none. @typedef {{ fence: import('./frame.js').Fence, tick: number }} Position */
@@ -39,11 +39,24 @@ export const COUNT_LOST = 0xffffffff;
  */
 
 /**
+ * Something that was said. `team` alone may read it, 0 is everyone; `seq` is the number that its player's client gave it.
+ * @typedef {{ number: number, tick: number, from: number, seq: number, team: number, name: string, text: string }} ChatLine
+ */
+
+/** Why something was not said, in the order of the wire. */
+const REFUSALS = /** @type {const} */ (['empty', 'too-long', 'too-fast', 'spectator', 'no-team', 'off', 'repeated', 'unheard']);
+
+/** @typedef {typeof REFUSALS[number]} ChatRefusal */
+
+/**
  * @typedef {Welcome
  *   | { type: 'pong', nonce: number, tick: number }
  *   | { type: 'reset', from: number, to: number }
  *   | { type: 'ended' }
- *   | { type: 'reconnect', withinMs: number, url: string }} ServerMessage
+ *   | { type: 'reconnect', withinMs: number, url: string }
+ *   | { type: 'chat', line: ChatLine }
+ *   | { type: 'chat-history', lines: ChatLine[] }
+ *   | { type: 'chat-refused', seq: number, reason: ChatRefusal }} ServerMessage
  */
 
 /** @param {number} variant */
@@ -58,7 +71,7 @@ function begin(variant) {
 export function hello(name, join) {
   const out = begin(0);
   out.uint(PROTOCOL);
-  out.string(cut(name));
+  out.string(cut(name, NAME_BYTES_MAX));
   putJoin(out, join);
   return out.finish();
 }
@@ -82,11 +95,16 @@ function putJoin(out, join) {
   }
 }
 
-/** As much of a name as the server takes, whole characters. @param {string} name */
-function cut(name) {
+/** Bytes of a text. @param {string} text */
+function size(text) {
+  return new TextEncoder().encode(text).length;
+}
+
+/** As much of a text as so many bytes hold, whole characters. @param {string} text @param {number} bytesMax */
+function cut(text, bytesMax) {
   let kept = '';
-  for (const character of name) {
-    if (new TextEncoder().encode(kept + character).length > NAME_BYTES_MAX) break;
+  for (const character of text) {
+    if (size(kept + character) > bytesMax) break;
     kept += character;
   }
   return kept;
@@ -123,6 +141,19 @@ export function leave() {
   return begin(4).finish();
 }
 
+/**
+ * @param {number} seq greater than that of any line before, also before a resume; the first is 1
+ * @param {'everyone' | 'team'} to
+ * @param {string} text more than is ever said is cut, which is still refused as too long, to what a frame holds
+ */
+export function chat(seq, to, text) {
+  const out = begin(5);
+  out.uint(seq);
+  out.uint(to === 'team' ? 1 : 0);
+  out.string(cut(text, 2 * CHAT_BYTES_MAX));
+  return out.finish();
+}
+
 /** @param {Uint8Array} bytes @returns {ServerMessage} */
 export function decodeServerMessage(bytes) {
   const reader = new Reader(bytes);
@@ -139,11 +170,36 @@ function decode(reader) {
   if (variant === 1) return { type: 'pong', nonce: reader.u32(), tick: reader.u64() };
   if (variant === 2) return { type: 'reset', from: reader.u64(), to: reader.u64() };
   if (variant === 3) return { type: 'ended' };
+  if (variant === 5) return { type: 'chat', line: chatLine(reader) };
+  if (variant === 6) return { type: 'chat-history', lines: chatLines(reader) };
+  if (variant === 7) return { type: 'chat-refused', seq: reader.u32(), reason: refusal(reader) };
   if (variant !== 4) throw new Broken(`message ${variant}`);
   const withinMs = reader.u32();
   const url = reader.string();
-  if (new TextEncoder().encode(url).length > RECONNECT_URL_BYTES_MAX) throw new Broken('a URL too long');
+  if (size(url) > RECONNECT_URL_BYTES_MAX) throw new Broken('a URL too long');
   return { type: 'reconnect', withinMs, url };
+}
+
+/** @param {Reader} reader @returns {ChatLine} */
+function chatLine(reader) {
+  const [number, tick, from, seq, team] = [reader.u64(), reader.u64(), reader.u32(), reader.u32(), reader.u32()];
+  const [name, text] = [reader.string(), reader.string()];
+  if (text === '' || size(text) > CHAT_BYTES_MAX || size(name) > NAME_BYTES_MAX) throw new Broken('a line of no such length');
+  return { number, tick, from, seq, team, name, text };
+}
+
+/** @param {Reader} reader */
+function chatLines(reader) {
+  const count = reader.u64();
+  if (count > CHAT_LINES_MAX) throw new Broken(`${count} lines`);
+  return Array.from({ length: count }, () => chatLine(reader));
+}
+
+/** @param {Reader} reader */
+function refusal(reader) {
+  const number = reader.u32();
+  if (number >= REFUSALS.length) throw new Broken(`refusal ${number}`);
+  return REFUSALS[number];
 }
 
 /** @param {Reader} reader @returns {Welcome} */

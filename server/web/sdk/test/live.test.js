@@ -160,6 +160,37 @@ test('at a round trip of 100 ms who walks is predicted right, and others are see
   assert.ok(wrong <= 20, `${wrong} of ${compared} ticks`);
 });
 
+test('what is said is heard by all, also later and by a page that was loaded anew', options, async (t) => {
+  const url = await node(t);
+  const match = await at(url, 'Zoë').join((await at(url).createMatch({})).id);
+  const other = await at(url, 'Bo').join(match.id);
+  t.after(() => [match, other].forEach((each) => each.close()));
+  const heard = (/** @type {Match} */ each) => each.chat.lines.map(({ name, text }) => `${name}: ${text}`);
+  match.chat.send('  <b>hello</b>\u202e ');
+  await until(other, () => heard(other).length === 1, 'it is heard');
+  assert.ok(other.chat.send('hi') > 0);
+  await until(match, () => heard(match).length === 2, 'the answer is heard');
+  const said = ['Zoë: <b>hello</b>', 'Bo: hi'];
+  assert.deepEqual([heard(match), heard(other)], [said, said]);
+
+  const { ticket } = match;
+  match.close();
+  const again = await at(url).resume(ticket ?? '');
+  const late = await at(url).spectate(match.id);
+  t.after(() => [again, late].forEach((each) => each.close()));
+  /** @type {string[]} */
+  const refused = [];
+  again.on('chat-refused', (reason, text) => refused.push(`${reason} ${text}`));
+  for (let line = 1; line <= 6; line += 1) again.chat.send(`line ${line}`);
+  const more = [...said, ...[1, 2, 3, 4, 5].map((line) => `Zoë: line ${line}`)];
+  for (const each of [again, other, late]) {
+    await until(each, () => heard(each).length === more.length, 'all is heard');
+    assert.deepEqual(heard(each), more);
+  }
+  await until(again, () => refused.length === 1, 'what came too fast is told');
+  assert.deepEqual(refused, ['too-fast line 6']);
+});
+
 test('what does not exist cannot be joined', options, async (t) => {
   const server = at(await node(t));
   await assert.rejects(server.join('nobody'), (error) => error instanceof Closed && error.code === 4504);

@@ -23,6 +23,7 @@ test('control.hex: what a client says', () => {
 function encode(told) {
   if (told === 'NeedSnapshot') return message.needSnapshot();
   if (told === 'Leave') return message.leave();
+  if (told.Chat) return message.chat(told.Chat.seq, told.Chat.to === 'Team' ? 'team' : 'everyone', told.Chat.text);
   if (told.Ping) return message.ping(told.Ping.nonce);
   if (told.Input) return message.input(told.Input.seq, told.Input.seen, told.Input.behind, told.Input.values);
   return message.hello(told.Hello.name, joinOf(told.Hello.join));
@@ -55,10 +56,18 @@ function shown(said) {
   if (said.type === 'reset') return { Reset: { from: said.from, to: said.to } };
   if (said.type === 'ended') return 'Ended';
   if (said.type === 'reconnect') return { Reconnect: { within_ms: said.withinMs, url: said.url } };
+  if (said.type === 'chat') return { Chat: said.line };
+  if (said.type === 'chat-history') return { ChatHistory: said.lines };
+  if (said.type === 'chat-refused') return { ChatRefused: { seq: said.seq, reason: camel(said.reason) } };
   const { node, session, matchId, player, tickRate, schema, token } = said;
   const role = player === null ? 'Spectator' : { Player: player };
   const resume = Array.from(token);
   return { Welcome: { protocol: 3, node, session: Number(session), match_id: matchId, role, tick_rate: tickRate, schema, resume } };
+}
+
+/** @param {string} words with dashes between them */
+function camel(words) {
+  return words.split('-').map((word) => word[0].toUpperCase() + word.slice(1)).join('');
 }
 
 test('numbers.hex: the control coding, in both directions', () => {

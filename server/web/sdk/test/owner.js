@@ -237,6 +237,40 @@ export function reconnect(withinMs, url) {
   return out.finish();
 }
 
+/** Something that was said, as the wire tells it. @param {number} number @param {Partial<import('../src/message.js').ChatLine>} [other] */
+export function line(number, other = {}) {
+  return { number, tick: number, from: 9, seq: number, team: 0, name: 'Bo', text: `line ${number}`, ...other };
+}
+
+/** @param {Writer} out @param {import('../src/message.js').ChatLine} said */
+function putLine(out, { number, tick, from, seq, team, name, text }) {
+  for (const value of [number, tick, from, seq, team]) out.uint(value);
+  for (const value of [name, text]) out.string(value);
+}
+
+/** @param {import('../src/message.js').ChatLine} said */
+export function chatLine(said) {
+  const out = control(5);
+  putLine(out, said);
+  return out.finish();
+}
+
+/** @param {import('../src/message.js').ChatLine[]} lines */
+export function chatHistory(lines) {
+  const out = control(6);
+  out.uint(lines.length);
+  lines.forEach((said) => putLine(out, said));
+  return out.finish();
+}
+
+/** @param {number} seq @param {number} reason by its number on the wire */
+export function chatRefused(seq, reason) {
+  const out = control(7);
+  out.uint(seq);
+  out.uint(reason);
+  return out.finish();
+}
+
 /** @param {number} variant */
 export function control(variant) {
   const out = new Writer();
