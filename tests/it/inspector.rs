@@ -8,6 +8,7 @@ use harness::player::Player;
 use harness::process::{Node, NodeOptions, program, run, wait_until};
 use harness::redis::{Persistence, RedisServer};
 use serde_json::{Value, json};
+use tickcast_protocol::chat::ChatTo;
 use tickcast_protocol::message::Join;
 use tickcast_protocol::{CloseCode, MatchId};
 use tickcast_server::io::clock;
@@ -121,13 +122,20 @@ async fn a_match_is_told_in_words_decoded_and_compared_with_this_nodes_copy() {
         create_match(nodes[0].authority(), &json!({ "game": "arena", "options": { "drones": 120 } })).await;
     let mut player = Player::join(&nodes[1].players, "Zoë <b>", Join::Match(id.clone())).await;
     let path = format!("/v1/matches/{id}");
+    player.say(ChatTo::Everyone, "<i>hi</i>").await;
     let told = async {
-        let ready = |told: &Value| told["relay"]["agrees"] == true && told["stats"]["tick_us_p99"].is_u64();
+        let ready = |told: &Value| {
+            told["relay"]["agrees"] == true
+                && told["stats"]["tick_us_p99"].is_u64()
+                && told["chat"][0].is_object()
+        };
         let told = until(&nodes[1], &path, "the copy agrees and the owner told its numbers", ready).await;
         assert_eq!((&told["owner"], &told["status"]), (&json!("n1"), &json!("running")));
         assert_eq!((&told["epoch"], &told["players"], &told["crashes"]), (&json!(1), &json!(1), &json!(0)));
         assert_eq!(told["claims"], json!([{ "epoch": 1, "tick": 0 }]));
         assert_eq!(told["hash"]["agrees"], true);
+        let line = &told["chat"][0];
+        assert_eq!((&line["name"], &line["text"]), (&json!("Zoë <b>"), &json!("<i>hi</i>")));
         assert_eq!(told["hash"]["stored"], told["hash"]["recomputed"]);
         assert!(told["stats"]["bytes_per_s"].as_u64() > Some(100), "{told}");
         assert!(told["lease_left_ms"].as_u64() <= Some(600), "{told}");

@@ -14,6 +14,7 @@
 //   #match-id #match-status[data-state] #match-problem   #hash[data-state=agree|differ|unknown]
 //   #live, #facts > [data-fact=NAME]             #picture   #legend > [data-kind][aria-pressed]
 //   #kinds > [data-kind][aria-pressed]           #entities-rows > [data-entity=KIND:INDEX]   #entities-prev, -next, -label
+//   #chat > [data-number][data-team]             the last line first
 //   [data-order=move|end|revive|drain]           #confirm: #confirm-to #confirm-yes #confirm-no
 //   #token-open[data-state=locked|unlocked|off]  #token: #token-input #token-yes #token-no
 

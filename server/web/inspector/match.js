@@ -1,4 +1,4 @@
-// One match: facts, hash agreement, entities, events.
+// One match: facts, hash agreement, entities, chat, events.
 
 import { byId, clock, count, el, keyed, mark, micros, rate, say, span } from "./dom.js";
 import { showEvents } from "./events.js";
@@ -10,7 +10,7 @@ let shown = { id: null, kind: null, offset: 0 };
 export function openMatch(id) {
   shown = { id, kind: null, offset: 0 };
   say(byId("match-id"), id);
-  for (const part of ["facts", "live", "kinds", "entities-head", "entities-rows", "events"]) byId(part).replaceChildren();
+  for (const part of ["facts", "live", "kinds", "entities-head", "entities-rows", "chat", "events"]) byId(part).replaceChildren();
   say(byId("entities-label"), "");
   showAgreement({ hash: null, relay: null, node: "" });
 }
@@ -114,6 +114,21 @@ function showKinds(kinds) {
   });
 }
 
+/** Shows what was said, the last line first: names and texts are a player's, and text. */
+function showChat(lines) {
+  if (lines.length === 0) {
+    keyed(byId("chat"), [{}], () => "none", () => el("li", { class: "empty" }), (item) => say(item, "Nothing so far."));
+    return;
+  }
+  const create = ({ number, tick, from, team, name, text }) => {
+    const who = el("span", { class: "what" }, name || `player ${from}`);
+    const to = team === 0 ? "" : `, to team ${team}`;
+    const place = el("span", { class: "place" }, `tick ${count(tick)}, player ${from}${to}`);
+    return el("li", { "data-number": number, "data-team": team }, who, el("span", { class: "text" }, text), place);
+  };
+  keyed(byId("chat"), [...lines].reverse(), ({ number, tick }) => `${number}.${tick}`, create, () => {});
+}
+
 /** Shows the answer of `/v1/matches/ID`. */
 export function showMatch(match) {
   mark(byId("match-status"), "data-state", match.status);
@@ -125,6 +140,7 @@ export function showMatch(match) {
   showFacts(byId("facts"), wordFacts(match));
   showAgreement(match);
   showKinds(match.kinds ?? []);
+  showChat(match.chat ?? []);
   showEvents(byId("events"), match.events, false);
 }
 

@@ -1,5 +1,5 @@
-//! One match, as the store has it, for a person: its fields in words, its entities as rows and as points, and whether
-//! the copies agree. Pure.
+//! One match, as the store has it, for a person: its fields in words, its entities as rows and as points, its chat, and
+//! whether the copies agree. Pure.
 
 use serde_json::{Value, json};
 use tickcast_protocol::schema::{Field, FieldType, Kind};
@@ -8,6 +8,7 @@ use tickcast_protocol::{EntityId, MatchId, World};
 use super::rows::Row;
 use crate::backplane::{MatchFields, fields};
 use crate::logic::channel::{self, FromOwner, TickMessage};
+use crate::logic::chat::StoredChat;
 use crate::logic::relay::Seen;
 use crate::logic::stored::{self, StoredError, StoredMatch};
 
@@ -19,10 +20,18 @@ const POINTS_MAX: usize = 2000;
 pub struct View {
     row: Row,
     heir: Option<String>,
-    decoded: Result<(StoredMatch, World), String>,
+    decoded: Result<Decoded, String>,
     /// The store's clock then.
     store_ms: u64,
     relay: Option<RelayCopy>,
+}
+
+/// What the store has, read.
+#[derive(Debug)]
+struct Decoded {
+    stored: StoredMatch,
+    world: World,
+    chat: StoredChat,
 }
 
 /// This node's own copy, and the tick that the owner published for where it stands.
@@ -60,7 +69,7 @@ impl View {
             Err(problem) => {
                 summary["problem"] = json!(problem);
             }
-            Ok((stored, world)) => {
+            Ok(Decoded { stored, world, chat }) => {
                 let recomputed = world.recomputed_hash();
                 summary["hash"] = json!({
                     "stored": hex(stored.hash), "recomputed": hex(recomputed), "agrees": stored.hash == recomputed,
@@ -73,6 +82,7 @@ impl View {
                 summary["claims"] =
                     claims.map(|(fence, tick)| json!({ "epoch": fence.epoch, "tick": tick })).collect();
                 summary["kinds"] = kinds(world);
+                summary["chat"] = json!(chat.lines);
             }
         }
         summary
@@ -80,7 +90,7 @@ impl View {
 
     /// The entities of a kind as rows, from the first on. The error is for a person.
     pub fn entities(&self, kind: &str, (offset, limit): (usize, usize)) -> Result<Value, String> {
-        let (stored, world) = self.decoded()?;
+        let Decoded { stored, world, .. } = self.decoded()?;
         let number = world.schema().kind_index(kind).ok_or_else(|| format!("there is no kind `{kind}`"))?;
         let fields = &world.schema().kinds()[usize::from(number)].fields;
         let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
@@ -94,24 +104,24 @@ impl View {
 
     /// Where the entities are that have a place, in steps; with the bounds of each kind's places.
     pub fn map(&self) -> Result<Value, String> {
-        let (stored, world) = self.decoded()?;
+        let Decoded { stored, world, .. } = self.decoded()?;
         let kinds = world.schema().kinds().iter().enumerate();
         let kinds: Vec<Value> =
             kinds.filter_map(|(kind, declared)| points(world, kind as u8, declared)).collect();
         Ok(json!({ "tick": stored.tick, "kinds": kinds }))
     }
 
-    fn decoded(&self) -> Result<&(StoredMatch, World), String> {
+    fn decoded(&self) -> Result<&Decoded, String> {
         self.decoded.as_ref().map_err(Clone::clone)
     }
 }
 
 /// The state as of the last tick, whatever hash it has: that is for a person to see.
-fn decode(loaded: &MatchFields) -> Result<(StoredMatch, World), StoredError> {
+fn decode(loaded: &MatchFields) -> Result<Decoded, StoredError> {
     let stored = StoredMatch::parse(loaded)?;
     let world = stored::restore_at(loaded, stored.tick)?;
     let world = world.ok_or_else(|| StoredError::Field(fields::SNAPSHOT_TICK.to_owned()))?;
-    Ok((stored, world))
+    Ok(Decoded { stored, world, chat: stored::read_chat(loaded)? })
 }
 
 impl RelayCopy {
@@ -190,6 +200,7 @@ mod tests {
                 sent_ms: 0,
                 frame: Bytes::new(),
                 prior: None,
+                lines: Vec::new(),
             });
             RelayCopy { seen: Seen { position, hash, recomputed }, owners }.to_json()["agrees"].clone()
         };
