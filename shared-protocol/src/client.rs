@@ -247,8 +247,8 @@ impl Client {
     }
 
     /// Sends an input: one value for each input field of the schema. Returns its number; `None` before the
-    /// welcome, on a resumed connection also before the state, for a spectator, or when the values are not what
-    /// the schema says. It is kept until the state acknowledges it, at most [`INPUTS_KEPT_MAX`] of them. The player
+    /// welcome, on a resumed connection also before the state, before the player is part of the state, for a
+    /// spectator, or when the values are not what the schema says. It is kept until the state acknowledges it, at most [`INPUTS_KEPT_MAX`] of them. The player
     /// acts on the state as it is; one who is shown an earlier picture acts with [`Client::input_behind`].
     pub fn input(&mut self, values: &[i32]) -> Option<InputSeq> {
         self.input_behind(values, 0)
@@ -259,6 +259,10 @@ impl Client {
     pub fn input_behind(&mut self, values: &[i32], behind: u16) -> Option<InputSeq> {
         let joined = self.joined.as_ref().filter(|_| self.welcomed && !self.resuming)?;
         joined.player()?;
+        // Nobody would take the first ones, and those behind them would wait for them.
+        if self.inputs.last_seq() == InputSeq(0) {
+            joined.entity()?;
+        }
         if !joined.replica.world().schema().admits_input(values) {
             return None;
         }

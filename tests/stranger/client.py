@@ -204,7 +204,8 @@ class Client:
             self.resumes += self.resuming
             self.resuming = False
             self.send_again()
-        if self.player is not None and self.seq - self.acknowledged < SEQ_AHEAD_MAX:
+        acts = self.entity is not None or self.seq > 0
+        if self.player is not None and acts and self.seq - self.acknowledged < SEQ_AHEAD_MAX:
             self.send_input()
 
     def read_acknowledgement(self):

@@ -190,6 +190,21 @@ fn a_resumed_player_is_the_same_and_says_again_what_is_not_acknowledged() {
 }
 
 #[test]
+fn a_player_who_is_not_yet_part_of_the_state_sends_no_input() {
+    let mut client = Client::new("n", Join::Match("m1".parse().unwrap()));
+    client.poll_transmit().unwrap();
+    client.handle_frame(&welcome(ME, 7)).unwrap();
+    let mut world = World::new(schema());
+    client.handle_frame(&snapshot_of(&world, 5)).unwrap();
+    assert_eq!(client.input(&[0]), None, "nobody would take it");
+    let id = world.spawn(0).unwrap();
+    world.set(id, 0, 4);
+    world.advance();
+    client.handle_frame(&snapshot_of(&world, 6)).unwrap();
+    assert_eq!(client.input(&[0]), Some(InputSeq(1)), "and no number is missing");
+}
+
+#[test]
 fn only_the_same_place_is_resumed() {
     let (mut client, _) = playing();
     client.resume().unwrap();

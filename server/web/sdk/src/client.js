@@ -95,7 +95,7 @@ export class Client {
 
   /**
    * Sends an input: one value for each input field of the schema. Returns its number; 0 while none can be sent: before
-   * the state is there, as a spectator, and when 64 are not acknowledged.
+   * the state is there and the player is part of it, as a spectator, and when 64 are not acknowledged.
    * @param {ArrayLike<number>} values
    * @param {number} [behind] how far the picture that the player is shown is behind the state, in 256ths of a tick
    */
@@ -103,6 +103,8 @@ export class Client {
     const { replica } = this;
     if (replica === null || !this.welcomed || this.resuming || !this.owned || this.player === null) return 0;
     if (!replica.schema.admits(values)) throw new RangeError(`not an input of this game: ${Array.from(values)}`);
+    // Nobody would take the first ones, and those behind them would wait for them.
+    if (this.inputs.lastSeq === 0 && this.entity < 0) return 0;
     const frame = this.inputs.push((seq) => message.input(seq, replica.tick, behind, values));
     if (frame === null) return 0;
     this.transmit.push(frame);

@@ -104,6 +104,19 @@ test('a resumed player is the same and says again what is not acknowledged', () 
   assert.equal(client.seat?.token[0], TOKEN[0] + 1, 'the newest token');
 });
 
+test('a player who is not yet part of the state sends no input', () => {
+  const owner = new Owner(4);
+  const client = new Client('Zoë', { kind: 'match', matchId: 'm1' });
+  client.handle(welcome(4));
+  client.handle(owner.snapshot());
+  said(client);
+  assert.equal(client.input([1]), 0, 'nobody would take it');
+  owner.set('player:0', { player: 4 });
+  client.handle(owner.next());
+  assert.equal(client.input([1]), 1, 'and no number is missing');
+  assert.equal(said(client).length, 1);
+});
+
 test('only the same place is resumed; who was never let in joins again', () => {
   const { client } = playing();
   client.resume();
