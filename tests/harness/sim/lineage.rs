@@ -1,6 +1,6 @@
 //! The history of one match in the store, and what of it a store that lost writes has taken back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tickcast_protocol::{Fence, PlayerId, Position, Tick};
@@ -31,12 +31,10 @@ pub(super) struct Lineage {
     lost: BTreeMap<(Key, Tick), Entry>,
     /// The hash of every state that ever was the match's.
     states: BTreeMap<(Key, Tick), u32>,
-    /// The tick that each ownership went on from, and whose it was.
-    began: BTreeMap<Key, (Tick, Option<Key>)>,
-    /// Every ownership that has committed.
-    fences: BTreeSet<Key>,
-    /// Players that are or were part of the state.
-    pub(super) admitted: BTreeSet<PlayerId>,
+    /// What each ownership went on from, in whatever history.
+    began: BTreeMap<Key, Position>,
+    /// Players that are or were part of the state, with the first tick of that.
+    admitted: BTreeMap<PlayerId, Tick>,
     /// An owner that lives, commits, and has only to write back what the store lost.
     pub(super) living: Option<Fence>,
     pub(super) claims: u64,
@@ -59,23 +57,53 @@ impl Lineage {
         if at.tick == Tick(0) { Some(0) } else { self.states.get(&(key(at.fence), at.tick)).copied() }
     }
 
-    /// A new ownership goes on from the stored state; `false` if one of that name has committed, in whatever history.
-    pub(super) fn claim(&mut self, fence: Fence, hash: u32) -> bool {
+    /// A new ownership goes on from the stored state, which is this one's; `false` if there was one of that name, in
+    /// whatever history.
+    pub(super) fn claim(&mut self, fence: Fence, before: Fence, hash: u32) -> bool {
         self.claims += 1;
         self.states.insert((key(fence), self.last()), hash);
-        let before = self.ticks.values().next_back().map(|entry| key(entry.fence));
-        self.began.insert(key(fence), (self.last(), before));
-        !self.fences.contains(&key(fence))
+        let from = Position { fence: before, tick: self.last() };
+        self.began.insert(key(fence), from).is_none()
+    }
+
+    /// How many claims lie between a position and a later one that goes on from there; `None` if that one does not,
+    /// because a store has lost the first.
+    pub(super) fn claims_between(&self, had: Position, now: Position) -> Option<usize> {
+        let (mut at, mut claims) = (now, 0);
+        while at.fence != had.fence && had.tick > Tick(0) {
+            at = *self.began.get(&key(at.fence))?;
+            claims += 1;
+        }
+        (had.tick <= at.tick).then_some(claims)
+    }
+
+    /// Whether the state at a position is a past of that at another one. An ownership that has not ticked yet has
+    /// changed nothing, whether or not the store still knows of it.
+    pub(super) fn is_past(&self, mut had: Position, now: Position) -> bool {
+        while let Some(from) = self.began.get(&key(had.fence)).filter(|from| from.tick == had.tick) {
+            had = *from;
+        }
+        self.claims_between(had, now).is_some()
     }
 
     /// A tick was written; `false` if it is another one than was written of that name before.
     pub(super) fn commit(&mut self, tick: Tick, entry: Entry) -> bool {
         let hash = entry.hash;
         let same = self.states.insert((key(entry.fence), tick), hash).is_none_or(|before| before == hash);
-        self.fences.insert(key(entry.fence));
-        self.admitted.extend(entry.rows.iter().map(|row| row.player));
+        self.admit(&entry.rows, tick);
         self.ticks.insert(tick, entry);
         same
+    }
+
+    fn admit(&mut self, rows: &[Row], tick: Tick) {
+        for row in rows {
+            self.admitted.entry(row.player).or_insert(tick);
+        }
+    }
+
+    /// Whether a player has been part of the state for so many ticks.
+    pub(super) fn is_admitted(&self, player: PlayerId, ticks: u64) -> bool {
+        self.admitted.get(&player).is_some_and(|since| since.0 + ticks <= self.last().0)
     }
 
     /// The owner has written the whole state: what the store had lost before it is history again.
@@ -100,35 +128,13 @@ impl Lineage {
         self.set_back |= count > 0;
         self.lost.extend(taken.into_iter().map(|(tick, entry)| ((key(entry.fence), tick), entry)));
         let rows = self.rows().cloned().unwrap_or_default();
-        self.admitted = rows.iter().map(|row| row.player).collect();
+        self.admitted.retain(|player, _| rows.iter().any(|row| row.player == *player));
+        self.admit(&rows, self.last());
         count
     }
 
     /// Whether the store has lost ticks of an ownership.
     pub(super) fn lacks(&self, fence: Fence) -> bool {
         self.lost.keys().any(|(lost, _)| *lost == key(fence))
-    }
-
-    /// Whether the store has this very tick of this very ownership.
-    pub(super) fn has_committed(&self, at: Position) -> bool {
-        self.ticks.get(&at.tick).is_some_and(|entry| entry.fence == at.fence)
-    }
-
-    /// Whether a state is a past of another one, which the store held when it was sent and may have lost since.
-    pub(super) fn is_past(&self, before: Position, of: Position) -> bool {
-        let mut owner = Some(key(of.fence));
-        while let Some((began, earlier)) = owner.and_then(|owner| self.began.get(&owner))
-            && before.tick < *began
-        {
-            owner = *earlier;
-        }
-        let there = owner.and_then(|owner| self.states.get(&(owner, before.tick)).copied());
-        before.tick == Tick(0) || before.tick <= of.tick && there.is_some() && there == self.state(before)
-    }
-
-    /// Whether a state is part of the history that the store holds.
-    pub(super) fn holds(&self, at: Position) -> bool {
-        let own = self.state(at);
-        at.tick == Tick(0) || self.ticks.get(&at.tick).is_some_and(|entry| Some(entry.hash) == own)
     }
 }

@@ -12,6 +12,8 @@ use super::plan::{Kind, Plan};
 
 /// Claims that one fault may cause.
 const CLAIMS_PER_FAULT_MAX: u64 = 4;
+/// Ticks within which whatever was asked of the store before is answered or given up.
+const ANSWERED_TICKS: u64 = 10;
 
 /// How a client came to a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +62,15 @@ impl Oracle {
     }
 
     /// An ownership was granted, or was told once more.
-    pub(super) fn handle_claim(&mut self, game: usize, fence: Fence, stored: &MatchFields, again: bool) {
-        if again {
+    pub(super) fn handle_claim(
+        &mut self,
+        game: usize,
+        fence: Fence,
+        before: Option<Fence>,
+        stored: &MatchFields,
+    ) {
+        let before = before.unwrap_or_default();
+        if before == fence {
             return;
         }
         let lineage = &mut self.matches[game];
@@ -69,7 +78,7 @@ impl Oracle {
         let tick = fields::number(stored, fields::TICK).map(Tick);
         let fits = tick == Some(lineage.last());
         let living = lineage.living.take();
-        let new = lineage.claim(fence, hash.unwrap_or_default());
+        let new = lineage.claim(fence, before, hash.unwrap_or_default());
         self.hold(new, || format!("ownership {fence} of match {game} was granted twice"));
         self.hold(fits, || format!("match {game} was claimed at {tick:?}, which is not the last tick"));
         self.hold(living.is_none(), || {
@@ -177,16 +186,25 @@ impl Oracle {
     }
 
     /// A node lets its clients jump ahead from here, and tells nothing of a set-back.
-    pub(super) fn handle_forward(&mut self, game: usize, before: Position) {
-        let holds = self.matches[game].holds(before);
-        self.hold(holds, || format!("match {game}: {before:?} was lost, and passed on as a jump ahead"));
+    pub(super) fn handle_forward(&mut self, game: usize, before: Position, after: Position) {
+        let past = self.matches[game].is_past(before, after);
+        self.hold(past, || {
+            format!("match {game}: {before:?} was lost, and {after:?} passed on as a jump ahead")
+        });
     }
 
-    /// A node tells its clients that they are set back.
-    pub(super) fn handle_reset(&mut self, game: usize, before: Position) {
+    /// A node tells its clients, or one that resumes, that they are set back.
+    pub(super) fn handle_reset(&mut self, game: usize, before: Position, after: Position) {
         let lineage = &self.matches[game];
-        let (holds, living) = (lineage.has_committed(before), lineage.living);
-        self.hold(!holds, || format!("match {game}: reset from {before:?}, which the store holds"));
+        // What is older than the list of claims is not known any more.
+        let known = |claims: usize| claims < fields::CLAIMS_KEPT;
+        let past = lineage.claims_between(before, after).is_some_and(known);
+        // What was lost before its time a living owner has never had.
+        let newest = |fence| Position { fence, tick: Tick(u64::MAX) };
+        let living = lineage.living.filter(|fence| lineage.is_past(before, newest(*fence)));
+        self.hold(!past, || {
+            format!("match {game}: reset from {before:?} to {after:?}, which goes on from there")
+        });
         self.hold(living.is_none(), || {
             format!(
                 "match {game}: reset from {before:?} while {living:?} lived and would have written it back"
@@ -208,19 +226,20 @@ impl Oracle {
             format!("client {client} sees {at:?} with {hash:08x}, committed is {committed:08x?}")
         });
         let before = std::mem::replace(&mut self.seen[client], at);
+        // Where it was is a past of where it is, or it was told of a set-back.
+        let past = self.matches[game].is_past(before, at);
         let fits = match change {
-            Change::Next => at.tick == before.tick.next(),
-            Change::Ahead => at.tick >= before.tick,
-            // Where it was is a past of where it is, or it was told of a set-back.
-            Change::Resumed => self.matches[game].is_past(before, at),
+            Change::Next => past && at.tick == before.tick.next(),
+            Change::Ahead | Change::Resumed => past,
             Change::Back | Change::First => true,
         };
         self.hold(fits, || format!("client {client} went from {before:?} to {at:?}, {change:?}"));
         self.comparisons += 1;
     }
 
+    /// Whether a player has been part of the state for so long that whoever asks now is told so.
     pub(super) fn is_admitted(&self, game: usize, player: PlayerId) -> bool {
-        self.matches[game].admitted.contains(&player)
+        self.matches[game].is_admitted(player, ANSWERED_TICKS)
     }
 
     /// What the last state says of a player.

@@ -171,7 +171,7 @@ impl Cluster {
                     if again {
                         self.counters.see(Seen::ClaimRepeated);
                     }
-                    self.oracle.handle_claim(game, *fence, fields, again);
+                    self.oracle.handle_claim(game, *fence, before, fields);
                     self.say(|| {
                         format!("store: match {game} claimed by {} as {fence}, again: {again}", claim.node)
                     });

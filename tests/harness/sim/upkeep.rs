@@ -119,10 +119,10 @@ impl Cluster {
                 }
                 return;
             }
-            Resync::Forward => self.oracle.handle_forward(game, before),
+            Resync::Forward => self.oracle.handle_forward(game, before, after),
             Resync::Reset { from, to } => {
                 self.counters.see(Seen::Reset);
-                self.oracle.handle_reset(game, before);
+                self.oracle.handle_reset(game, before, after);
                 let message = ServerMessage::Reset { from, to }.to_frame();
                 listeners.iter().for_each(|id| self.send_control(*id, &message));
                 self.ask_for_places(node, game);
