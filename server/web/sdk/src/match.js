@@ -222,6 +222,7 @@ export class Match extends Emitter {
       bytesPerSecond: counted.bytes.rate(now, 3),
       stallsPerMinute: counted.stalls.rate(now, 59) * 60,
       correctionsPerSecond: counted.corrections.rate(now, 10),
+      unexplainedCorrections: netcode?.prediction?.unexplained ?? 0,
       lastCorrection: netcode?.prediction?.lastError ?? 0,
       inputLeadTicks: netcode?.inputClock.lead ?? 0,
       inputErrorTicks: netcode?.inputClock.error ?? 0,

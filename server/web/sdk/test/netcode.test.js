@@ -236,6 +236,23 @@ test('one that turns now and then is predicted right but where jitter moved the 
   assert.equal(prediction.value('x', 1), play.x, 'at rest it is where the server has it');
 });
 
+test('a wrong guess that no late input explains is told from one by jitter', () => {
+  const unexplained = (/** @type {number} */ speed, /** @type {number} */ seed) => {
+    const play = new Play({ seed });
+    /** @type {import('../src/netcode/prediction.js').Step} */
+    const step = (state, input) => { state[0] += input[0] * speed; };
+    const prediction = play.netcode.predict({ fields: ['x'], step });
+    play.controls = (tick) => [1, 0, -1][Math.floor(tick / 5) % 3];
+    play.run(20_000);
+    assert.ok(prediction.judged > 500, `${prediction.judged}`);
+    return [prediction.unexplained, prediction.mispredictions];
+  };
+  const right = SEEDS.map((seed) => unexplained(SPEED, seed));
+  assert.ok(right.some(([, wrong]) => wrong > 0), 'jitter moved turns');
+  assert.deepEqual(right.map(([none]) => none), SEEDS.map(() => 0));
+  assert.ok(unexplained(SPEED + 1, 1)[0] > 300, 'another rule');
+});
+
 test('prediction that is switched off follows the server', () => {
   const play = new Play();
   const prediction = play.netcode.predict(MOVER);

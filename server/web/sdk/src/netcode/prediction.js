@@ -63,6 +63,12 @@ export class Prediction {
     this.compared = 0;
     this.mispredictions = 0;
     this.lastError = 0;
+    /** Tick of the last state. */
+    this.reconciled = -1;
+    /** Ticks that the server did with the very input they were guessed with, and those of them that were wrong: no input
+     * came early or late, but `step` does something else than the server, or something else moved the player. */
+    this.judged = 0;
+    this.unexplained = 0;
   }
 
   /** Begins anew with the next state. */
@@ -123,11 +129,22 @@ export class Prediction {
     return found;
   }
 
+  /** Whether a tick was guessed with what this input wants. @param {number} tick @param {number} seq */
+  wasGuessedWith(tick, seq) {
+    if (seq < this.firstSeq || seq > this.lastSeq || seq <= this.lastSeq - KEPT) return false;
+    const guessed = this.inputFor(tick);
+    const applied = this.inputs[seq % KEPT];
+    for (let at = 0; at < applied.length; at += 1) if (guessed[at] !== applied[at]) return false;
+    return true;
+  }
+
   /**
    * The server's state of a tick: sets the simulation right.
    * @param {Table} table @param {number} index of the player's entity @param {number} tick @param {number} seq the last input in it
    */
   reconcile(table, index, tick, seq) {
+    const judges = tick === this.reconciled + 1 && this.wasGuessedWith(tick, seq);
+    this.reconciled = tick;
     if (seq > this.acknowledged || this.tick < 0) this.acknowledged = seq;
     const known = this.stateTicks[tick % KEPT] === tick;
     const guess = this.states[tick % KEPT];
@@ -141,7 +158,9 @@ export class Prediction {
       this.scratch[at] = value;
     }
     if (known) this.compared += 1;
+    if (known && judges) this.judged += 1;
     if (wrong > 0) {
+      if (judges) this.unexplained += 1;
       this.mispredictions += 1;
       this.lastError = wrong;
     }
