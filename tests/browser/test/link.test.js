@@ -83,14 +83,10 @@ scene("inputs that were made too early by far are soon made when they are needed
   await pictures([far], 3000);
   const usual = waiting();
   far.smooth.inputClock.correction = 6;
-  let most = 0;
+  await until("inputs come too early", () => waiting() >= 3);
   const early = performance.now();
-  await pictures([far], 4000, () => { most = Math.max(most, waiting()); });
-  await pictures([far], 5000);
-  const { inputErrorTicks } = far.metrics();
-  console.log(`inputs that always waited: ${usual}, then ${most}, ${waiting()} after `
-    + `${((performance.now() - early) / 1000).toFixed(0)} s; error ${inputErrorTicks.toFixed(2)} ticks`);
-  assert.ok(most > usual, "they came early");
   // By the acknowledgements alone, six ticks take a minute.
-  assert.ok(far.smooth.inputClock.correction < 3, `${far.smooth.inputClock.correction}`);
+  await until("none waits without need", () => waiting() <= 1);
+  console.log(`inputs that always waited: ${usual}; after six ticks more it is ${waiting()} again in `
+    + `${((performance.now() - early) / 1000).toFixed(1)} s; error ${far.metrics().inputErrorTicks.toFixed(2)} ticks`);
 });
