@@ -1,11 +1,13 @@
 // The own player's shots, shown at once: found in what the prediction did, flown by the rules, and handed over to the
 // server's bullets when these are shown. Pure; numbers are units of the game, moments milliseconds.
 
-import { AIM, COOLDOWN, HIT_REACH, HP, SCALE, X, Y, bulletWayX, bulletWayY } from './rules.js';
+import { AIM, COOLDOWN, HIT_REACH, HP, SCALE, TURN, X, Y, bulletWayX, bulletWayY } from './rules.js';
 
 const SHOTS = 16;
 /** A shot that the server never shows is gone after so long. */
 const LIFE_MS = 1_400;
+/** How far from a shot's heading the server's bullet of it may fly: a sixteenth of a turn. */
+const ASTRAY = TURN / 16;
 /** What is left of the distance at a handover, per millisecond. */
 const FADE = 0.988;
 
@@ -98,11 +100,21 @@ export class OwnShots {
     }
   }
 
-  /** The server's bullet is shown now: the oldest shot of its heading becomes it. @param {number} bullet @param {number} heading @param {number} x @param {number} y */
+  /**
+   * The server's bullet is shown now: the shot whose heading is the nearest becomes it, of two alike the older one. An
+   * input that came late may have been aimed a little further.
+   * @param {number} bullet @param {number} heading @param {number} x @param {number} y
+   */
   take(bullet, heading, x, y) {
     let found = null;
+    let least = ASTRAY;
     for (const shot of this.shots) {
-      if (shot.live && shot.bullet < 0 && shot.heading === heading && (found === null || shot.born < found.born)) found = shot;
+      if (!shot.live || shot.bullet >= 0) continue;
+      const turned = (shot.heading - heading) & (TURN - 1);
+      const astray = Math.min(turned, TURN - turned);
+      if (astray > least || (astray === least && found !== null && shot.born >= found.born)) continue;
+      found = shot;
+      least = astray;
     }
     if (found === null) return;
     found.bullet = bullet;

@@ -67,6 +67,24 @@ test('a shot flies as the rules say until the bullet of the server is shown, and
   assert.equal(shots.of(7), null);
 });
 
+test('a bullet that a late input aimed a little further is no second one', () => {
+  const { prediction, step, walls } = predicting();
+  const shots = new OwnShots(HZ, walls);
+  shots.find(prediction, 0, () => {});
+  for (let tick = 0; tick < 12; tick += 1) {
+    step([0, 0, 10, 1]);
+    shots.find(prediction, tick, () => {});
+  }
+  const [older, newer] = shots.shots;
+  assert.ok(older.live && newer.live);
+  shots.take(7, 300, 400, 300);
+  assert.equal(shots.of(7), null, 'of another heading altogether');
+  shots.take(8, 1023, 400, 300);
+  assert.equal(shots.of(8), older);
+  shots.take(9, 10, 400, 300);
+  assert.equal(shots.of(9), newer);
+});
+
 test('a shot ends at a wall and at whom it meets', () => {
   const { prediction, step, walls } = predicting();
   walls.set([450 * SCALE, 0, 490 * SCALE, 960 * SCALE]);
