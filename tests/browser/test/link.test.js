@@ -37,7 +37,8 @@ async function pair(stage, line) {
 scene("RTT 100 ms, jitter 20 ms: the clock is right, and pictures find ticks to show", async (stage) => {
   const { near, far } = await pair(stage, { delay: 50, jitter: 20 });
   await pictures([near, far], 3000);
-  const [starved, errors] = [far.metrics().starvedFrames, []];
+  const starved = () => [near, far].map((match) => match.metrics().starvedFrames);
+  const [[nearBefore, farBefore], errors] = [starved(), []];
   let count = 0;
   await pictures([near, far], 8000, (now) => {
     count += 1;
@@ -45,12 +46,14 @@ scene("RTT 100 ms, jitter 20 ms: the clock is right, and pictures find ticks to 
     errors.push(Math.abs(ticks) * far.smooth.clock.interval);
   });
   const [p50, p95] = [quantile(errors, 0.5), quantile(errors, 0.95)];
-  const empty = far.metrics().starvedFrames - starved;
+  const [nearAfter, farAfter] = starved();
+  const [empty, busy] = [farAfter - farBefore, nearAfter - nearBefore];
   const { delayMs, rttMs } = far.metrics();
-  console.log(`clock error p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)} ms; ${empty} of ${count} pictures without a tick; `
+  console.log(`clock error p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)} ms; ${empty} of ${count} pictures without a tick, ${busy} of the near one; `
     + `shown ${delayMs.toFixed(0)} ms late, RTT ${rttMs.toFixed(0)} ms`);
   assert.ok(p95 < 5 * BUSY, `${p95} ms`);
-  assert.ok(empty < count * 0.01 * BUSY, `${empty} of ${count}`);
+  // Ticks that the machine holds up are missed by who is near, too.
+  assert.ok(empty <= count * 0.01 * BUSY + busy, `${empty} of ${count}, near ${busy}`);
   assert.equal(far.metrics().desyncs, 0);
 });
 
