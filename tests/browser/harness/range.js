@@ -14,7 +14,7 @@ const FEW_PICTURES = 6;
 const BULLET = 0.6;
 /** How far away a target may be, and the middle of a body; units. */
 const RANGE = 260;
-const DEAD_ON = 7;
+const DEAD_ON = 5;
 /** Ticks between two shots, and between two at the same target: it may die, which is seen later. */
 const PAUSE = 10;
 const PAUSE_SAME = 20;
@@ -211,7 +211,7 @@ class Witness {
 export class Range {
   /** Shots of pictures older than `ageMax` are not judged. @param {{ node: Node, line: { delay: number, jitter: number }, ageMax: number, seed: number }} options */
   static async open(stage, { node, line, ageMax, seed }) {
-    const range = new Range();
+    const range = Object.assign(new Range(), { ageMax });
     const { id } = await node.create({ options: { pickups: 0, round_seconds: 3600, score_limit: 10_000 } });
     const random = generator(seed);
     const near = [];
@@ -220,9 +220,9 @@ export class Range {
       walk(near[at], random);
     }
     const link = await stage.link(node.port, { ...line, seed });
-    Object.assign(range, { ageMax });
     range.far = await join(link.url, id, "shooter");
-    stage.later(() => { for (const match of [range.far, ...near]) match.close(); });
+    range.matches = [range.far, ...near];
+    stage.later(() => range.close());
     await until("the shooter is part of the state", () => range.far.me >= 0);
     range.witness = new Witness(near[0], range.far.player);
     return range;
@@ -234,6 +234,10 @@ export class Range {
      * picture that was older than it may be (`late`), and those that were fired elsewhere than was shown, or at bodies that
      * were guessed where ticks came late (`unlike`): a busy machine has many of them. */
     this.score = { shots: 0, unlike: 0, late: 0, deadOn: 0, hit: 0, missed: [] };
+  }
+
+  close() {
+    for (const match of this.matches) match.close();
   }
 
   /** Judges the shots whose outcome is known by now. */
