@@ -302,14 +302,14 @@ impl Herd {
         while let Some(head) = websocket::head(&begun[taken..]) {
             let payload = &begun[taken + head.begin..taken + head.end];
             let now = *now.get_or_insert_with(clock::now);
-            self.message(at, head.opcode, payload, head.end, now);
+            self.message(at, head.opcode, payload, now);
             taken += head.end;
         }
         begun.drain(..taken);
         self.members[at].begun = begun;
     }
 
-    fn message(&mut self, at: usize, opcode: u8, payload: &[u8], bytes: usize, now: Instant) {
+    fn message(&mut self, at: usize, opcode: u8, payload: &[u8], now: Instant) {
         self.out.clear();
         let mut outbox = Outbox { bytes: &mut self.out, rng: &mut self.rng };
         let member = &mut self.members[at];
@@ -331,7 +331,7 @@ impl Herd {
                 let last = member.last.replace(now);
                 let sent = member.probe.as_mut().filter(|_| is_answer).and_then(|probe| probe.sent.take());
                 if let Some(tally) = &mut self.tally {
-                    tally.update(bytes, skipped, last.map(|last| now - last), sent.map(|sent| now - sent));
+                    tally.update(skipped, last.map(|last| now - last), sent.map(|sent| now - sent));
                 }
             }
         }

@@ -1,9 +1,12 @@
 //! A report as one page that needs nothing beside it: plots, tables, in light and dark.
 
+use std::collections::BTreeMap;
+
 use super::knee::GAP_TICKS_MAX;
 use super::plot::{Bar, Line, bars, escape, lines};
 use super::report::{Kind, Report};
-use super::summary::Summary;
+use super::run::Outcome;
+use super::summary::{Summary, median};
 use super::systems::System;
 
 const STYLE: &str = "
@@ -81,8 +84,9 @@ fn plots(task: Kind, summaries: &[Summary]) -> String {
     let memory = |title: &str| plot(title, &[], &|s| vec![s.resident_kb]);
     match task {
         Kind::Cpu => [
-            plot("CPU time per update, microseconds", &["user", "kernel", "Redis, apart"], &|s| {
-                vec![s.user_us, s.system_us, s.redis_us.unwrap_or(0.0)]
+            plot("CPU time per update, microseconds", &["user", "kernel"], &|s| vec![s.user_us, s.system_us]),
+            plot("CPU time of Redis per update, microseconds, apart", &[], &|s| {
+                vec![s.redis_us.unwrap_or(0.0)]
             }),
             plot("CPU time per update, times floor-scan", &[], &|s| vec![s.to_scan.unwrap_or(0.0)]),
             plot("bytes per update", &[], &|s| vec![s.bytes_per_update]),
@@ -112,13 +116,14 @@ fn knee_plots(report: &Report) -> String {
         parts: vec![report.knee_players(*system).unwrap_or_default()],
     };
     let all: Vec<Bar> = systems.iter().map(knee).collect();
-    let over = |number: fn(&super::run::Outcome) -> f64| -> Vec<Line> {
+    let over = |number: fn(&Outcome) -> f64| -> Vec<Line> {
         let line = |system: &System| {
-            let steps = report.outcomes.iter().filter(|outcome| outcome.system == *system);
-            let mut points: Vec<(f64, f64)> =
-                steps.map(|step| (step.connections as f64, number(step))).collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            Line { name: system.name(), points }
+            let mut steps: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+            for outcome in report.outcomes.iter().filter(|outcome| outcome.system == *system) {
+                steps.entry(outcome.connections).or_default().push(number(outcome));
+            }
+            let point = |(players, turns): (usize, Vec<f64>)| Some((players as f64, median(turns)?));
+            Line { name: system.name(), points: steps.into_iter().filter_map(point).collect() }
         };
         systems.iter().map(line).collect()
     };

@@ -62,7 +62,7 @@ impl Report {
     pub(crate) fn new(task: Kind, plan: Plan, outcomes: Vec<Outcome>, knees: Vec<Knee>) -> Report {
         let machine = Machine {
             processor: procfs::processor(),
-            cores: std::thread::available_parallelism().map_or(1, Into::into),
+            cores: procfs::cores().map_or(1, |cores| cores.len()),
             kernel: procfs::kernel(),
             is_pinned: plan.cores.server.is_some(),
         };

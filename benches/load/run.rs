@@ -47,6 +47,10 @@ pub(crate) struct Outcome {
     pub(crate) skipped: u64,
     /// Inputs per second.
     pub(crate) inputs_per_second: f64,
+    /// Bytes of an input, with the head of its WebSocket frame.
+    pub(crate) bytes_per_input: f64,
+    /// Inputs of probes whose effect was not seen before the next.
+    pub(crate) unanswered: u64,
     /// Bytes that came per update, with the heads of WebSocket frames.
     pub(crate) bytes_per_update: f64,
     /// CPU time of the servers per update, microseconds: in the program, and in the kernel.
@@ -134,10 +138,12 @@ impl Trial {
     fn outcome(&self, tally: &Tally, before: &Look, after: &Look, (resident, kernel): (u64, u64)) -> Outcome {
         let connections = self.herd.len();
         let per_connection = |kb: u64| kb as f64 / connections as f64;
-        let updates = tally.updates.max(1) as f64;
+        let per_update =
+            |number: u64| if tally.updates == 0 { 0.0 } else { number as f64 / tally.updates as f64 };
         let servers = after.servers.since(before.servers);
         let redis = before.redis.zip(after.redis).map(|(before, after)| after.since(before));
         let load = after.load.since(before.load);
+        let expected = f64::from(self.plan.load.tick_rate) * connections as f64 * tally.seconds;
         let micros = tally.seconds * 1e6;
         Outcome {
             system: self.system,
@@ -145,14 +151,16 @@ impl Trial {
             tick_rate: self.plan.load.tick_rate,
             seconds: tally.seconds,
             updates: tally.updates,
-            delivered: updates / (f64::from(self.plan.load.tick_rate) * connections as f64 * tally.seconds),
+            delivered: tally.updates as f64 / expected,
             skipped: tally.skipped,
             inputs_per_second: tally.inputs as f64 / tally.seconds,
-            bytes_per_update: tally.bytes as f64 / updates,
-            user_us: servers.user as f64 / updates,
-            system_us: servers.system as f64 / updates,
-            redis_us: redis.map(|redis| redis.total() as f64 / updates),
-            load_us: load.total() as f64 / updates,
+            bytes_per_input: tally.input_bytes as f64 / tally.inputs.max(1) as f64,
+            unanswered: tally.unanswered,
+            bytes_per_update: per_update(tally.bytes),
+            user_us: per_update(servers.user),
+            system_us: per_update(servers.system),
+            redis_us: redis.map(|redis| per_update(redis.total())),
+            load_us: per_update(load.total()),
             server_cores: servers.total() as f64 / micros,
             gap_ms: tally.gaps(),
             latency_ms: tally.latencies(),

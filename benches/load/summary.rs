@@ -120,6 +120,8 @@ pub(crate) mod tests {
             delivered: 1.0,
             skipped: 0,
             inputs_per_second: 1280.0,
+            bytes_per_input: 14.0,
+            unanswered: 0,
             bytes_per_update: 100.0,
             user_us: cpu_us / 4.0,
             system_us: cpu_us * 3.0 / 4.0,

@@ -15,8 +15,6 @@ pub(crate) struct Tally {
     pub(crate) updates: u64,
     /// Bytes of everything that came, with the heads of its WebSocket frames.
     pub(crate) bytes: u64,
-    /// Bytes of updates alone.
-    pub(crate) update_bytes: u64,
     /// Ticks that had no update of their own.
     pub(crate) skipped: u64,
     /// Inputs sent.
@@ -46,7 +44,6 @@ impl Tally {
             seconds: 0.0,
             updates: 0,
             bytes: 0,
-            update_bytes: 0,
             skipped: 0,
             inputs: 0,
             input_bytes: 0,
@@ -57,15 +54,8 @@ impl Tally {
     }
 
     /// An update came.
-    pub(crate) fn update(
-        &mut self,
-        bytes: usize,
-        skipped: u32,
-        gap: Option<Duration>,
-        latency: Option<Duration>,
-    ) {
+    pub(crate) fn update(&mut self, skipped: u32, gap: Option<Duration>, latency: Option<Duration>) {
         self.updates += 1;
-        self.update_bytes += bytes as u64;
         self.skipped += u64::from(skipped);
         for (histogram, time) in [(&mut self.gaps, gap), (&mut self.latencies, latency)] {
             if let Some(time) = time {
@@ -99,9 +89,9 @@ mod tests {
         let mut tally = Tally::new();
         assert_eq!((tally.latencies(), tally.gaps()), (None, Percentiles::default()));
         for ms in 1..=1000 {
-            tally.update(10, 0, Some(Duration::from_millis(ms)), None);
+            tally.update(0, Some(Duration::from_millis(ms)), None);
         }
-        tally.update(10, 3, None, Some(Duration::from_millis(7)));
+        tally.update(3, None, Some(Duration::from_millis(7)));
         let gaps = tally.gaps();
         for (found, expected) in
             [(gaps.p50, 500.0), (gaps.p99, 990.0), (gaps.p999, 999.0), (gaps.max, 1000.0)]
@@ -109,6 +99,6 @@ mod tests {
             assert!((found / expected - 1.0_f64).abs() < 0.002, "{found} for {expected}");
         }
         assert!((tally.latencies().unwrap().p50 - 7.0).abs() < 0.02);
-        assert_eq!((tally.updates, tally.update_bytes, tally.skipped), (1001, 10_010, 3));
+        assert_eq!((tally.updates, tally.skipped), (1001, 3));
     }
 }

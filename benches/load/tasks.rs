@@ -143,6 +143,9 @@ fn grow(common: &Common, plan: Plan, steps: &[u32]) -> io::Result<bool> {
 }
 
 fn progress(outcome: &Outcome) -> String {
+    if outcome.updates == 0 {
+        return format!("{:.1} KB per connection, no updates", outcome.resident_kb);
+    }
     format!(
         "{:.2} us per update, gap p99 {:.1} ms, {} delivered, others' CPU {}",
         outcome.cpu_us(),
