@@ -1,8 +1,10 @@
 //! What the benches measure: a large match as a bare state (here), a match of the demo game ([`Battle`]), loads
 //! made to find what one entity costs ([`synthetic`]), and recorded games ([`traces`], [`measure`]). [`report`] says
-//! what the `wire` program found.
+//! what the `wire` program found. [`load`] compares whole servers with each other and with a [`floor`].
 
 mod battle;
+pub mod floor;
+pub mod load;
 pub mod measure;
 pub mod report;
 pub mod summary;

@@ -1,0 +1,136 @@
+//! The command line of `load`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::client::Load;
+use super::process::Cores;
+use super::run::Plan;
+use super::systems::System;
+
+/// `load`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "load",
+    about = "Measures tickcast beside a floor that has no game, all with the same load and in turns",
+    after_help = "Servers run on core 0, the load and Redis on core 1. Compare within one run only: the speed of a \
+                  machine varies by more than what is to be told apart. Exit code: 0 everything was measured (and is \
+                  within the budget), 1 not."
+)]
+pub struct Flags {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// CPU time of the servers per delivered update, at a moderate load
+    Cpu(Common),
+    /// Time from an input to its effect, as a few clients see it at the same load
+    Latency {
+        #[command(flatten)]
+        common: Common,
+        /// Matches in which one player watches for its effects
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+        probes: u32,
+    },
+    /// Memory and CPU time of connections that say nothing
+    Idle(Common),
+    /// Players that a core carries: matches are added until updates come late or not at all
+    Knee {
+        #[command(flatten)]
+        common: Common,
+        /// Matches to begin with
+        #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+        from: u32,
+        /// Matches to end with
+        #[arg(long, value_name = "N", default_value_t = 400)]
+        to: u32,
+        /// Matches of a step, of the one before
+        #[arg(long, value_name = "RATIO", default_value_t = 1.15)]
+        growth: f64,
+    },
+    /// A comparison of CPU time that is held against ceilings
+    Check {
+        #[command(flatten)]
+        common: Common,
+        /// The ceilings
+        #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/budget.toml"))]
+        budget: PathBuf,
+    },
+}
+
+/// What every task takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// What to measure, in this order [default: all that is installed; of `check`: what the budget names]
+    #[arg(long, value_enum, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) systems: Vec<System>,
+    /// Players of a match
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) players: u32,
+    /// Matches
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) matches: u32,
+    /// Ticks per second; connections that say nothing have 10, where there must be ticks
+    #[arg(long, value_name = "HZ", default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=128))]
+    pub(crate) tick_rate: u32,
+    /// Seconds measured, each time
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    pub(crate) seconds: f64,
+    /// Seconds played before, each time
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    pub(crate) warm_up: f64,
+    /// Times that each system is measured, in turns
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) turns: u32,
+    /// Connections opened per second
+    #[arg(long, value_name = "N", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) ramp: u32,
+    /// Asks for priority over other work, as root: changes that of the session (autogroup) in which this is started
+    #[arg(long)]
+    pub(crate) priority: bool,
+    /// Measures the programs that are there instead of building them first
+    #[arg(long)]
+    pub(crate) no_build: bool,
+    /// Also writes everything as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Also writes a report with plots to this file, which needs nothing beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+impl Common {
+    /// How each system is measured, if nothing else is said.
+    pub(crate) fn plan(&self, cores: Cores) -> Plan {
+        let Common { players, tick_rate, ramp, matches, .. } = *self;
+        Plan {
+            load: Load { players, tick_rate, sends_inputs: true, ramp, probes: 0 },
+            matches,
+            warm_up: Duration::from_secs_f64(self.warm_up),
+            time: Duration::from_secs_f64(self.seconds),
+            is_idle: false,
+            cores,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Flags::command().debug_assert();
+        let flags =
+            Flags::parse_from(["load", "cpu", "--systems", "floor-scan,tickcast-two", "--matches", "4"]);
+        let Task::Cpu(common) = flags.task else { panic!("another task") };
+        assert_eq!(common.systems, [System::FloorScan, System::TickcastTwo]);
+        assert!(Flags::try_parse_from(["load", "cpu", "--systems", "apache"]).is_err());
+    }
+}

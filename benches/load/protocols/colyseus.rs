@@ -1,0 +1,81 @@
+//! Colyseus 0.17 and 0.18: a seat is reserved over HTTP, then the room's WebSocket is opened and the join acknowledged.
+//! Inputs are messages named `input` with a map in msgpack, as its own SDK sends them.
+
+use std::io;
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use super::holds;
+use crate::load::http;
+use crate::load::session::{Hand, Outbox, Place, Protocol, Seen, Session};
+use crate::load::websocket::{self, BINARY, Opened};
+
+const JOIN_ROOM: u8 = 10;
+const ERROR: u8 = 11;
+const LEAVE_ROOM: u8 = 12;
+const ROOM_DATA: u8 = 13;
+const ROOM_STATE: u8 = 14;
+const ROOM_STATE_PATCH: u8 = 15;
+/// Bits of the first byte that hold the code.
+const CODE: u8 = 31;
+
+/// A server with the room `arena`.
+pub(crate) struct Colyseus {
+    pub(crate) server: SocketAddr,
+    pub(crate) players: u32,
+}
+
+impl Protocol for Colyseus {
+    fn join(&mut self, place: Place) -> io::Result<(Opened, Box<dyn Session>)> {
+        let options = json!({ "number": place.in_match, "players": self.players });
+        let seat = http::post(self.server, "/matchmake/joinOrCreate/arena", &options)?;
+        let text = |name: &str| {
+            let missing = || io::Error::other(format!("no {name} in a reservation: {seat}"));
+            seat[name].as_str().ok_or_else(missing)
+        };
+        let path = format!("/{}/{}?sessionId={}", text("processId")?, text("roomId")?, text("sessionId")?);
+        Ok((websocket::open(self.server, &path, None)?, Box::new(Player::default())))
+    }
+}
+
+#[derive(Default)]
+struct Player {
+    has_state: bool,
+    awaited: Option<[u8; 4]>,
+}
+
+impl Session for Player {
+    fn take(&mut self, opcode: u8, payload: &[u8], out: &mut Outbox<'_>) -> Result<Seen, String> {
+        let (BINARY, Some(first)) = (opcode, payload.first()) else { return Ok(Seen::Other) };
+        match first & CODE {
+            ROOM_STATE_PATCH => {
+                let is_answer = self.awaited.take_if(|awaited| holds(payload, *awaited)).is_some();
+                // Patches have no number: what is left out shows only in the share that is delivered.
+                return Ok(Seen::Update { skipped: 0, is_answer });
+            }
+            JOIN_ROOM => out.put(BINARY, &[JOIN_ROOM]),
+            ROOM_STATE => self.has_state = true,
+            code @ (ERROR | LEAVE_ROOM) => return Err(format!("the room said {code}")),
+            _ => {}
+        }
+        Ok(Seen::Other)
+    }
+
+    fn is_playing(&self) -> bool {
+        self.has_state
+    }
+
+    fn act(&mut self, hand: Hand, out: &mut Outbox<'_>) {
+        let mut message = vec![ROOM_DATA, 0xa5];
+        message.extend(b"input");
+        message.extend([0x83, 0xa1, b'd', hand.direction, 0xa1, b'b', hand.buttons, 0xa1, b'a', 0xcb]);
+        message.extend(f64::from(hand.turns()).to_be_bytes());
+        out.put(BINARY, &message);
+    }
+
+    fn probe(&mut self, hand: Hand, out: &mut Outbox<'_>) {
+        self.awaited = Some(hand.turns().to_le_bytes());
+        self.act(hand, out);
+    }
+}

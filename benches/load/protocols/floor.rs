@@ -1,0 +1,52 @@
+//! The floor's protocol: the path says who comes, an update begins with its tick, an input is eight bytes.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::holds;
+use crate::load::session::{Hand, Outbox, Place, Protocol, Seen, Session};
+use crate::load::websocket::{self, BINARY, Opened};
+
+/// A floor.
+pub(crate) struct Floor(pub(crate) SocketAddr);
+
+impl Protocol for Floor {
+    fn join(&mut self, place: Place) -> io::Result<(Opened, Box<dyn Session>)> {
+        let path = format!("/?match={}&player={}", place.in_match, place.player);
+        Ok((websocket::open(self.0, &path, None)?, Box::new(Player::default())))
+    }
+}
+
+#[derive(Default)]
+struct Player {
+    tick: Option<u32>,
+    seq: u16,
+    awaited: Option<[u8; 4]>,
+}
+
+impl Session for Player {
+    fn take(&mut self, opcode: u8, payload: &[u8], _: &mut Outbox<'_>) -> Result<Seen, String> {
+        let (BINARY, Some(tick)) = (opcode, payload.first_chunk()) else { return Ok(Seen::Other) };
+        let tick = u32::from_le_bytes(*tick);
+        let skipped = self.tick.map_or(0, |last| tick.wrapping_sub(last).saturating_sub(1));
+        self.tick = Some(tick);
+        let is_answer = self.awaited.take_if(|awaited| holds(payload, *awaited)).is_some();
+        Ok(Seen::Update { skipped, is_answer })
+    }
+
+    fn is_playing(&self) -> bool {
+        true
+    }
+
+    fn act(&mut self, hand: Hand, out: &mut Outbox<'_>) {
+        self.seq = self.seq.wrapping_add(1);
+        let [low, high] = self.seq.to_le_bytes();
+        let [a, b, c, d] = hand.aim.to_le_bytes();
+        out.put(BINARY, &[low, high, hand.direction, hand.buttons, a, b, c, d]);
+    }
+
+    fn probe(&mut self, hand: Hand, out: &mut Outbox<'_>) {
+        self.awaited = Some(hand.aim.to_le_bytes());
+        self.act(hand, out);
+    }
+}
