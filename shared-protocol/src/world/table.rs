@@ -21,6 +21,8 @@ struct Row {
     /// Alive in the committed state.
     committed: bool,
     dirty: bool,
+    /// A text was set since the last tick: all other texts are what they were, and need not be looked at.
+    texts_set: bool,
     moving: bool,
     touched: bool,
     hash: u32,
@@ -154,6 +156,7 @@ impl Table {
         self.cells[row * BLOCKS * ints..][..ints].copy_from_slice(&self.defaults);
         self.text_now[row * texts..(row + 1) * texts].iter_mut().for_each(String::clear);
         self.rows[row].alive = true;
+        self.rows[row].texts_set = true;
         self.alive += 1;
         self.mark_dirty(row);
     }
@@ -164,6 +167,7 @@ impl Table {
             alive: false,
             committed: false,
             dirty: false,
+            texts_set: false,
             moving: false,
             touched: false,
             hash: 0,
@@ -232,6 +236,7 @@ impl Table {
         if *now != text[..end] {
             now.clear();
             now.push_str(&text[..end]);
+            self.rows[row].texts_set = true;
             self.mark_dirty(row);
         }
     }
@@ -260,8 +265,9 @@ impl Table {
     }
 
     pub(crate) fn text_changed(&self, index: u16, field: usize) -> bool {
-        let at = self.row(index) * self.texts_each + self.text_at(field);
-        self.text_now[at] != self.text_last[at]
+        let row = self.row(index);
+        let at = row * self.texts_each + self.text_at(field);
+        self.rows[row].texts_set && self.text_now[at] != self.text_last[at]
     }
 
     pub(crate) fn committed_text(&self, index: u16, field: usize) -> &str {
@@ -327,7 +333,7 @@ impl Table {
 
     fn commit_row(&mut self, row: usize) {
         let (ints, texts) = (self.defaults.len(), self.texts_each);
-        let Row { alive, committed, .. } = self.rows[row];
+        let Row { alive, committed, texts_set, .. } = self.rows[row];
         let cells = &mut self.cells[row * BLOCKS * ints..][..BLOCKS * ints];
         if committed {
             cells.copy_within(..3 * ints, ints);
@@ -335,7 +341,7 @@ impl Table {
             (1..BLOCKS).for_each(|block| cells.copy_within(..ints, block * ints));
         }
         for at in row * texts..(row + 1) * texts {
-            if self.text_now[at] != self.text_last[at] {
+            if texts_set && self.text_now[at] != self.text_last[at] {
                 self.text_last[at].clone_from(&self.text_now[at]);
             }
         }
@@ -345,7 +351,8 @@ impl Table {
         if touched && !self.rows[row].touched {
             self.touched.push(self.rows[row].index);
         }
-        self.rows[row] = Row { committed: alive, dirty: false, moving, touched, hash, ..self.rows[row] };
+        let rest = Row { dirty: false, texts_set: false, ..self.rows[row] };
+        self.rows[row] = Row { committed: alive, moving, touched, hash, ..rest };
     }
 
     /// Brings the members up to date after these entities, ascending, were committed: a merge of two lists.
@@ -388,6 +395,7 @@ impl Table {
             self.alive = self.alive + usize::from(committed) - usize::from(self.rows[row].alive);
             self.rows[row].alive = committed;
             self.rows[row].dirty = false;
+            self.rows[row].texts_set = false;
             self.cells[row * BLOCKS * ints..][..2 * ints].copy_within(ints.., 0);
             for at in row * texts..(row + 1) * texts {
                 self.text_now[at].clone_from(&self.text_last[at]);
