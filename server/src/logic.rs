@@ -3,6 +3,7 @@
 
 pub mod channel;
 pub mod chat;
+pub mod gather;
 pub mod health;
 pub mod laggards;
 pub mod lineage;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription, 
 use crate::io::clock;
 use crate::io::node::{Node, Refusal};
 use crate::io::sink::{Sink, ws_frames};
-use crate::logic::channel::{self, UPSTREAM_BATCH_MAX, Upstream};
+use crate::logic::channel::{UPSTREAM_BATCH_MAX, Upstream};
 use crate::logic::chat::Saying;
 use crate::logic::laggards::{Laggards, Next, Standing};
 use crate::logic::relay::{Relay, Seen, Verdict};
@@ -28,14 +27,14 @@ use crate::ops::inspector::journal::What;
 mod admission;
 mod chat;
 mod upkeep;
+mod uplink;
 
 use admission::Request;
 use upkeep::Claiming;
+pub use uplink::Uplink;
 
 /// Commands that wait for a relay; more are refused.
 pub const COMMANDS_QUEUED_MAX: usize = 4096;
-/// Messages that wait to go upstream; more are dropped and counted.
-const UPSTREAM_QUEUED_MAX: usize = 4096;
 /// How often requests to the owner are looked at.
 const BEAT: Duration = Duration::from_millis(250);
 /// By how much of a lease nodes that follow a match differ in when they claim it.
@@ -67,8 +66,6 @@ pub enum RelayCommand {
         /// The player does not come back.
         for_good: bool,
     },
-    /// Something for the owner.
-    Upstream(Upstream),
     /// A player says something.
     Say(Saying),
     /// Answer a ping.
@@ -119,7 +116,9 @@ pub struct Joined {
     pub schema: Arc<Schema>,
     /// To limit messages by.
     pub tick_rate: TickRate,
-    /// For everything further.
+    /// For inputs.
+    pub uplink: Arc<Uplink>,
+    /// For everything else.
     pub relay: mpsc::Sender<RelayCommand>,
 }
 
@@ -142,14 +141,12 @@ pub struct Followed<B: Backplane> {
     listeners: BTreeMap<SessionId, Listener>,
     requests: BTreeMap<PlayerId, Request>,
     sayings: Sayings,
-    upstream: mpsc::Sender<Upstream>,
+    uplink: Arc<Uplink>,
     commands: mpsc::WeakSender<RelayCommand>,
     laggards: Laggards,
     watch: Watch,
     /// A claim that is under way.
     claiming: Option<Claiming>,
-    /// Inputs did not get through, and those after them do.
-    inputs_lost: Arc<AtomicBool>,
     heard: Instant,
     /// The tick we had when the stored one was found to have moved on without us.
     suspected: Option<u64>,
@@ -176,9 +173,9 @@ pub async fn run<B: Backplane>(
         Ok((deliveries, restored)) => {
             let stored = restored.stored.clone();
             let relay = Relay::loaded(restored);
-            let (upstream, pending) = mpsc::channel(UPSTREAM_QUEUED_MAX);
-            let inputs_lost = Arc::<AtomicBool>::default();
-            node.tasks.spawn(pump(Arc::clone(&node), id.clone(), pending, Arc::clone(&inputs_lost)));
+            let uplink = Arc::new(Uplink::new(stored.tick_rate.period()));
+            let (of_node, of_match, sending) = (Arc::clone(&node), id.clone(), Arc::clone(&uplink));
+            node.tasks.spawn(async move { sending.run(&of_node, &of_match).await });
             let now = clock::now();
             let lease = node.settings.lease;
             let jitter = (lease / JITTER_PART).mul_f64(rand::random());
@@ -190,12 +187,11 @@ pub async fn run<B: Backplane>(
                 listeners: BTreeMap::new(),
                 requests: BTreeMap::new(),
                 sayings: Sayings::default(),
-                upstream,
+                uplink,
                 commands: sender,
                 laggards: Laggards::new(ws_frames),
                 watch: Watch::new(now, lease, jitter),
                 claiming: None,
-                inputs_lost,
                 heard: now,
                 suspected: None,
                 stale: false,
@@ -229,30 +225,6 @@ fn restore(id: &MatchId, stored: &MatchFields) -> Result<Restored, Refusal> {
         tracing::error!(%id, %error, "match in the store is not readable");
         Refusal::new(CloseCode::Internal, "the match in the store is not readable")
     })
-}
-
-/// Sends what players say, as much as has gathered while the last message was under way. What did not get through is
-/// found again: clients are asked for their inputs as soon as a message does, and all else is repeated or runs out.
-async fn pump<B: Backplane>(
-    node: Arc<Node<B>>,
-    id: MatchId,
-    mut pending: mpsc::Receiver<Upstream>,
-    inputs_lost: Arc<AtomicBool>,
-) {
-    let (mut batch, mut lost) = (Vec::new(), false);
-    while pending.recv_many(&mut batch, UPSTREAM_BATCH_MAX).await > 0 {
-        match node.backplane.send_input(&id, channel::encode_upstream(&batch)).await {
-            Ok(()) if std::mem::take(&mut lost) => inputs_lost.store(true, Ordering::Relaxed),
-            Ok(()) => {}
-            Err(error) => {
-                node.metrics.inputs_lost.add(batch.len() as u64);
-                if !std::mem::replace(&mut lost, true) {
-                    tracing::warn!(%id, %error, "inputs do not get through, asked for again when they do");
-                }
-            }
-        }
-        batch.clear();
-    }
 }
 
 impl<B: Backplane> Followed<B> {
@@ -301,7 +273,6 @@ impl<B: Backplane> Followed<B> {
                 self.handle_join(session, sink, wish, reply);
             }
             RelayCommand::Leave { session, for_good } => self.remove(session, for_good),
-            RelayCommand::Upstream(upstream) => self.send_upstream(upstream),
             RelayCommand::Say(saying) => self.handle_saying(saying),
             RelayCommand::Ping { session, nonce } => {
                 if let Some(listener) = self.listeners.get(&session) {
@@ -322,13 +293,13 @@ impl<B: Backplane> Followed<B> {
     }
 
     fn send_upstream(&self, upstream: Upstream) {
-        if self.upstream.try_send(upstream).is_err() {
+        if !self.uplink.push(upstream) {
             self.node.metrics.inputs_lost.add(1);
         }
     }
 
     async fn handle_message(&mut self, message: &Bytes) -> bool {
-        if self.inputs_lost.swap(false, Ordering::Relaxed) {
+        if self.uplink.take_lost() {
             self.relay.handle_inputs_lost();
         }
         match self.relay.handle_message(message) {
@@ -336,6 +307,7 @@ impl<B: Backplane> Followed<B> {
                 self.heard = clock::now();
                 self.outdate_claim();
                 self.watch.handle_tick(self.heard);
+                self.uplink.handle_tick(self.heard);
                 self.node.health.handle_heard(&self.id);
                 self.fan_out(&frames);
                 true
@@ -416,6 +388,12 @@ impl<B: Backplane> Followed<B> {
     fn close_all(&mut self, code: CloseCode) -> bool {
         self.listeners.values().for_each(|listener| listener.sink.close(code, code.text()));
         false
+    }
+}
+
+impl<B: Backplane> Drop for Followed<B> {
+    fn drop(&mut self) {
+        self.uplink.close();
     }
 }
 

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::CapacityError};
 use crate::backplane::Backplane;
 use crate::io::clock;
 use crate::io::node::Node;
-use crate::io::relay_task::RelayCommand;
+use crate::io::relay_task::{RelayCommand, Uplink};
 use crate::io::sink::{Drained, Sink};
 use crate::logic::channel::Upstream;
 use crate::logic::session::{Output, Session};
@@ -82,6 +82,8 @@ struct Connection<B: Backplane> {
     session: Session,
     /// The match's relay, once joined.
     relay: Option<mpsc::Sender<RelayCommand>>,
+    /// Where its inputs go, once joined.
+    uplink: Option<Arc<Uplink>>,
     /// The client closed first, which a page does that is loaded anew: no goodbye, only `Leave` is one.
     closed_first: bool,
 }
@@ -96,7 +98,8 @@ pub async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, early: B
     let ws =
         WebSocketStream::from_partially_read(side, early.to_vec(), WsRole::Server, Some(ws_config())).await;
     let session = Session::new(clock::now(), node.settings.chat_per_minute);
-    let mut connection = Connection { node, id, sink, session, relay: None, closed_first: false };
+    let mut connection =
+        Connection { node, id, sink, session, relay: None, uplink: None, closed_first: false };
     connection.run(ws).await;
     if let Some(relay) = connection.relay.take() {
         // Whoever said goodbye, or may not come back, is gone; whose connection broke may be back in a moment.
@@ -191,7 +194,8 @@ impl<B: Backplane> Connection<B> {
             Output::Join { name, join } => self.join(name, join).await,
             Output::Input { player, seq, seen, behind, values } => {
                 let input = Upstream::Input { player, seq, seen, behind, values };
-                self.tell_relay(RelayCommand::Upstream(input));
+                let refused = self.uplink.as_ref().is_some_and(|uplink| !uplink.push(input));
+                self.node.metrics.inputs_lost.add(u64::from(refused));
             }
             Output::Say(saying) => self.tell_relay(RelayCommand::Say(saying)),
             Output::Refuse { seq, reason } => {
@@ -213,7 +217,7 @@ impl<B: Backplane> Connection<B> {
         match self.node.join(self.id, &self.sink, name, join).await {
             Ok(joined) => {
                 self.session.handle_joined(clock::now(), joined.role, joined.schema, joined.tick_rate);
-                self.relay = Some(joined.relay);
+                (self.relay, self.uplink) = (Some(joined.relay), Some(joined.uplink));
                 if let Role::Player(player) = joined.role {
                     tracing::debug!(session = %self.id, %player, "joined");
                 }

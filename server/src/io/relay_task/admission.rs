@@ -84,7 +84,9 @@ impl<B: Backplane> Followed<B> {
             resume: token,
         };
         let schema = Arc::clone(&self.stored.schema);
-        if reply.send(Ok(Joined { role, schema, tick_rate: self.stored.tick_rate, relay })).is_err() {
+        let uplink = Arc::clone(&self.uplink);
+        let joined = Joined { role, schema, tick_rate: self.stored.tick_rate, uplink, relay };
+        if reply.send(Ok(joined)).is_err() {
             return;
         }
         sink.send_control(&welcome.to_frame());

@@ -1,0 +1,114 @@
+//! What a node's players of one match say, on its way to the owner: gathered without waking anybody, sent together.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tickcast_protocol::MatchId;
+use tokio::sync::Notify;
+
+use crate::backplane::Backplane;
+use crate::io::clock;
+use crate::io::node::Node;
+use crate::logic::channel::{self, UPSTREAM_BATCH_MAX, Upstream};
+use crate::logic::gather::Gather;
+
+/// Messages that wait to go upstream; more are refused.
+const WAITING_MAX: usize = 4096;
+
+/// What waits to go upstream. Connections and the relay fill it, [`Uplink::run`] empties it.
+pub struct Uplink {
+    state: Mutex<State>,
+    /// Something waits, or there is an end to it.
+    wake: Notify,
+    /// Messages were lost, and those after them got through.
+    lost: AtomicBool,
+}
+
+struct State {
+    waiting: Vec<Upstream>,
+    gather: Gather,
+    closed: bool,
+}
+
+impl Uplink {
+    /// Of a match with this time between two ticks.
+    pub fn new(period: Duration) -> Uplink {
+        let state = State { waiting: Vec::new(), gather: Gather::new(period), closed: false };
+        Uplink { state: Mutex::new(state), wake: Notify::new(), lost: AtomicBool::new(false) }
+    }
+
+    /// Lets a message go up with the next ones; `false` if too much waits, or the match is not followed any more.
+    pub fn push(&self, upstream: Upstream) -> bool {
+        let mut state = self.lock();
+        if state.closed || state.waiting.len() >= WAITING_MAX {
+            return false;
+        }
+        state.waiting.push(upstream);
+        if state.waiting.len() == 1 {
+            drop(state);
+            self.wake.notify_one();
+        }
+        true
+    }
+
+    /// A tick of the owner was heard.
+    pub fn handle_tick(&self, now: Instant) {
+        self.lock().gather.handle_tick(now);
+    }
+
+    /// Whether messages were lost since this was last asked, and others got through after them.
+    pub fn take_lost(&self) -> bool {
+        self.lost.swap(false, Ordering::Relaxed)
+    }
+
+    /// Nothing further is taken; what waits still goes up.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_one();
+    }
+
+    /// Sends what gathers, until there is an end to it. What did not get through is found again: clients are asked for
+    /// their inputs as soon as a message does, and all else is repeated or runs out.
+    pub async fn run<B: Backplane>(&self, node: &Node<B>, id: &MatchId) {
+        let mut failed = false;
+        while let Some(due) = self.begun().await {
+            tokio::time::sleep_until(due.into()).await;
+            let gathered = mem::take(&mut self.lock().waiting);
+            for batch in gathered.chunks(UPSTREAM_BATCH_MAX) {
+                match node.backplane.send_input(id, channel::encode_upstream(batch)).await {
+                    Ok(()) if mem::take(&mut failed) => self.lost.store(true, Ordering::Relaxed),
+                    Ok(()) => {}
+                    Err(error) => {
+                        node.metrics.inputs_lost.add(batch.len() as u64);
+                        if !mem::replace(&mut failed, true) {
+                            tracing::warn!(%id, %error, "inputs do not get through, asked for again when they do");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until something waits, and tells when it is to go; `None` at the end.
+    async fn begun(&self) -> Option<Instant> {
+        loop {
+            {
+                let state = self.lock();
+                if !state.waiting.is_empty() {
+                    let now = clock::now();
+                    return Some(if state.closed { now } else { state.gather.due(now) });
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
