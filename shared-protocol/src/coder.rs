@@ -2,6 +2,7 @@
 //! function says how a thing is coded, in both directions: an encoder writes the value it is given and gives
 //! it back, a decoder ignores it and gives back what it read.
 
+use crate::prior::zero_at;
 use crate::range::{RAW_BITS_MAX, RangeDecoder, RangeEncoder};
 use crate::varint::DecodeError;
 
@@ -114,18 +115,34 @@ pub(crate) fn read_text<'a>(
     std::str::from_utf8(buffer).map_err(|_| DecodeError::Utf8)
 }
 
+/// How many zeros and ones a model had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Seen(pub(crate) [u16; 2]);
+
+impl Seen {
+    /// One more. Counts that would not fit are halved, both: what matters is their ratio.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, bit: bool) {
+        if self.0[usize::from(bit)] == u16::MAX {
+            self.0 = self.0.map(|count| count / 2);
+        }
+        self.0[usize::from(bit)] += 1;
+    }
+}
+
 /// Writes with probabilities that stay as they are, and counts which bits each model had.
 pub(crate) struct FixedEncoder<'a> {
     pub(crate) range: RangeEncoder<'a>,
-    pub(crate) zeros: &'a [u16],
-    pub(crate) seen: &'a mut [[u32; 2]],
+    /// Of every model, see [`zero_at`].
+    pub(crate) levels: &'a [i8],
+    pub(crate) seen: &'a mut [Seen],
 }
 
 impl Coder for FixedEncoder<'_> {
     #[inline(always)]
     fn bit(&mut self, model: usize, bit: bool) -> bool {
-        self.range.bit(self.zeros[model], bit);
-        self.seen[model][usize::from(bit)] += 1;
+        self.range.bit(zero_at(self.levels[model]), bit);
+        self.seen[model].count(bit);
         bit
     }
 
@@ -139,13 +156,14 @@ impl Coder for FixedEncoder<'_> {
 /// Reads with probabilities that stay as they are.
 pub(crate) struct FixedDecoder<'a> {
     pub(crate) range: RangeDecoder<'a>,
-    pub(crate) zeros: &'a [u16],
+    /// Of every model, see [`zero_at`].
+    pub(crate) levels: &'a [i8],
 }
 
 impl Coder for FixedDecoder<'_> {
     #[inline(always)]
     fn bit(&mut self, model: usize, _: bool) -> bool {
-        self.range.bit(self.zeros[model])
+        self.range.bit(zero_at(self.levels[model]))
     }
 
     #[inline(always)]

@@ -51,7 +51,7 @@ impl Encoder {
     pub fn encode(&mut self, world: &World, out: &mut Vec<u8>) {
         let mut coder = FixedEncoder {
             range: RangeEncoder::new(out),
-            zeros: self.prior.zeros(),
+            levels: self.prior.levels(),
             seen: &mut self.learner.seen,
         };
         self.sent = 0;
@@ -91,7 +91,7 @@ pub fn apply(world: &mut World, prior: &Prior, bytes: &[u8]) -> Result<(), Decod
 }
 
 fn read(world: &mut World, prior: &Prior, bytes: &[u8]) -> Result<(), DecodeError> {
-    let mut coder = FixedDecoder { range: RangeDecoder::new(bytes), zeros: prior.zeros() };
+    let mut coder = FixedDecoder { range: RangeDecoder::new(bytes), levels: prior.levels() };
     let mut motions = Motions::default();
     for (kind, models) in (0..).zip(&prior.models.kinds) {
         let mut side = Reading { world, kind, models, motions: &mut motions };

@@ -4,7 +4,11 @@
 //! The owner counts which bits each model had. At ticks 4, 8, 16, ... it asks what the last window would have
 //! cost with levels made from all that was counted so far, and publishes them if that pays for their own size
 //! over the ticks to come, which are taken to be as many as have been.
+//!
+//! Most models of a schema are never used: their counts are zeros that nobody has written, for which the system has
+//! no memory either.
 
+use crate::coder::Seen;
 use crate::prior::{LEVEL_MAX, Prior, zero_at};
 
 /// First tick at which a prior is considered, and the longest wait between two, ticks.
@@ -12,7 +16,9 @@ const WINDOW_TICKS: std::ops::RangeInclusive<u64> = 4..=1024;
 /// Ticks to come that a prior has to pay for itself in, at most.
 const HORIZON_TICKS_MAX: u64 = 4096;
 /// Counts of a model are halved above this sum: what it learned is of this many bits.
-const COUNT_MAX: u32 = 4096;
+const COUNT_MAX: f32 = 4095.0;
+/// Parts of a count that are kept.
+const COUNT_PARTS: f32 = 16.0;
 /// Counts that a level of an inherited prior stands for.
 const INHERITED: f32 = 64.0;
 /// About what one level costs in a published prior, bits.
@@ -20,13 +26,27 @@ const LEVEL_BITS: f64 = 6.0;
 /// A prior is published if it saves this many times its own size.
 const PAYS: f64 = 1.5;
 
+/// What is known of a model: zeros and ones, in parts of [`COUNT_PARTS`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Known([u16; 2]);
+
+impl Known {
+    fn of(counts: [f32; 2]) -> Known {
+        Known(counts.map(|count| (count * COUNT_PARTS).round() as u16))
+    }
+
+    fn counts(self) -> [f32; 2] {
+        self.0.map(|count| f32::from(count) / COUNT_PARTS)
+    }
+}
+
 /// What an owner has counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Learner {
     /// Zeros and ones of every model since the last look.
-    pub(crate) seen: Vec<[u32; 2]>,
+    pub(crate) seen: Vec<Seen>,
     /// Those of the time before.
-    known: Vec<[f32; 2]>,
+    known: Vec<Known>,
     /// Ticks since the first.
     ticks: u64,
     /// Ticks since the last look.
@@ -36,14 +56,13 @@ pub(crate) struct Learner {
 impl Learner {
     /// Begins with what a prior knows.
     pub(crate) fn new(prior: &Prior) -> Learner {
-        let known = prior.levels().iter().map(|level| match level {
-            0 => [0.0, 0.0],
-            level => {
-                let zero = f32::from(zero_at(*level)) / 65536.0;
-                [INHERITED * zero, INHERITED * (1.0 - zero)]
-            }
-        });
-        Learner { seen: vec![[0, 0]; prior.levels().len()], known: known.collect(), ticks: 0, window: 0 }
+        let count = prior.levels().len();
+        let mut known = vec![Known([0; 2]); count];
+        for (known, level) in known.iter_mut().zip(prior.levels()).filter(|(_, level)| **level != 0) {
+            let zero = f32::from(zero_at(*level)) / 65536.0;
+            *known = Known::of([INHERITED * zero, INHERITED * (1.0 - zero)]);
+        }
+        Learner { seen: vec![Seen([0; 2]); count], known, ticks: 0, window: 0 }
     }
 
     /// A tick was coded with `prior`: the prior to publish now, if one pays.
@@ -56,15 +75,15 @@ impl Learner {
         }
         let levels = self.levels();
         let saved: f64 = (0..levels.len())
-            .filter(|model| self.seen[*model] != [0, 0])
+            .filter(|model| self.seen[*model] != Seen::default())
             .map(|model| {
-                let seen = self.seen[model].map(f64::from);
+                let seen = self.seen[model].0.map(f64::from);
                 cost(seen, prior.levels()[model]) - cost(seen, levels[model])
             })
             .sum();
         let horizon = self.ticks.min(HORIZON_TICKS_MAX) as f64 / self.window as f64;
         self.window = 0;
-        self.seen.fill([0, 0]);
+        self.forget();
         let next = prior.next(levels);
         let mut bytes = Vec::new();
         next.encode(&mut bytes);
@@ -74,8 +93,14 @@ impl Learner {
     /// A new prior from all that was counted, at once.
     pub(crate) fn force(&mut self, prior: &Prior) -> Prior {
         let levels = self.levels();
-        self.seen.fill([0, 0]);
+        self.forget();
         prior.next(levels)
+    }
+
+    /// Begins to count anew.
+    fn forget(&mut self) {
+        let used = self.seen.iter_mut().filter(|seen| **seen != Seen::default());
+        used.for_each(|seen| *seen = Seen::default());
     }
 
     /// The levels that fit what was counted; 0 where a level would cost more than it saves.
@@ -85,18 +110,20 @@ impl Learner {
             .zip(&self.seen)
             .map(|(known, seen)| {
                 // Most models of a schema are never used.
-                if *seen == [0, 0] && *known == [0.0, 0.0] {
+                if *seen == Seen::default() && *known == Known::default() {
                     return 0;
                 }
-                (0..2).for_each(|bit| known[bit] += seen[bit] as f32);
-                let sum = known[0] + known[1];
-                if sum > COUNT_MAX as f32 {
-                    *known = known.map(|count| count * COUNT_MAX as f32 / sum);
+                let mut counts = known.counts();
+                (0..2).for_each(|bit| counts[bit] += f32::from(seen.0[bit]));
+                let sum = counts[0] + counts[1];
+                if sum > COUNT_MAX {
+                    counts = counts.map(|count| count * COUNT_MAX / sum);
                 }
-                let level = (8.0 * ((known[0] + 0.4) / (known[1] + 0.4)).ln()).round();
+                *known = Known::of(counts);
+                let level = (8.0 * ((counts[0] + 0.4) / (counts[1] + 0.4)).ln()).round();
                 let level = level.clamp(-f32::from(LEVEL_MAX), f32::from(LEVEL_MAX)) as i8;
-                let known = known.map(f64::from);
-                let saves = cost(known, 0) - cost(known, level);
+                let counts = counts.map(f64::from);
+                let saves = cost(counts, 0) - cost(counts, level);
                 if saves > LEVEL_BITS { level } else { 0 }
             })
             .collect()

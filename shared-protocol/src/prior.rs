@@ -27,8 +27,8 @@ const ZEROS: [u16; LEVEL_MAX as usize + 1] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prior {
     number: u8,
+    /// One for each model, of -[`LEVEL_MAX`] to [`LEVEL_MAX`].
     levels: Vec<i8>,
-    zeros: Vec<u16>,
     pub(crate) models: Arc<Models>,
 }
 
@@ -36,18 +36,12 @@ impl Prior {
     /// The prior that every match begins with: number 0, every bit as likely as not.
     pub fn first(schema: &Schema) -> Arc<Prior> {
         let models = Arc::new(Models::new(schema));
-        let levels = vec![0; models.count];
-        Arc::new(Prior::of_levels(0, levels, models))
+        Arc::new(Prior { number: 0, levels: vec![0; models.count], models })
     }
 
     /// The prior after this one.
     pub(crate) fn next(&self, levels: Vec<i8>) -> Prior {
-        Prior::of_levels(self.number.wrapping_add(1), levels, Arc::clone(&self.models))
-    }
-
-    fn of_levels(number: u8, levels: Vec<i8>, models: Arc<Models>) -> Prior {
-        let zeros = levels.iter().map(|level| zero_at(*level)).collect();
-        Prior { number, levels, zeros, models }
+        Prior { number: self.number.wrapping_add(1), levels, models: Arc::clone(&self.models) }
     }
 
     /// Counts the priors of a match, modulo 256; the first is 0.
@@ -58,11 +52,6 @@ impl Prior {
     /// The level of every model.
     pub(crate) fn levels(&self) -> &[i8] {
         &self.levels
-    }
-
-    /// Probability of a zero for every model, in 1/65536.
-    pub(crate) fn zeros(&self) -> &[u16] {
-        &self.zeros
     }
 
     /// Appends number and levels.
@@ -91,15 +80,30 @@ impl Prior {
             }
         }
         coder.range.finish()?;
-        Ok(Arc::new(Prior::of_levels(*number, levels, Arc::clone(&self.models))))
+        Ok(Arc::new(Prior { number: *number, levels, models: Arc::clone(&self.models) }))
     }
 }
 
-/// Probability of a zero at a level, in 1/65536.
+/// Probability of a zero at a level, in 1/65536. By a table, for every coded bit asks.
+#[inline(always)]
 pub(crate) fn zero_at(level: i8) -> u16 {
-    let zero = ZEROS[usize::from(level.unsigned_abs().min(LEVEL_MAX as u8))];
-    if level < 0 { zero.wrapping_neg() } else { zero }
+    ZERO_AT[usize::from(level.cast_unsigned())]
 }
+
+/// By the level's eight bits; those beyond the greatest level are as certain as that is.
+const ZERO_AT: [u16; 256] = {
+    let mut all = [0; 256];
+    let mut bits = 0;
+    while bits < all.len() {
+        let level = (bits as u8).cast_signed();
+        let size =
+            if level.unsigned_abs() > LEVEL_MAX as u8 { LEVEL_MAX as u8 } else { level.unsigned_abs() };
+        let zero = ZEROS[size as usize];
+        all[bits] = if level < 0 { zero.wrapping_neg() } else { zero };
+        bits += 1;
+    }
+    all
+};
 
 // Models of the levels' own coding.
 const PRESENT: usize = 0;

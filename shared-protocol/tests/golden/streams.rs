@@ -4,20 +4,20 @@ use serde_json::{Value, json};
 use tickcast_protocol::Schema;
 
 use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, Coder, FixedDecoder, FixedEncoder};
-use crate::coder::{NUMBER_MODELS, Number, read_text, write_text};
+use crate::coder::{NUMBER_MODELS, Number, Seen, read_text, write_text};
 use crate::file::{Entry, File};
 use crate::prior::Prior;
 use crate::range::{RangeDecoder, RangeEncoder};
 use crate::worlds;
 
 /// All as likely as not.
-const HALF: [u16; NUMBER_MODELS + 1] = [1 << 15; NUMBER_MODELS + 1];
+const HALF: [i8; NUMBER_MODELS + 1] = [0; NUMBER_MODELS + 1];
 const SIGN: usize = NUMBER_MODELS;
 
 /// What a fixed encoder writes to whom nothing is likely.
 pub(crate) fn even(write: impl FnOnce(&mut FixedEncoder<'_>)) -> Vec<u8> {
-    let (mut out, mut seen) = (Vec::new(), [[0; 2]; NUMBER_MODELS + 1]);
-    let mut coder = FixedEncoder { range: RangeEncoder::new(&mut out), zeros: &HALF, seen: &mut seen };
+    let (mut out, mut seen) = (Vec::new(), [Seen::default(); NUMBER_MODELS + 1]);
+    let mut coder = FixedEncoder { range: RangeEncoder::new(&mut out), levels: &HALF, seen: &mut seen };
     write(&mut coder);
     coder.range.finish();
     out
@@ -114,7 +114,7 @@ fn encode_texts(values: &[Value]) -> Vec<u8> {
 
 /// Reads as many values as there are with an encoder's counterpart.
 fn decode_even(values: &[Value], bytes: &[u8], read: impl Fn(&mut FixedDecoder<'_>) -> Value) -> Vec<Value> {
-    let mut coder = FixedDecoder { range: RangeDecoder::new(bytes), zeros: &HALF };
+    let mut coder = FixedDecoder { range: RangeDecoder::new(bytes), levels: &HALF };
     let read = values.iter().map(|_| read(&mut coder)).collect();
     coder.range.finish().unwrap();
     read
