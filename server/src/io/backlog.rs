@@ -26,20 +26,21 @@ pub fn limit(socket: &TcpStream) {
 }
 
 /// Writes as much as the socket takes now.
-pub fn try_write(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    #[cfg(target_os = "linux")]
-    return try_write_apart(socket, bytes);
-    #[cfg(not(target_os = "linux"))]
-    return socket.try_write(bytes);
-}
-
+///
 /// The bound is looked at for each buffer of the system's, and these are filled up to 64 KiB; so each frame ends
 /// one (`MSG_EOR`).
-#[cfg(target_os = "linux")]
-fn try_write_apart(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    const END_OF_RECORD: std::ffi::c_int = 0x80;
-    let send = || socket2::SockRef::from(socket).send_with_flags(bytes, END_OF_RECORD);
-    socket.try_io(tokio::io::Interest::WRITABLE, send)
+pub fn write(socket: &mio::net::TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    {
+        const END_OF_RECORD: std::ffi::c_int = 0x80;
+        socket2::SockRef::from(socket).send_with_flags(bytes, END_OF_RECORD)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        use std::io::Write;
+        let mut socket = socket;
+        socket.write(bytes)
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -55,9 +56,9 @@ mod tests {
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         let (client, (socket, _)) = (client.expect("connected"), accepted.expect("accepted"));
         limit(&socket);
-        socket.writable().await.expect("a new socket takes something");
+        let socket = mio::net::TcpStream::from_std(socket.into_std().expect("it is registered"));
         let (frame, mut taken) = (vec![7; frame_bytes], 0);
-        while let Ok(count) = try_write(&socket, &frame) {
+        while let Ok(count) = write(&socket, &frame) {
             taken += count;
         }
         let mut arrived = vec![0; 1 << 20];

@@ -145,7 +145,9 @@ fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>) -> 
     node.tasks.spawn(async move {
         let Ok(upgraded) = pending.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-        websocket::serve(serving, parts.io.into_inner(), parts.read_buf).await;
+        if let Err(error) = websocket::serve(&serving, parts.io.into_inner(), parts.read_buf) {
+            tracing::warn!(%error, "a connection could not be taken over");
+        }
     });
     response
 }

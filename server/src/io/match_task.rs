@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, watch};
 use crate::backplane::{Backplane, Commit, Delivery, Guarded, Release, Subscription, Unavailable, fields};
 use crate::io::clock;
 use crate::io::node::Node;
-use crate::logic::channel::{self, Note};
+use crate::io::relay_task::Tap;
+use crate::logic::channel::{self, Note, Upstream};
 use crate::logic::orders::Order;
 use crate::logic::ownership::{Answered, Commitment, Stop};
 use crate::logic::pacing::Pacer;
@@ -46,7 +47,12 @@ pub struct Owned<B: Backplane> {
     simulation: Simulation,
     tick_rate: TickRate,
     meter: TickMeter,
+    /// What comes from relays on other nodes, and from this node's while it begins.
     inputs: Subscription,
+    /// What comes from the relay on this node, if there is one.
+    tap: Option<Tap>,
+    /// What was taken from it.
+    taken: Vec<Upstream>,
     /// Inputs were lost, and relays could not be told yet.
     loss_untold: bool,
     orders: mpsc::Receiver<MatchOrder>,
@@ -65,7 +71,17 @@ impl<B: Backplane> Owned<B> {
         let fence = simulation.position().fence;
         let ownership = Ownership { node, id, fence, heir: None };
         let meter = TickMeter::new(tick_rate.hz());
-        Owned { ownership, simulation, tick_rate, meter, inputs, loss_untold: false, orders }
+        Owned {
+            ownership,
+            simulation,
+            tick_rate,
+            meter,
+            inputs,
+            tap: None,
+            taken: Vec::new(),
+            loss_untold: false,
+            orders,
+        }
     }
 
     /// Runs the match until it ends or is another's.
@@ -74,6 +90,7 @@ impl<B: Backplane> Owned<B> {
         let (id, fence) = (self.ownership.id.clone(), self.ownership.fence);
         tracing::info!(%id, %fence, tick = %self.simulation.position().tick, "match owned");
         let stop = self.ticks(&mut stopping).await;
+        self.tap = None;
         // From here on the match may be claimed again, by this node too.
         self.ownership.node.owned.remove(&id);
         let goes_on = self.simulation.players() > 0 || self.ownership.heir.is_some();
@@ -111,6 +128,7 @@ impl<B: Backplane> Owned<B> {
                     let overruns = pacer.handle_tick(begun);
                     self.ownership.node.metrics.ticks_skipped.add(overruns);
                     self.meter.handle_overruns(overruns);
+                    self.take_local();
                     let Some(mut produced) = self.make_tick() else { return Stop::Panicked };
                     let made = clock::now();
                     let bytes = produced.commit.message.len();
@@ -160,6 +178,19 @@ impl<B: Backplane> Owned<B> {
             && let Some(stats) = self.meter.stats()
         {
             commit.set.push((fields::STATS.into(), stats.to_text().into()));
+        }
+    }
+
+    /// Takes what this node's own players have said since the last tick.
+    fn take_local(&mut self) {
+        if self.tap.as_ref().is_none_or(Tap::is_closed) {
+            let Ownership { node, id, .. } = &self.ownership;
+            let uplink = node.uplinks.get(id).map(|uplink| Arc::clone(&uplink));
+            self.tap = uplink.map(Tap::new);
+        }
+        if let Some(tap) = &self.tap {
+            tap.take(&mut self.taken);
+            self.taken.drain(..).for_each(|upstream| self.simulation.handle_upstream(upstream));
         }
     }
 

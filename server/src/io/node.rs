@@ -17,9 +17,10 @@ use crate::game::{Games, Options};
 use crate::io::claims::Claimed;
 use crate::io::clock;
 use crate::io::match_task::MatchOrder;
-use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, RelayCommand, Wish};
+use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, RelayCommand, Uplink, Wish};
 use crate::io::sink::Sink;
 use crate::io::tasks::Tasks;
+use crate::io::websocket::Readers;
 use crate::logic::health::Health;
 use crate::logic::rate::Bucket;
 use crate::logic::resume::{Judgement, Ticket};
@@ -98,10 +99,14 @@ pub struct Node<B: Backplane> {
     pub inspector: Inspector,
     /// Where it writes down what it does.
     history: Option<History>,
+    /// What reads its connections.
+    pub readers: Readers,
     /// The open connections.
     pub sessions: DashMap<SessionId, Arc<Sink>>,
     /// The matches it follows.
     pub followed: DashMap<MatchId, mpsc::Sender<RelayCommand>>,
+    /// What its players say in the matches it follows.
+    pub uplinks: DashMap<MatchId, Arc<Uplink>>,
     /// The matches it owns or is about to own.
     pub owned: DashMap<MatchId, mpsc::Sender<MatchOrder>>,
     /// Claims it may make.
@@ -129,8 +134,10 @@ impl<B: Backplane> Node<B> {
             games,
             tasks: Tasks::default(),
             metrics: Metrics::default(),
+            readers: Readers::default(),
             sessions: DashMap::new(),
             followed: DashMap::new(),
+            uplinks: DashMap::new(),
             owned: DashMap::new(),
             stopping: watch::Sender::new(false),
             sessions_made: AtomicU64::new(rand::random::<u64>() << 32),
@@ -326,6 +333,7 @@ impl<B: Backplane> Node<B> {
         while !self.sessions.is_empty() && clock::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.readers.stop();
     }
 }
 

@@ -31,7 +31,7 @@ mod uplink;
 
 use admission::Request;
 use upkeep::Claiming;
-pub use uplink::Uplink;
+pub use uplink::{Tap, Uplink};
 
 /// Commands that wait for a relay; more are refused.
 pub const COMMANDS_QUEUED_MAX: usize = 4096;
@@ -176,6 +176,7 @@ pub async fn run<B: Backplane>(
             let uplink = Arc::new(Uplink::new(stored.tick_rate.period()));
             let (of_node, of_match, sending) = (Arc::clone(&node), id.clone(), Arc::clone(&uplink));
             node.tasks.spawn(async move { sending.run(&of_node, &of_match).await });
+            node.uplinks.insert(id.clone(), Arc::clone(&uplink));
             let now = clock::now();
             let lease = node.settings.lease;
             let jitter = (lease / JITTER_PART).mul_f64(rand::random());
@@ -394,6 +395,7 @@ impl<B: Backplane> Followed<B> {
 impl<B: Backplane> Drop for Followed<B> {
     fn drop(&mut self) {
         self.uplink.close();
+        self.node.uplinks.remove_if(&self.id, |_, uplink| Arc::ptr_eq(uplink, &self.uplink));
     }
 }
 

@@ -1,14 +1,14 @@
-//! The writing half of a connection, shared by the relay that fills it and the connection that drains it.
-//! Whatever is sent goes straight to the socket when nothing waits: one write per client per tick, no task woken.
+//! A connection's socket, shared by the relay that fills it and the reader that watches it. Whatever is sent goes
+//! straight to the socket when nothing waits: one write per client per tick, nobody woken.
 
-use std::io;
+use std::fmt;
+use std::io::{self, ErrorKind, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use mio::net::TcpStream;
 use tickcast_protocol::CloseCode;
 use tickcast_protocol::close::reason;
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
@@ -42,28 +42,35 @@ fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
 struct State {
     outbox: Outbox,
     closing: Option<CloseCode>,
+    /// The socket took nothing; the system tells when it does again.
+    is_full: bool,
+    is_broken: bool,
 }
 
-/// The writing half of one connection.
+/// A connection's socket and what waits for it.
 pub struct Sink {
-    socket: OwnedWriteHalf,
+    socket: TcpStream,
     state: Mutex<State>,
-    wake: Notify,
+    call: Box<dyn Fn() + Send + Sync>,
 }
 
-/// What draining came to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Drained {
-    /// Something was written, or there is something new to know of the sink: drain again.
-    GoesOn,
-    /// The close frame is out: nothing more will be written.
+/// How far a connection's end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It goes on.
+    None,
+    /// This side has closed it; what waits and the close frame are still to be written.
+    Closing,
+    /// The close frame is out.
     Closed,
+    /// The socket takes nothing any more.
+    Broken,
 }
 
 impl Sink {
-    /// Takes a socket's writing half over.
-    pub fn new(socket: OwnedWriteHalf) -> Sink {
-        Sink { socket, state: Mutex::default(), wake: Notify::new() }
+    /// Takes a socket over that does not block. Calls `call` as often as its reader has to ask for the [`Sink::end`].
+    pub fn new(socket: TcpStream, call: impl Fn() + Send + Sync + 'static) -> Sink {
+        Sink { socket, state: Mutex::default(), call: Box::new(call) }
     }
 
     /// Whether no state frame waits, wholly or in part.
@@ -75,17 +82,16 @@ impl Sink {
     /// a closing connection says of anything.
     pub fn send_state(&self, bytes: Bytes) -> bool {
         let mut state = self.lock();
-        if state.closing.is_some() {
+        if state.closing.is_some() || state.is_broken {
             return true;
         }
         // For a client in step the queue is not even touched.
         let waits = state.outbox.front().is_some();
-        let written = if waits { 0 } else { self.try_write(&bytes).unwrap_or(0) };
+        let written = if waits { 0 } else { self.try_write(&mut state, &bytes) };
         if written == bytes.len() {
             return true;
         }
         state.outbox.push_state(bytes.slice(written..));
-        self.wake.notify_one();
         false
     }
 
@@ -110,7 +116,7 @@ impl Sink {
     pub fn send_raw(&self, bytes: Bytes) -> bool {
         let mut state = self.lock();
         let taken = state.closing.is_some() || state.outbox.push_control(bytes);
-        self.flush(&mut state);
+        self.write(&mut state);
         taken
     }
 
@@ -122,7 +128,9 @@ impl Sink {
             payload.extend_from_slice(reason(text).as_bytes());
             state.outbox.push_control(raw_frame(OpCode::Control(Control::Close), &payload));
             state.closing = Some(code);
-            self.wake.notify_one();
+            self.write(&mut state);
+            drop(state);
+            (self.call)();
         }
     }
 
@@ -131,52 +139,82 @@ impl Sink {
         self.lock().closing
     }
 
-    /// Writes what waits as far as the socket takes it; waits while it takes nothing or there is nothing. Nothing
-    /// is lost when the future is dropped.
-    pub async fn drain(&self) -> io::Result<Drained> {
-        let waits = {
-            let state = self.lock();
-            let waits = state.outbox.front().is_some();
-            if !waits && state.closing.is_some() {
-                return Ok(Drained::Closed);
-            }
-            waits
-        };
-        tokio::select! {
-            writable = self.socket.writable(), if waits => {
-                writable?;
-                self.write(&mut self.lock())?;
-            }
-            () = self.wake.notified() => {}
-        }
-        Ok(Drained::GoesOn)
-    }
-
-    /// Writes at once what the socket takes; the connection's task is woken for what it does not. A broken socket
-    /// shows there: until then its bytes wait, bounded.
-    fn flush(&self, state: &mut State) {
-        if self.write(state).is_err() || state.outbox.front().is_some() {
-            self.wake.notify_one();
+    /// How far its end has come.
+    pub fn end(&self) -> End {
+        let state = self.lock();
+        match (state.is_broken, state.closing) {
+            (true, _) => End::Broken,
+            (false, None) => End::None,
+            (false, Some(_)) if state.outbox.front().is_some() => End::Closing,
+            (false, Some(_)) => End::Closed,
         }
     }
 
-    fn write(&self, state: &mut State) -> io::Result<()> {
+    /// The system says that the socket takes something again: writes what waits.
+    pub fn handle_writable(&self) {
+        let mut state = self.lock();
+        if state.is_full {
+            state.is_full = false;
+            self.write(&mut state);
+        }
+    }
+
+    /// Reads what the client has sent.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.socket).read(buffer)
+    }
+
+    /// Ends the connection, whatever waits: the client is told by the system.
+    pub fn cut(&self) {
+        let mut state = self.lock();
+        state.is_broken = true;
+        state.outbox = Outbox::default();
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
+    /// Writes at once what the socket takes.
+    fn write(&self, state: &mut State) {
         while let Some(front) = state.outbox.front() {
-            match self.try_write(&front) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => state.outbox.handle_written(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
+            match self.try_write(state, &front) {
+                0 => return,
+                count => state.outbox.handle_written(count),
             }
         }
-        Ok(())
     }
 
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        backlog::try_write(self.socket.as_ref(), bytes)
+    /// How much the socket took. One that is full is not tried again until the system tells that it is not; one that
+    /// is broken is done for, which its reader is told.
+    fn try_write(&self, state: &mut State, bytes: &[u8]) -> usize {
+        if state.is_full || state.is_broken {
+            return 0;
+        }
+        loop {
+            match backlog::write(&self.socket, bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    state.is_full = true;
+                    return 0;
+                }
+                Ok(count @ 1..) => {
+                    state.is_full = count < bytes.len();
+                    return count;
+                }
+                Ok(0) | Err(_) => {
+                    state.is_broken = true;
+                    (self.call)();
+                    return 0;
+                }
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sink").field("socket", &self.socket).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
-//! What a node's players of one match say, on its way to the owner: gathered without waking anybody, sent together.
+//! What a node's players of one match say, on its way to the owner: gathered without waking anybody, sent together. An
+//! owner on the same node takes it out by itself as it makes a tick; nothing is sent to the store then.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tickcast_protocol::MatchId;
@@ -17,12 +18,12 @@ use crate::logic::gather::Gather;
 /// Messages that wait to go upstream; more are refused.
 const WAITING_MAX: usize = 4096;
 
-/// What waits to go upstream. Connections and the relay fill it, [`Uplink::run`] empties it.
+/// What waits to go upstream. Connections and the relay fill it; a [`Tap`] empties it, or else [`Uplink::run`].
 pub struct Uplink {
     state: Mutex<State>,
-    /// Something waits, or there is an end to it.
+    /// Something waits to be sent, or there is an end to it.
     wake: Notify,
-    /// Messages were lost, and those after them got through.
+    /// Messages were lost, and those after them get through.
     lost: AtomicBool,
 }
 
@@ -30,23 +31,60 @@ struct State {
     waiting: Vec<Upstream>,
     gather: Gather,
     closed: bool,
+    /// Owners on this node; for a moment there may be two.
+    taps: usize,
+}
+
+/// What an owner on the same node takes its players' messages from. While there is one, none goes to the store.
+pub struct Tap {
+    uplink: Arc<Uplink>,
+}
+
+impl Tap {
+    /// Of this uplink.
+    pub fn new(uplink: Arc<Uplink>) -> Tap {
+        uplink.lock().taps += 1;
+        Tap { uplink }
+    }
+
+    /// Moves what waits to the empty `out`.
+    pub fn take(&self, out: &mut Vec<Upstream>) {
+        mem::swap(&mut self.uplink.lock().waiting, out);
+    }
+
+    /// Whether nothing will come any more: the match is not followed here, or by another relay.
+    pub fn is_closed(&self) -> bool {
+        self.uplink.lock().closed
+    }
+}
+
+impl Drop for Tap {
+    /// What waits is sent from now on, and goes to the next owner.
+    fn drop(&mut self) {
+        self.uplink.lock().taps -= 1;
+        self.uplink.wake.notify_one();
+    }
 }
 
 impl Uplink {
     /// Of a match with this time between two ticks.
     pub fn new(period: Duration) -> Uplink {
-        let state = State { waiting: Vec::new(), gather: Gather::new(period), closed: false };
+        let state = State { waiting: Vec::new(), gather: Gather::new(period), closed: false, taps: 0 };
         Uplink { state: Mutex::new(state), wake: Notify::new(), lost: AtomicBool::new(false) }
     }
 
     /// Lets a message go up with the next ones; `false` if too much waits, or the match is not followed any more.
     pub fn push(&self, upstream: Upstream) -> bool {
         let mut state = self.lock();
-        if state.closed || state.waiting.len() >= WAITING_MAX {
+        if state.closed {
+            return false;
+        }
+        if state.waiting.len() >= WAITING_MAX {
+            self.lost.store(true, Ordering::Relaxed);
             return false;
         }
         state.waiting.push(upstream);
-        if state.waiting.len() == 1 {
+        if state.waiting.len() == 1 && state.taps == 0 {
             drop(state);
             self.wake.notify_one();
         }
@@ -75,6 +113,7 @@ impl Uplink {
         let mut failed = false;
         while let Some(due) = self.begun().await {
             tokio::time::sleep_until(due.into()).await;
+            // If an owner has come to this node meanwhile, it is an owner all the same.
             let gathered = mem::take(&mut self.lock().waiting);
             for batch in gathered.chunks(UPSTREAM_BATCH_MAX) {
                 match node.backplane.send_input(id, channel::encode_upstream(batch)).await {
@@ -96,7 +135,7 @@ impl Uplink {
         loop {
             {
                 let state = self.lock();
-                if !state.waiting.is_empty() {
+                if !state.waiting.is_empty() && (state.taps == 0 || state.closed) {
                     let now = clock::now();
                     return Some(if state.closed { now } else { state.gather.due(now) });
                 }
