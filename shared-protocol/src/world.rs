@@ -139,6 +139,7 @@ impl World {
     }
 
     /// Whether the entity is alive now.
+    #[inline]
     pub fn contains(&self, id: EntityId) -> bool {
         self.tables.get(usize::from(id.kind)).is_some_and(|table| table.is_alive(id.index))
     }
@@ -159,6 +160,7 @@ impl World {
     ///
     /// # Panics
     /// When the entity's kind has no such field or it is a text, or the index was never used: a bug of the game.
+    #[inline]
     pub fn get(&self, id: EntityId, field: usize) -> i32 {
         self.tables[usize::from(id.kind)].get(id.index, field)
     }
@@ -168,6 +170,7 @@ impl World {
     ///
     /// # Panics
     /// When the entity's kind has no such field or it is a text: a bug of the game.
+    #[inline]
     pub fn set(&mut self, id: EntityId, field: usize, value: i32) {
         if self.contains(id) {
             self.tables[usize::from(id.kind)].set(id.index, field, value);
@@ -175,6 +178,7 @@ impl World {
     }
 
     /// Adds to an integer field, saturating at its bounds; an angle wraps around.
+    #[inline]
     pub fn add(&mut self, id: EntityId, field: usize, amount: i32) {
         if self.contains(id) {
             self.set(id, field, self.get(id, field).saturating_add(amount));

@@ -200,11 +200,13 @@ impl Table {
     }
 
     /// Current value of an integer; the default of an entity that does not exist.
+    #[inline]
     pub(crate) fn get(&self, index: u16, field: usize) -> i32 {
         let at = self.columns[field].int_at().unwrap_or_else(|| panic!("field {field} is a text"));
         self.find(index).map_or(self.defaults[at], |row| self.cells[row * BLOCKS * self.defaults.len() + at])
     }
 
+    #[inline]
     pub(crate) fn set(&mut self, index: u16, field: usize, value: i32) {
         let column = self.columns[field];
         let at = column.int_at().unwrap_or_else(|| panic!("field {field} is a text"));

@@ -90,7 +90,8 @@ impl<B: Backplane> Connection<B> {
             sink,
             session,
             intake: Intake::default(),
-            begun: early.into(),
+            // A copy: what came early lies in a buffer that is large and mostly empty.
+            begun: early.to_vec(),
             phase: Phase::Open,
             address,
             relay: None,
