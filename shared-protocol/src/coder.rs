@@ -122,11 +122,62 @@ pub(crate) struct Seen(pub(crate) [u16; 2]);
 impl Seen {
     /// One more. Counts that would not fit are halved, both: what matters is their ratio.
     #[inline(always)]
-    pub(crate) fn count(&mut self, bit: bool) {
+    fn count(&mut self, bit: bool) {
         if self.0[usize::from(bit)] == u16::MAX {
             self.0 = self.0.map(|count| count / 2);
         }
         self.0[usize::from(bit)] += 1;
+    }
+}
+
+/// Models that have their places beside each other.
+const BLOCK: usize = 32;
+
+/// A value for every model that was ever used. A schema has ten times as many: they have no place.
+#[derive(Debug, Clone)]
+pub(crate) struct Sparse<T> {
+    /// For each [`BLOCK`] of models one more than its place among the values, in blocks; 0 if it has none.
+    blocks: Vec<u16>,
+    values: Vec<T>,
+}
+
+impl<T: Copy + Default + PartialEq> Sparse<T> {
+    /// For so many models, none of them used.
+    pub(crate) fn new(models: usize) -> Sparse<T> {
+        let blocks = models.div_ceil(BLOCK);
+        assert!(blocks < usize::from(u16::MAX), "a schema's limits keep models few enough");
+        Sparse { blocks: vec![0; blocks], values: Vec::new() }
+    }
+
+    /// The value of a model, which is used from now on.
+    #[inline(always)]
+    pub(crate) fn at(&mut self, model: usize) -> &mut T {
+        let block = self.blocks[model / BLOCK];
+        let place = if block == 0 { self.add(model / BLOCK) } else { usize::from(block) - 1 };
+        &mut self.values[place * BLOCK + model % BLOCK]
+    }
+
+    #[cold]
+    fn add(&mut self, block: usize) -> usize {
+        let place = self.values.len() / BLOCK;
+        self.values.resize(self.values.len() + BLOCK, T::default());
+        self.blocks[block] = place as u16 + 1;
+        place
+    }
+
+    /// The models whose values are not what they were first, in ascending order, with these.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (usize, T)> + '_ {
+        let places = self.blocks.iter().enumerate().filter(|(_, place)| **place != 0);
+        let values = places.flat_map(|(block, place)| {
+            let values = &self.values[(usize::from(*place) - 1) * BLOCK..][..BLOCK];
+            values.iter().enumerate().map(move |(at, value)| (block * BLOCK + at, *value))
+        });
+        values.filter(|(_, value)| *value != T::default())
+    }
+
+    /// All values are what they were first.
+    pub(crate) fn reset(&mut self) {
+        self.values.fill(T::default());
     }
 }
 
@@ -135,14 +186,14 @@ pub(crate) struct FixedEncoder<'a> {
     pub(crate) range: RangeEncoder<'a>,
     /// Of every model, see [`zero_at`].
     pub(crate) levels: &'a [i8],
-    pub(crate) seen: &'a mut [Seen],
+    pub(crate) seen: &'a mut Sparse<Seen>,
 }
 
 impl Coder for FixedEncoder<'_> {
     #[inline(always)]
     fn bit(&mut self, model: usize, bit: bool) -> bool {
         self.range.bit(zero_at(self.levels[model]), bit);
-        self.seen[model].count(bit);
+        self.seen.at(model).count(bit);
         bit
     }
 

@@ -4,11 +4,8 @@
 //! The owner counts which bits each model had. At ticks 4, 8, 16, ... it asks what the last window would have
 //! cost with levels made from all that was counted so far, and publishes them if that pays for their own size
 //! over the ticks to come, which are taken to be as many as have been.
-//!
-//! Most models of a schema are never used: their counts are zeros that nobody has written, for which the system has
-//! no memory either.
 
-use crate::coder::Seen;
+use crate::coder::{Seen, Sparse};
 use crate::prior::{LEVEL_MAX, Prior, zero_at};
 
 /// First tick at which a prior is considered, and the longest wait between two, ticks.
@@ -44,9 +41,9 @@ impl Known {
 #[derive(Debug, Clone)]
 pub(crate) struct Learner {
     /// Zeros and ones of every model since the last look.
-    pub(crate) seen: Vec<Seen>,
+    pub(crate) seen: Sparse<Seen>,
     /// Those of the time before.
-    known: Vec<Known>,
+    known: Sparse<Known>,
     /// Ticks since the first.
     ticks: u64,
     /// Ticks since the last look.
@@ -56,13 +53,13 @@ pub(crate) struct Learner {
 impl Learner {
     /// Begins with what a prior knows.
     pub(crate) fn new(prior: &Prior) -> Learner {
-        let count = prior.levels().len();
-        let mut known = vec![Known([0; 2]); count];
-        for (known, level) in known.iter_mut().zip(prior.levels()).filter(|(_, level)| **level != 0) {
+        let models = prior.levels().len();
+        let mut known = Sparse::new(models);
+        for (model, level) in prior.levels().iter().enumerate().filter(|(_, level)| **level != 0) {
             let zero = f32::from(zero_at(*level)) / 65536.0;
-            *known = Known::of([INHERITED * zero, INHERITED * (1.0 - zero)]);
+            *known.at(model) = Known::of([INHERITED * zero, INHERITED * (1.0 - zero)]);
         }
-        Learner { seen: vec![Seen([0; 2]); count], known, ticks: 0, window: 0 }
+        Learner { seen: Sparse::new(models), known, ticks: 0, window: 0 }
     }
 
     /// A tick was coded with `prior`: the prior to publish now, if one pays.
@@ -73,17 +70,18 @@ impl Learner {
         if self.window < due {
             return None;
         }
-        let levels = self.levels();
-        let saved: f64 = (0..levels.len())
-            .filter(|model| self.seen[*model] != Seen::default())
-            .map(|model| {
-                let seen = self.seen[model].0.map(f64::from);
+        let levels = self.levels(prior.levels().len());
+        let saved: f64 = self
+            .seen
+            .used()
+            .map(|(model, seen)| {
+                let seen = seen.0.map(f64::from);
                 cost(seen, prior.levels()[model]) - cost(seen, levels[model])
             })
             .sum();
         let horizon = self.ticks.min(HORIZON_TICKS_MAX) as f64 / self.window as f64;
         self.window = 0;
-        self.forget();
+        self.seen.reset();
         let next = prior.next(levels);
         let mut bytes = Vec::new();
         next.encode(&mut bytes);
@@ -92,41 +90,35 @@ impl Learner {
 
     /// A new prior from all that was counted, at once.
     pub(crate) fn force(&mut self, prior: &Prior) -> Prior {
-        let levels = self.levels();
-        self.forget();
+        let levels = self.levels(prior.levels().len());
+        self.seen.reset();
         prior.next(levels)
     }
 
-    /// Begins to count anew.
-    fn forget(&mut self) {
-        let used = self.seen.iter_mut().filter(|seen| **seen != Seen::default());
-        used.for_each(|seen| *seen = Seen::default());
-    }
-
     /// The levels that fit what was counted; 0 where a level would cost more than it saves.
-    fn levels(&mut self) -> Vec<i8> {
-        self.known
-            .iter_mut()
-            .zip(&self.seen)
-            .map(|(known, seen)| {
-                // Most models of a schema are never used.
-                if *seen == Seen::default() && *known == Known::default() {
-                    return 0;
-                }
-                let mut counts = known.counts();
-                (0..2).for_each(|bit| counts[bit] += f32::from(seen.0[bit]));
-                let sum = counts[0] + counts[1];
-                if sum > COUNT_MAX {
-                    counts = counts.map(|count| count * COUNT_MAX / sum);
-                }
-                *known = Known::of(counts);
-                let level = (8.0 * ((counts[0] + 0.4) / (counts[1] + 0.4)).ln()).round();
-                let level = level.clamp(-f32::from(LEVEL_MAX), f32::from(LEVEL_MAX)) as i8;
-                let counts = counts.map(f64::from);
-                let saves = cost(counts, 0) - cost(counts, level);
-                if saves > LEVEL_BITS { level } else { 0 }
-            })
-            .collect()
+    fn levels(&mut self, models: usize) -> Vec<i8> {
+        for (model, seen) in self.seen.used() {
+            let known = self.known.at(model);
+            let mut counts = known.counts();
+            (0..2).for_each(|bit| counts[bit] += f32::from(seen.0[bit]));
+            let sum = counts[0] + counts[1];
+            if sum > COUNT_MAX {
+                counts = counts.map(|count| count * COUNT_MAX / sum);
+            }
+            *known = Known::of(counts);
+        }
+        let mut levels = vec![0; models];
+        for (model, known) in self.known.used() {
+            let counts = known.counts();
+            let level = (8.0 * ((counts[0] + 0.4) / (counts[1] + 0.4)).ln()).round();
+            let level = level.clamp(-f32::from(LEVEL_MAX), f32::from(LEVEL_MAX)) as i8;
+            let counts = counts.map(f64::from);
+            let saves = cost(counts, 0) - cost(counts, level);
+            if saves > LEVEL_BITS {
+                levels[model] = level;
+            }
+        }
+        levels
     }
 }
 

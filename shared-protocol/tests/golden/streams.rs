@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tickcast_protocol::Schema;
 
 use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, Coder, FixedDecoder, FixedEncoder};
-use crate::coder::{NUMBER_MODELS, Number, Seen, read_text, write_text};
+use crate::coder::{NUMBER_MODELS, Number, Sparse, read_text, write_text};
 use crate::file::{Entry, File};
 use crate::prior::Prior;
 use crate::range::{RangeDecoder, RangeEncoder};
@@ -16,7 +16,7 @@ const SIGN: usize = NUMBER_MODELS;
 
 /// What a fixed encoder writes to whom nothing is likely.
 pub(crate) fn even(write: impl FnOnce(&mut FixedEncoder<'_>)) -> Vec<u8> {
-    let (mut out, mut seen) = (Vec::new(), [Seen::default(); NUMBER_MODELS + 1]);
+    let (mut out, mut seen) = (Vec::new(), Sparse::new(NUMBER_MODELS + 1));
     let mut coder = FixedEncoder { range: RangeEncoder::new(&mut out), levels: &HALF, seen: &mut seen };
     write(&mut coder);
     coder.range.finish();
