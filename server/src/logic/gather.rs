@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 /// How long before the owner's next tick a message goes up; at most [`EARLY_PART`] of a tick.
-const EARLY: Duration = Duration::from_millis(4);
+const EARLY: Duration = Duration::from_millis(8);
 const EARLY_PART: u32 = 4;
 /// By how much ticks may be heard later than the earliest were, each time, before that is taken for the beat.
 const DRIFT: Duration = Duration::from_micros(500);

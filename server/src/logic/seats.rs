@@ -4,7 +4,7 @@
 //! not used is saved up to a bound, so a client whose inputs arrive in pairs loses nothing and a client that
 //! sends twice as many gains nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::{EntityId, InputSeq, PlayerId, SessionId, Tick, World};
@@ -55,7 +55,8 @@ struct Seat {
     /// The last input that was applied or given up: the next in order has one number more.
     done: InputSeq,
     credits: u32,
-    waiting: BTreeMap<InputSeq, Waiting>,
+    /// In the order of their numbers.
+    waiting: VecDeque<Waiting>,
     /// Since when the first input that waits is not the next in order.
     hole_since: Option<Tick>,
     heard_tick: Tick,
@@ -102,7 +103,7 @@ impl Seats {
             connection: None,
             done: InputSeq(0),
             credits: 1,
-            waiting: BTreeMap::new(),
+            waiting: VecDeque::new(),
             hole_since: None,
             heard_tick: tick,
             depth: Depth { since: tick, least: usize::MAX, before: usize::MAX },
@@ -171,15 +172,14 @@ impl Seats {
     pub fn handle_input(&mut self, player: PlayerId, input: Waiting, tick: Tick) -> Admission {
         let Some(seat) = self.seats.get_mut(&player) else { return Admission::Unknown };
         seat.heard_tick = tick;
-        if input.seq <= seat.done || seat.waiting.contains_key(&input.seq) {
-            return Admission::Repeated;
-        }
+        let place = seat.waiting.binary_search_by_key(&input.seq, |waiting| waiting.seq);
+        let Some(place) = place.err().filter(|_| input.seq > seat.done) else { return Admission::Repeated };
         if input.seq.0 - seat.done.0 > INPUT_SEQ_AHEAD_MAX || input.seq.0 > i32::MAX as u32 {
             return Admission::Ahead;
         }
-        seat.waiting.insert(input.seq, input);
+        seat.waiting.insert(place, input);
         if seat.waiting.len() > INPUTS_QUEUED_MAX {
-            seat.done = seat.waiting.pop_first().map_or(seat.done, |(seq, _)| seq);
+            seat.done = seat.waiting.pop_front().map_or(seat.done, |oldest| oldest.seq);
             return Admission::Displaced;
         }
         Admission::Queued
@@ -224,16 +224,16 @@ impl Depth {
 
 impl Seat {
     fn next_input(&mut self, tick: Tick, hole_ticks_max: u64) -> Option<Waiting> {
-        let first = self.waiting.first_entry()?;
-        if first.key().0 != self.done.0 + 1 {
+        let first = self.waiting.front()?.seq;
+        if first.0 != self.done.0 + 1 {
             let since = *self.hole_since.get_or_insert(tick);
             if tick.0.saturating_sub(since.0) < hole_ticks_max {
                 return None;
             }
         }
         self.hole_since = None;
-        self.done = *first.key();
-        Some(first.remove())
+        self.done = first;
+        self.waiting.pop_front()
     }
 }
 
