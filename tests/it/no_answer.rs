@@ -8,6 +8,7 @@ use harness::process::wait_until;
 use harness::troubled::{self, TroubledNode};
 use tickcast_protocol::MatchId;
 use tickcast_protocol::message::Join;
+use tickcast_server::io::match_task::MatchOrder;
 use tickcast_server::io::node::NewMatch;
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -85,5 +86,26 @@ async fn an_owner_that_lost_inputs_says_so_until_it_is_heard() {
         trouble.notes.set(false);
     };
     say_and_find_again(&mut player, || trouble.losses() > 0 && trouble.notes.count() > 0, mended).await;
+    assert_eq!(player.breaks, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_owner_takes_its_own_nodes_inputs_without_the_store_and_others_do_not() {
+    let [owner, other] = troubled::start(LONG).await;
+    let id = created(&owner).await;
+    let mut player = quiet(&owner, &id).await;
+    let _follower = quiet(&other, &id).await;
+    let inputs = &owner.trouble.inputs;
+    inputs.set(true);
+    player.press(3).await;
+    let arrived = |player: &Player| player.acknowledged() == Some(player.client().last_seq());
+    player.follow_until(WITHIN, "what was said counts", arrived).await;
+    assert_eq!(inputs.count(), 0, "the store was not asked");
+    // Now the match becomes the other node's.
+    owner.trouble.claims.shut();
+    let orders = owner.node.owned.get(&id).expect("it owns the match").clone();
+    orders.try_send(MatchOrder::HandOver(None)).expect("a place in the queue");
+    player.follow_while(until("the other node owns it", || other.node.owned.contains_key(&id))).await;
+    say_and_find_again(&mut player, || inputs.count() > 0, || inputs.set(false)).await;
     assert_eq!(player.breaks, [""; 0]);
 }
