@@ -122,6 +122,9 @@ impl Herd {
         let deadline = clock::now() + PLAYING_WITHIN;
         while !self.members.iter().all(|member| member.session.is_playing()) {
             self.run(self.load.period())?;
+            if let Some(failure) = self.failure.take() {
+                return Err(io::Error::other(failure));
+            }
             if clock::now() > deadline {
                 return Err(io::Error::other("not everybody got into its match in time"));
             }
@@ -348,3 +351,6 @@ impl Herd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
