@@ -5,6 +5,7 @@ mod budget;
 mod cli;
 mod client;
 pub(crate) mod clock;
+pub(crate) mod hands;
 mod html;
 mod http;
 mod knee;

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::client::Load;
+use super::hands::Style;
 use super::process::Cores;
 use super::run::Plan;
 use super::systems::System;
@@ -78,6 +80,12 @@ pub(crate) struct Common {
     /// Ticks per second; connections that say nothing have 10, where there must be ticks
     #[arg(long, value_name = "HZ", default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=128))]
     pub(crate) tick_rate: u32,
+    /// How players play
+    #[arg(long, value_enum, value_name = "STYLE", default_value_t = Style::Play)]
+    pub(crate) hands: Style,
+    /// Whether players fire: yes or no. tickcast has bullets then, which the Colyseus room has not
+    #[arg(long, value_name = "YES|NO", default_value = "yes", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub(crate) fire: bool,
     /// Seconds measured, each time
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     pub(crate) seconds: f64,
@@ -107,9 +115,9 @@ pub(crate) struct Common {
 impl Common {
     /// How each system is measured, if nothing else is said.
     pub(crate) fn plan(&self, cores: Cores) -> Plan {
-        let Common { players, tick_rate, ramp, matches, .. } = *self;
+        let Common { players, tick_rate, hands, fire: may_fire, ramp, matches, .. } = *self;
         Plan {
-            load: Load { players, tick_rate, sends_inputs: true, ramp, probes: 0 },
+            load: Load { players, tick_rate, sends_inputs: true, hands, may_fire, ramp, probes: 0 },
             matches,
             warm_up: Duration::from_secs_f64(self.warm_up),
             time: Duration::from_secs_f64(self.seconds),
@@ -131,6 +139,10 @@ mod tests {
             Flags::parse_from(["load", "cpu", "--systems", "floor-scan,tickcast-two", "--matches", "4"]);
         let Task::Cpu(common) = flags.task else { panic!("another task") };
         assert_eq!(common.systems, [System::FloorScan, System::TickcastTwo]);
+        assert_eq!((common.hands, common.fire), (Style::Play, true));
+        let flags = Flags::parse_from(["load", "idle", "--hands", "noise", "--fire", "no"]);
+        let Task::Idle(common) = flags.task else { panic!("another task") };
+        assert_eq!((common.hands, common.fire), (Style::Noise, false));
         assert!(Flags::try_parse_from(["load", "cpu", "--systems", "apache"]).is_err());
     }
 }

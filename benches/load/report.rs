@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::hands::Style;
 use super::knee::Knee;
 use super::procfs;
 use super::run::{Outcome, Plan};
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) matches: u32,
     pub(crate) tick_rate: u32,
     pub(crate) sends_inputs: bool,
+    pub(crate) hands: Style,
+    pub(crate) may_fire: bool,
     pub(crate) warm_up_seconds: f64,
     pub(crate) seconds: f64,
 }
@@ -71,6 +74,8 @@ impl Report {
             matches: plan.matches,
             tick_rate: plan.load.tick_rate,
             sends_inputs: plan.load.sends_inputs,
+            hands: plan.load.hands,
+            may_fire: plan.load.may_fire,
             warm_up_seconds: plan.warm_up.as_secs_f64(),
             seconds: plan.time.as_secs_f64(),
         };
@@ -141,7 +146,9 @@ pub(crate) mod tests {
 
     /// A report of this kind, of two systems.
     pub(crate) fn report(task: Kind) -> Report {
-        let load = Load { players: 32, tick_rate: 20, sends_inputs: true, ramp: 1, probes: 0 };
+        let (hands, may_fire) = (Style::Play, true);
+        let load =
+            Load { players: 32, tick_rate: 20, sends_inputs: true, hands, may_fire, ramp: 1, probes: 0 };
         let (warm_up, time) = (Duration::from_secs(1), Duration::from_secs(5));
         let cores = Cores { server: Some(0), load: Some(1) };
         let plan = Plan { load, matches: 2, warm_up, time, is_idle: false, cores };

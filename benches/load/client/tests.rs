@@ -30,7 +30,15 @@ const FLOOR_FRAME_BYTES: u64 = 42;
 const INPUT_BYTES: u64 = 14;
 
 /// Nobody says anything yet.
-const SILENT: Load = Load { players: PLAYERS, tick_rate: 60, sends_inputs: false, ramp: 10_000, probes: 0 };
+const SILENT: Load = Load {
+    players: PLAYERS,
+    tick_rate: 60,
+    sends_inputs: false,
+    hands: Style::Play,
+    may_fire: true,
+    ramp: 10_000,
+    probes: 0,
+};
 
 /// Everybody in its match, and counting has begun.
 fn grown(load: Load, protocol: &mut dyn Protocol) -> Herd {

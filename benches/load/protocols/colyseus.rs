@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use super::holds;
+use crate::load::hands::Hand;
 use crate::load::http;
-use crate::load::session::{Hand, Outbox, Place, Protocol, Seen, Session};
+use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
 const JOIN_ROOM: u8 = 10;

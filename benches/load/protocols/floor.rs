@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::holds;
-use crate::load::session::{Hand, Outbox, Place, Protocol, Seen, Session};
+use crate::load::hands::Hand;
+use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
 /// A floor.

@@ -10,8 +10,9 @@ use tickcast_protocol::frame::{self, SERVER_CONTROL, StateFrame};
 use tickcast_protocol::message::{ClientMessage, Join, SUBPROTOCOL};
 use tickcast_protocol::{InputSeq, MatchId, Tick};
 
+use crate::load::hands::{DIRECTIONS, Hand};
 use crate::load::http;
-use crate::load::session::{DIRECTIONS, Hand, Outbox, Place, Protocol, Seen, Session};
+use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
 /// One or several nodes; the players of each match are spread over all of them.
