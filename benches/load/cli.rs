@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use super::client::Load;
 use super::hands::Style;
 use super::process::Cores;
+use super::redis::Keeps;
 use super::run::Plan;
 use super::systems::System;
 
@@ -63,9 +64,46 @@ pub(crate) enum Task {
         #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/budget.toml"))]
         budget: PathBuf,
     },
+    /// CPU time that a commit takes in Redis, beside a bare PUBLISH of the same bytes
+    Commit(CommitFlags),
 }
 
-/// What every task takes.
+/// What `commit` takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CommitFlags {
+    /// Entities that change in a tick: up to 64 players, and drones besides
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "8,32,128", value_parser = clap::value_parser!(u32).range(2..=900))]
+    pub(crate) changed: Vec<u32>,
+    /// What Redis writes to disk
+    #[arg(long, value_enum, value_name = "NAMES", value_delimiter = ',', default_value = "nothing,everysec")]
+    pub(crate) keeps: Vec<Keeps>,
+    /// Matches that are written
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=4000))]
+    pub(crate) matches: u32,
+    /// How players play
+    #[arg(long, value_enum, value_name = "STYLE", default_value_t = Style::Play)]
+    pub(crate) hands: Style,
+    /// Ticks per second of each match, where writing is paced
+    #[arg(long, value_name = "HZ", default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=32))]
+    pub(crate) tick_rate: u32,
+    /// Seconds measured, each time
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    pub(crate) seconds: f64,
+    /// Seconds written before, each time
+    #[arg(long, value_name = "S", default_value_t = 0.5)]
+    pub(crate) warm_up: f64,
+    /// Times that everything is measured, in turns
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) turns: u32,
+    /// Asks for priority over other work, as root: changes that of the session (autogroup) in which this is started
+    #[arg(long)]
+    pub(crate) priority: bool,
+    /// Also writes everything as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What every other task takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// What to measure, in this order [default: all that is installed; of `check`: what the budget names]

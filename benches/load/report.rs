@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::hands::Style;
 use super::knee::Knee;
+use super::process::Cores;
 use super::procfs;
 use super::run::{Outcome, Plan};
 use super::summary::{Summary, median, summaries};
@@ -60,15 +61,22 @@ pub(crate) struct Settings {
     pub(crate) seconds: f64,
 }
 
-impl Report {
-    /// What these measurements say.
-    pub(crate) fn new(task: Kind, plan: Plan, outcomes: Vec<Outcome>, knees: Vec<Knee>) -> Report {
-        let machine = Machine {
+impl Machine {
+    /// This one, with this place for what is measured.
+    pub(crate) fn this(place: Cores) -> Machine {
+        Machine {
             processor: procfs::processor(),
             cores: procfs::cores().map_or(1, |cores| cores.len()),
             kernel: procfs::kernel(),
-            is_pinned: plan.cores.server.is_some(),
-        };
+            is_pinned: place.server.is_some(),
+        }
+    }
+}
+
+impl Report {
+    /// What these measurements say.
+    pub(crate) fn new(task: Kind, plan: Plan, outcomes: Vec<Outcome>, knees: Vec<Knee>) -> Report {
+        let machine = Machine::this(plan.cores);
         let load = Settings {
             players: plan.load.players,
             matches: plan.matches,
@@ -141,7 +149,6 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::load::client::Load;
-    use crate::load::process::Cores;
     use crate::load::summary::tests::outcome;
 
     /// A report of this kind, of two systems.

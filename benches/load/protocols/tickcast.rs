@@ -45,7 +45,7 @@ impl Protocol for Tickcast {
 }
 
 /// What a hand is in the game `arena`: two parts of a direction, where to aim, whether to fire.
-fn values(hand: Hand) -> [i32; 4] {
+pub(crate) fn values(hand: Hand) -> [i32; 4] {
     let angle = (f32::from(hand.direction) + 0.5) * std::f32::consts::TAU / f32::from(DIRECTIONS);
     let part = |share: f32| (share * 127.0) as i32;
     [part(angle.cos()), part(angle.sin()), (hand.aim >> 14) as i32, hand.fires().into()]
