@@ -13,8 +13,10 @@ use tickcast_server::logic::resume::TokenDigest;
 use tickcast_server::logic::simulation::{Counts, Simulation, Writing};
 use tickcast_server::logic::stored;
 
-/// Ring fields of the match: what a node chooses at 30 Hz.
-const RING: u64 = 64;
+/// Ring fields of the match: what a node chooses at 30 Hz and at less.
+pub(crate) const RING: u64 = 64;
+/// Ticks per second, where nothing else is said: the game's own choice.
+const TICK_RATE: u32 = 30;
 /// Ticks before anything is measured: bullets fly, and nobody stands where it began.
 const WARM_UP_TICKS: u64 = 90;
 
@@ -60,9 +62,22 @@ impl Battle {
     /// # Panics
     /// When the game does not take this many players or drones.
     pub fn fields(players: u32, drones: u32) -> MatchFields {
+        Battle::fields_at(players, drones, TICK_RATE)
+    }
+
+    /// The fields of such a match that has so many ticks per second.
+    ///
+    /// # Panics
+    /// When the game does not take this many players or drones, or this tick rate.
+    pub fn fields_at(players: u32, drones: u32, tick_rate: u32) -> MatchFields {
         // No round ends and nobody wins while something is measured.
-        let options =
-            [("players_max", players), ("drones", drones), ("round_seconds", 3600), ("score_limit", 10_000)];
+        let options = [
+            ("players_max", players),
+            ("drones", drones),
+            ("tick_rate", tick_rate),
+            ("round_seconds", 3600),
+            ("score_limit", 10_000),
+        ];
         let options: Options = options.map(|(name, value)| (name.to_owned(), i64::from(value))).into();
         let info = Arena.info(&options).expect("the options are the game's");
         stored::new_match(&info, &options, 42, 0, RING)
@@ -77,8 +92,23 @@ impl Battle {
         claimed: &MatchFields,
         players: u32,
         snapshot_every: u64,
-        mut written: impl FnMut(Commit),
+        written: impl FnMut(Commit),
     ) -> (Battle, Crew) {
+        let mut crew = Crew::new(players);
+        (Battle::begin_with(claimed, players, snapshot_every, &mut || crew.inputs(), written), crew)
+    }
+
+    /// As [`Battle::begin`], with other hands.
+    ///
+    /// # Panics
+    /// As [`Battle::begin`].
+    pub fn begin_with(
+        claimed: &MatchFields,
+        players: u32,
+        snapshot_every: u64,
+        inputs: &mut dyn FnMut() -> Vec<Upstream>,
+        mut written: impl FnMut(Commit),
+    ) -> Battle {
         let restored = stored::restore(claimed).expect("a new match is readable");
         let writing = Writing {
             snapshot_every,
@@ -89,7 +119,7 @@ impl Battle {
         };
         let game = Arena.create(&restored.stored.options);
         let simulation = Simulation::new(game, restored, writing);
-        let (mut battle, mut crew) = (Battle { simulation }, Crew::new(players));
+        let mut battle = Battle { simulation };
         for player in 1..=players {
             let name = format!("player {player}");
             battle.simulation.handle_upstream(Upstream::Join {
@@ -100,10 +130,10 @@ impl Battle {
         }
         written(battle.tick(Vec::new()));
         for _ in 0..WARM_UP_TICKS {
-            written(battle.tick(crew.inputs()));
+            written(battle.tick(inputs()));
         }
         assert_eq!(battle.simulation.players(), players as usize, "everybody plays");
-        (battle, crew)
+        battle
     }
 
     /// One tick: takes the inputs in and makes what is to be committed.

@@ -19,6 +19,8 @@ mod inputs;
 mod opening;
 
 const LISTENER: Token = Token(usize::MAX);
+/// Events taken from the system at once.
+const EVENTS_MAX: usize = 1024;
 /// The longest head of a request, bytes.
 const HEAD_BYTES_MAX: usize = 4096;
 /// Bytes of a frame in front of what its players see: the tick.
@@ -111,22 +113,14 @@ struct Server {
     connections: Vec<Option<Connection>>,
     matches: Vec<Match>,
     buffer: Vec<u8>,
+    /// Inputs that came.
+    inputs: u64,
 }
 
 /// Serves until the process is ended.
 pub fn serve(settings: Settings) -> io::Result<()> {
-    let mut listener = TcpListener::bind(settings.listen)?;
-    let poll = Poll::new()?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let mut server = Server {
-        settings,
-        poll,
-        listener,
-        connections: Vec::new(),
-        matches: Vec::new(),
-        buffer: vec![0; 65536],
-    };
-    let mut events = Events::with_capacity(1024);
+    let mut server = Server::bind(settings)?;
+    let mut events = Events::with_capacity(EVENTS_MAX);
     if server.settings.tick_rate <= 0.0 {
         loop {
             server.listen_for(&mut events, None)?;
@@ -143,6 +137,21 @@ pub fn serve(settings: Settings) -> io::Result<()> {
 }
 
 impl Server {
+    fn bind(settings: Settings) -> io::Result<Server> {
+        let mut listener = TcpListener::bind(settings.listen)?;
+        let poll = Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Server {
+            settings,
+            poll,
+            listener,
+            connections: Vec::new(),
+            matches: Vec::new(),
+            buffer: vec![0; 65536],
+            inputs: 0,
+        })
+    }
+
     fn wait_for(&mut self, due: Instant, events: &mut Events) -> io::Result<()> {
         if self.settings.mode == Mode::Scan {
             thread::sleep(due.saturating_duration_since(clock::now()));
@@ -200,7 +209,11 @@ impl Server {
             return self.open(at);
         };
         let frame = &mut self.matches[place.in_match].frame;
-        if !for_each_input(bytes, |aim| frame.show(place.player, aim)) {
+        let take = |aim| {
+            frame.show(place.player, aim);
+            self.inputs += 1;
+        };
+        if !for_each_input(bytes, take) {
             self.close(at);
         }
     }
@@ -259,6 +272,9 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod driven;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //! made to find what one entity costs ([`synthetic`]), and recorded games ([`traces`], [`measure`]). [`report`] says
 //! what the `wire` program found. [`load`] compares whole servers with each other and with a [`floor`].
 
-mod battle;
+pub(crate) mod battle;
 pub mod floor;
 pub mod load;
 pub mod measure;

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::client::Load;
+use super::hands::Style;
 use super::process::Cores;
+use super::redis::Keeps;
 use super::run::Plan;
 use super::systems::System;
 
@@ -61,9 +64,46 @@ pub(crate) enum Task {
         #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/budget.toml"))]
         budget: PathBuf,
     },
+    /// CPU time that a commit takes in Redis, beside a bare PUBLISH of the same bytes
+    Commit(CommitFlags),
 }
 
-/// What every task takes.
+/// What `commit` takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CommitFlags {
+    /// Entities that change in a tick: up to 64 players, and drones besides
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "8,32,128", value_parser = clap::value_parser!(u32).range(2..=900))]
+    pub(crate) changed: Vec<u32>,
+    /// What Redis writes to disk
+    #[arg(long, value_enum, value_name = "NAMES", value_delimiter = ',', default_value = "nothing,everysec")]
+    pub(crate) keeps: Vec<Keeps>,
+    /// Matches that are written
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=4000))]
+    pub(crate) matches: u32,
+    /// How players play
+    #[arg(long, value_enum, value_name = "STYLE", default_value_t = Style::Play)]
+    pub(crate) hands: Style,
+    /// Ticks per second of each match, where writing is paced
+    #[arg(long, value_name = "HZ", default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=32))]
+    pub(crate) tick_rate: u32,
+    /// Seconds measured, each time
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    pub(crate) seconds: f64,
+    /// Seconds written before, each time
+    #[arg(long, value_name = "S", default_value_t = 0.5)]
+    pub(crate) warm_up: f64,
+    /// Times that everything is measured, in turns
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) turns: u32,
+    /// Asks for priority over other work, as root: changes that of the session (autogroup) in which this is started
+    #[arg(long)]
+    pub(crate) priority: bool,
+    /// Also writes everything as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What every other task takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// What to measure, in this order [default: all that is installed; of `check`: what the budget names]
@@ -78,6 +118,12 @@ pub(crate) struct Common {
     /// Ticks per second; connections that say nothing have 10, where there must be ticks
     #[arg(long, value_name = "HZ", default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=128))]
     pub(crate) tick_rate: u32,
+    /// How players play
+    #[arg(long, value_enum, value_name = "STYLE", default_value_t = Style::Play)]
+    pub(crate) hands: Style,
+    /// Whether players fire: yes or no. tickcast has bullets then, which the Colyseus room has not
+    #[arg(long, value_name = "YES|NO", default_value = "yes", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub(crate) fire: bool,
     /// Seconds measured, each time
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     pub(crate) seconds: f64,
@@ -107,9 +153,9 @@ pub(crate) struct Common {
 impl Common {
     /// How each system is measured, if nothing else is said.
     pub(crate) fn plan(&self, cores: Cores) -> Plan {
-        let Common { players, tick_rate, ramp, matches, .. } = *self;
+        let Common { players, tick_rate, hands, fire: may_fire, ramp, matches, .. } = *self;
         Plan {
-            load: Load { players, tick_rate, sends_inputs: true, ramp, probes: 0 },
+            load: Load { players, tick_rate, sends_inputs: true, hands, may_fire, ramp, probes: 0 },
             matches,
             warm_up: Duration::from_secs_f64(self.warm_up),
             time: Duration::from_secs_f64(self.seconds),
@@ -131,6 +177,10 @@ mod tests {
             Flags::parse_from(["load", "cpu", "--systems", "floor-scan,tickcast-two", "--matches", "4"]);
         let Task::Cpu(common) = flags.task else { panic!("another task") };
         assert_eq!(common.systems, [System::FloorScan, System::TickcastTwo]);
+        assert_eq!((common.hands, common.fire), (Style::Play, true));
+        let flags = Flags::parse_from(["load", "idle", "--hands", "noise", "--fire", "no"]);
+        let Task::Idle(common) = flags.task else { panic!("another task") };
+        assert_eq!((common.hands, common.fire), (Style::Noise, false));
         assert!(Flags::try_parse_from(["load", "cpu", "--systems", "apache"]).is_err());
     }
 }

@@ -11,7 +11,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::clock;
-use super::session::{Hand, Outbox, Place, Protocol, Seen, Session};
+use super::hands::{Hands, Style};
+use super::session::{Outbox, Place, Protocol, Seen, Session};
 use super::tally::Tally;
 use super::websocket::{self, CLOSE, PING, PONG};
 
@@ -33,6 +34,10 @@ pub(crate) struct Load {
     pub(crate) tick_rate: u32,
     /// Whether players say anything.
     pub(crate) sends_inputs: bool,
+    /// How they play.
+    pub(crate) hands: Style,
+    /// Whether they fire.
+    pub(crate) may_fire: bool,
     /// Connections opened per second.
     pub(crate) ramp: u32,
     /// Matches of which the first player watches for effects.
@@ -49,6 +54,7 @@ impl Load {
 struct Member {
     stream: TcpStream,
     session: Box<dyn Session>,
+    hands: Hands,
     /// The beginning of a frame whose rest has not come.
     begun: Vec<u8>,
     /// What the socket did not take.
@@ -122,6 +128,9 @@ impl Herd {
         let deadline = clock::now() + PLAYING_WITHIN;
         while !self.members.iter().all(|member| member.session.is_playing()) {
             self.run(self.load.period())?;
+            if let Some(failure) = self.failure.take() {
+                return Err(io::Error::other(failure));
+            }
             if clock::now() > deadline {
                 return Err(io::Error::other("not everybody got into its match in time"));
             }
@@ -144,8 +153,19 @@ impl Herd {
             true => self.probes.push(at),
             false => self.slots[self.rng.random_range(0..SLOTS)].push(at),
         }
+        let Load { hands, may_fire, tick_rate, .. } = self.load;
+        let hands = Hands::new(hands, may_fire, tick_rate, at as u64);
         let (begun, unsent) = (opened.rest, Vec::new());
-        self.members.push(Member { stream, session, begun, unsent, last: None, is_gone: false, probe });
+        self.members.push(Member {
+            stream,
+            session,
+            hands,
+            begun,
+            unsent,
+            last: None,
+            is_gone: false,
+            probe,
+        });
         self.out.clear();
         self.members[at].session.greet(&mut Outbox { bytes: &mut self.out, rng: &mut self.rng });
         self.send(at);
@@ -225,11 +245,11 @@ impl Herd {
     }
 
     fn input(&mut self, at: usize, is_probe: bool) {
-        let hand = Hand::random(&mut self.rng, is_probe);
         let member = &mut self.members[at];
         if member.is_gone || !member.session.is_playing() {
             return;
         }
+        let hand = member.hands.next(is_probe);
         self.out.clear();
         let mut outbox = Outbox { bytes: &mut self.out, rng: &mut self.rng };
         match is_probe {
@@ -348,3 +368,6 @@ impl Herd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

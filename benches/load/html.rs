@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::hands::Style;
 use super::knee::GAP_TICKS_MAX;
 use super::plot::{Bar, Line, bars, escape, lines};
 use super::report::{Kind, Report};
@@ -55,14 +56,19 @@ fn conditions(report: &Report) -> String {
     let (machine, load) = (&report.machine, &report.load);
     let pinned =
         if machine.is_pinned { "servers on core 0, load and Redis on core 1" } else { "nothing pinned" };
-    let inputs = if load.sends_inputs { "one input per player and tick" } else { "no inputs" };
+    let inputs = match (load.sends_inputs, load.hands) {
+        (false, _) => "no inputs",
+        (true, Style::Play) => "one input per player and tick as hands at play give it",
+        (true, Style::Noise) => "one input per player and tick, all at random",
+    };
+    let fire = if load.sends_inputs && !load.may_fire { ", without fire" } else { "" };
     let matches = match report.task {
         Kind::Knee => "a growing number of matches".to_owned(),
         _ => format!("{} matches", load.matches),
     };
     let foreign = report.outcomes.iter().map(|outcome| outcome.foreign).fold(0.0, f64::max);
     format!(
-        "{matches} of {} players at {} Hz, {inputs}; {} s measured behind {} s of play; medians. {}, {} cores, Linux {}, \
+        "{matches} of {} players at {} Hz, {inputs}{fire}; {} s measured behind {} s of play; medians. {}, {} cores, Linux {}, \
          {pinned}; others used up to {:.0} % of a core. Compare within this page only.",
         load.players,
         load.tick_rate,

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use super::hands::Style;
 use super::knee::Knee;
+use super::process::Cores;
 use super::procfs;
 use super::run::{Outcome, Plan};
 use super::summary::{Summary, median, summaries};
@@ -53,24 +55,35 @@ pub(crate) struct Settings {
     pub(crate) matches: u32,
     pub(crate) tick_rate: u32,
     pub(crate) sends_inputs: bool,
+    pub(crate) hands: Style,
+    pub(crate) may_fire: bool,
     pub(crate) warm_up_seconds: f64,
     pub(crate) seconds: f64,
+}
+
+impl Machine {
+    /// This one, with this place for what is measured.
+    pub(crate) fn this(place: Cores) -> Machine {
+        Machine {
+            processor: procfs::processor(),
+            cores: procfs::cores().map_or(1, |cores| cores.len()),
+            kernel: procfs::kernel(),
+            is_pinned: place.server.is_some(),
+        }
+    }
 }
 
 impl Report {
     /// What these measurements say.
     pub(crate) fn new(task: Kind, plan: Plan, outcomes: Vec<Outcome>, knees: Vec<Knee>) -> Report {
-        let machine = Machine {
-            processor: procfs::processor(),
-            cores: procfs::cores().map_or(1, |cores| cores.len()),
-            kernel: procfs::kernel(),
-            is_pinned: plan.cores.server.is_some(),
-        };
+        let machine = Machine::this(plan.cores);
         let load = Settings {
             players: plan.load.players,
             matches: plan.matches,
             tick_rate: plan.load.tick_rate,
             sends_inputs: plan.load.sends_inputs,
+            hands: plan.load.hands,
+            may_fire: plan.load.may_fire,
             warm_up_seconds: plan.warm_up.as_secs_f64(),
             seconds: plan.time.as_secs_f64(),
         };
@@ -136,12 +149,13 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::load::client::Load;
-    use crate::load::process::Cores;
     use crate::load::summary::tests::outcome;
 
     /// A report of this kind, of two systems.
     pub(crate) fn report(task: Kind) -> Report {
-        let load = Load { players: 32, tick_rate: 20, sends_inputs: true, ramp: 1, probes: 0 };
+        let (hands, may_fire) = (Style::Play, true);
+        let load =
+            Load { players: 32, tick_rate: 20, sends_inputs: true, hands, may_fire, ramp: 1, probes: 0 };
         let (warm_up, time) = (Duration::from_secs(1), Duration::from_secs(5));
         let cores = Cores { server: Some(0), load: Some(1) };
         let plan = Plan { load, matches: 2, warm_up, time, is_idle: false, cores };

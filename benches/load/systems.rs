@@ -13,6 +13,7 @@ use super::process::{Cores, Process, free_address, programs};
 use super::protocols::colyseus::Colyseus;
 use super::protocols::floor::Floor;
 use super::protocols::tickcast::Tickcast;
+use super::redis::{Keeps, Redis};
 use super::session::Protocol;
 
 /// Bytes of an update of the floor: the tick, and twelve for each player.
@@ -75,7 +76,7 @@ pub(crate) struct Running {
     /// The servers.
     pub(crate) servers: Vec<Process>,
     /// Their Redis.
-    pub(crate) redis: Option<Process>,
+    pub(crate) redis: Option<Redis>,
     /// How the load speaks to them.
     pub(crate) protocol: Box<dyn Protocol>,
 }
@@ -119,15 +120,15 @@ fn floor(mode: &str, load: &Load, cores: Cores, is_idle: bool) -> io::Result<Run
 
 /// One node without Redis, or so many with it.
 fn tickcast(with_redis: u32, load: &Load, cores: Cores) -> io::Result<Running> {
-    let redis = if with_redis > 0 { Some(redis(cores)?) } else { None };
+    let redis = if with_redis > 0 { Some(Redis::start(cores.load, Keeps::Nothing)?) } else { None };
     let (mut servers, mut nodes) = (Vec::new(), Vec::new());
     for number in 1..=with_redis.max(1) {
         let (at, operators) = (free_address()?, free_address()?);
         let mut args =
             words(&["serve", "--log", "warn", "--connections-max", "20000", "--matches-max", "2000"]);
         args.extend(words(&["--listen", &at.to_string(), "--ops-listen", &operators.to_string()]));
-        if let Some((_, url)) = &redis {
-            args.extend(words(&["--redis", url, "--node", &format!("node-{number}")]));
+        if let Some(redis) = &redis {
+            args.extend(words(&["--redis", &redis.url(), "--node", &format!("node-{number}")]));
         }
         let name = format!("tickcast-{number}");
         let mut server = Process::start(&name, &own_program("tickcast")?, &args, cores.server)?;
@@ -137,17 +138,7 @@ fn tickcast(with_redis: u32, load: &Load, cores: Cores) -> io::Result<Running> {
     }
     let (players, tick_rate) = (load.players, load.tick_rate);
     let protocol = Box::new(Tickcast { nodes, players, tick_rate, matches: Vec::new() });
-    Ok(Running { servers, redis: redis.map(|(process, _)| process), protocol })
-}
-
-/// A Redis that keeps nothing, beside the load, and its address.
-fn redis(cores: Cores) -> io::Result<(Process, String)> {
-    let at = free_address()?;
-    let port = at.port().to_string();
-    let args = words(&["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-    let mut server = Process::start("redis", OsStr::new("redis-server"), &args, cores.load)?;
-    server.until_listening(at)?;
-    Ok((server, format!("redis://{at}")))
+    Ok(Running { servers, redis, protocol })
 }
 
 fn room(load: &Load, cores: Cores, is_idle: bool) -> io::Result<Running> {

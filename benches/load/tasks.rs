@@ -7,6 +7,7 @@ use std::process::Command;
 use super::budget::{self, Budget};
 use super::cli::{Common, Flags, Task};
 use super::client::Load;
+use super::commit;
 use super::html;
 use super::knee::{self, Knee};
 use super::process::{self, Cores};
@@ -50,14 +51,12 @@ pub fn run(flags: Flags) -> io::Result<bool> {
             println!("{}", budget::table(&verdicts));
             Ok(complete && verdicts.iter().all(budget::Verdict::holds))
         }
+        Task::Commit(flags) => commit::compare(&flags, place(flags.priority)).map(|()| true),
     }
 }
 
 /// Builds what is measured and finds a place for it.
 fn prepare(common: &Common) -> io::Result<Cores> {
-    if cfg!(debug_assertions) {
-        say("a debug build: its figures mean nothing; run it with --release");
-    }
     let cargo = std::env::var_os("CARGO").filter(|_| !common.no_build);
     if let Some(cargo) = cargo {
         let mut build = Command::new(cargo);
@@ -69,12 +68,20 @@ fn prepare(common: &Common) -> io::Result<Cores> {
             return Err(io::Error::other("what is measured could not be built"));
         }
     }
+    Ok(place(common.priority))
+}
+
+/// Where servers and load run.
+fn place(priority: bool) -> Cores {
+    if cfg!(debug_assertions) {
+        say("a debug build: its figures mean nothing; run it with --release");
+    }
     let cores = Cores::of_this_machine();
-    process::settle(cores, common.priority);
+    process::settle(cores, priority);
     if cores.server.is_none() {
         say("one core, or no taskset: servers and load share what there is");
     }
-    Ok(cores)
+    cores
 }
 
 /// The systems that were asked for and are here.

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use super::holds;
+use crate::load::hands::Hand;
 use crate::load::http;
-use crate::load::session::{Hand, Outbox, Place, Protocol, Seen, Session};
+use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
 const JOIN_ROOM: u8 = 10;
@@ -77,5 +78,28 @@ impl Session for Player {
     fn probe(&mut self, hand: Hand, out: &mut Outbox<'_>) {
         self.awaited = Some(hand.turns().to_le_bytes());
         self.act(hand, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_is_an_answer_when_it_shows_the_aim_for_the_first_time() {
+        let (mut bytes, mut rng) = (Vec::new(), rand::SeedableRng::seed_from_u64(1));
+        let mut out = Outbox { bytes: &mut bytes, rng: &mut rng };
+        let mut player = Player::default();
+        let hand = Hand { direction: 0, buttons: 0, aim: 0x00ab_cdef };
+        player.probe(hand, &mut out);
+        let other = Hand { aim: hand.aim - 1, ..hand };
+        let mut seen = |shown: Hand| {
+            let patch = [&[ROOM_STATE_PATCH, 0x82][..], &shown.turns().to_le_bytes()].concat();
+            player.take(BINARY, &patch, &mut out).unwrap()
+        };
+        let update = |is_answer| Seen::Update { skipped: 0, is_answer };
+        assert_eq!(seen(other), update(false), "another aim");
+        assert_eq!(seen(hand), update(true));
+        assert_eq!(seen(hand), update(false), "it was answered");
     }
 }

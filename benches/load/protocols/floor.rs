@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::holds;
-use crate::load::session::{Hand, Outbox, Place, Protocol, Seen, Session};
+use crate::load::hands::Hand;
+use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
 /// A floor.
@@ -48,5 +49,30 @@ impl Session for Player {
     fn probe(&mut self, hand: Hand, out: &mut Outbox<'_>) {
         self.awaited = Some(hand.aim.to_le_bytes());
         self.act(hand, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_is_an_answer_when_it_shows_the_aim_for_the_first_time() {
+        let mut rng = rand::SeedableRng::seed_from_u64(1);
+        let mut bytes = Vec::new();
+        let mut out = Outbox { bytes: &mut bytes, rng: &mut rng };
+        let mut player = Player::default();
+        let mut seen = |player: &mut Player, tick: u32, aim: u32| {
+            let update = [tick.to_le_bytes(), [0x5a; 4], aim.to_le_bytes()].concat();
+            player.take(BINARY, &update, &mut out).unwrap()
+        };
+        let update = |is_answer| Seen::Update { skipped: 0, is_answer };
+        assert_eq!(seen(&mut player, 1, 0x00ab_cdef), update(false), "nothing is awaited");
+        let (mut bytes, mut rng) = (Vec::new(), rand::SeedableRng::seed_from_u64(1));
+        let hand = Hand { direction: 0, buttons: 0, aim: 0x00ab_cdef };
+        player.probe(hand, &mut Outbox { bytes: &mut bytes, rng: &mut rng });
+        assert_eq!(seen(&mut player, 2, 0x00ab_cdee), update(false), "another aim");
+        assert_eq!(seen(&mut player, 3, 0x00ab_cdef), update(true));
+        assert_eq!(seen(&mut player, 4, 0x00ab_cdef), update(false), "it was answered");
     }
 }

@@ -10,8 +10,9 @@ use tickcast_protocol::frame::{self, SERVER_CONTROL, StateFrame};
 use tickcast_protocol::message::{ClientMessage, Join, SUBPROTOCOL};
 use tickcast_protocol::{InputSeq, MatchId, Tick};
 
+use crate::load::hands::{DIRECTIONS, Hand};
 use crate::load::http;
-use crate::load::session::{DIRECTIONS, Hand, Outbox, Place, Protocol, Seen, Session};
+use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
 /// One or several nodes; the players of each match are spread over all of them.
@@ -44,7 +45,7 @@ impl Protocol for Tickcast {
 }
 
 /// What a hand is in the game `arena`: two parts of a direction, where to aim, whether to fire.
-fn values(hand: Hand) -> [i32; 4] {
+pub(crate) fn values(hand: Hand) -> [i32; 4] {
     let angle = (f32::from(hand.direction) + 0.5) * std::f32::consts::TAU / f32::from(DIRECTIONS);
     let part = |share: f32| (share * 127.0) as i32;
     [part(angle.cos()), part(angle.sin()), (hand.aim >> 14) as i32, hand.fires().into()]
