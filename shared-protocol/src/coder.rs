@@ -286,3 +286,29 @@ impl Coder for AdaptiveDecoder<'_> {
         self.range.raw(bits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_has_a_place_from_its_first_use_on() {
+        let mut counts = Sparse::<Seen>::new(10 * BLOCK);
+        assert_eq!(counts.used().count(), 0);
+        for (model, bit) in [(5 * BLOCK, true), (3, false), (5 * BLOCK, true), (3, true), (4, false)] {
+            counts.at(model).count(bit);
+        }
+        let used: Vec<(usize, Seen)> = counts.used().collect();
+        assert_eq!(used, [(3, Seen([1, 1])), (4, Seen([1, 0])), (5 * BLOCK, Seen([0, 2]))]);
+        assert_eq!(counts.values.len(), 2 * BLOCK, "only what is used has a place");
+        counts.reset();
+        assert_eq!(counts.used().count(), 0);
+    }
+
+    #[test]
+    fn counts_that_do_not_fit_are_halved_both() {
+        let mut seen = Seen([u16::MAX, 1000]);
+        seen.count(false);
+        assert_eq!(seen, Seen([u16::MAX / 2 + 1, 500]));
+    }
+}
