@@ -4,7 +4,15 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { TOP } from "./process.js";
-import { WITHIN, until } from "./wait.js";
+import { WITHIN, until, within } from "./wait.js";
+
+/**
+ * For a page to load, milliseconds: the first one of a Chromium that has just been started takes long on a busy machine.
+ * How fast it has to be is a scene's to measure.
+ */
+const OPENS_WITHIN = 45_000;
+/** For a page to tell of itself after a failure, milliseconds. */
+const REPORT_WITHIN = 3_000;
 
 const SCREENSHOTS = join(TOP, "target/screenshots");
 
@@ -47,6 +55,7 @@ export class Browser {
     const context = await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(WITHIN);
+    page.setDefaultNavigationTimeout(OPENS_WITHIN);
     page.problems = [];
     page.on("pageerror", (error) => page.problems.push(`error: ${error.stack ?? error}`));
     page.on("console", (message) => {
@@ -59,18 +68,19 @@ export class Browser {
     return page;
   }
 
-  /** A picture of a page, for people: target/screenshots/NAME.png. */
+  /** A picture of a page, for people: target/screenshots/NAME.png. Nothing is checked with it: on a busy machine there may be none. */
   async picture(page, name) {
-    await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+    const path = join(SCREENSHOTS, `${name}.png`);
+    await page.screenshot({ path }).catch((error) => console.error(`no picture ${name}: ${error.message}`));
   }
 
   /** What every page looked like and complained of, when a test has failed. */
   async report(name) {
     for (const [number, page] of this.#pages.entries()) {
       if (page.isClosed()) continue;
-      const state = await page.evaluate(() => document.body?.dataset.state).catch(() => "gone");
-      console.error(`page ${number} (${page.url()}): ${state}`, page.problems);
-      await this.picture(page, `failed-${name}-${number}`).catch(() => {});
+      const told = await within("it answers", page.evaluate(selfReport), REPORT_WITHIN).catch((error) => error.message);
+      console.error(`page ${number} (${page.url()}):`, told, page.problems);
+      await this.picture(page, `failed-${name}-${number}`);
     }
   }
 
@@ -81,6 +91,17 @@ export class Browser {
   async stop() {
     await this.#browser.close();
   }
+}
+
+/** What a page knows of itself; evaluated there, also on pages that are not the game's. */
+function selfReport() {
+  const { tickcast } = window;
+  const shown = (id) => document.getElementById(id)?.innerText?.trim();
+  const { node, tick, player, isCurrent } = tickcast?.connection ?? {};
+  return {
+    state: document.body?.dataset.state, status: shown("status"), notice: shown("notice"), focused: document.hasFocus(),
+    node, tick, player, isCurrent, me: tickcast?.me(), metrics: tickcast?.metrics(),
+  };
 }
 
 /** Waits until the page of the game is in one of these states. */
