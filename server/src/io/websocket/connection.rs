@@ -254,7 +254,8 @@ impl<B: Backplane> Connection<B> {
             }
             Err(refusal) => self.sink.close(refusal.code, &refusal.text),
         }
-        self.read(buffer, false, now)
+        // What the system told meanwhile, an end included, was not looked into.
+        self.read(buffer, true, now)
     }
 
     /// The relay's queue is bounded; when it is full the match is in trouble and an input more is no help.
