@@ -9,6 +9,7 @@ use tickcast_protocol::chat::{ChatLine, ChatRefusal, ChatTo};
 use tickcast_protocol::client::{Client, Event};
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION};
 use tickcast_protocol::{InputSeq, Position, Replica, Tick};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -60,6 +61,14 @@ impl Socket {
     /// Sends a message. A server that has closed already is no failure: its close frame is there to be read.
     pub async fn send(&mut self, message: Message) {
         let _ = self.0.send(message).await;
+    }
+
+    /// Closes the writing half, and reads on.
+    ///
+    /// # Panics
+    /// When the connection is gone.
+    pub async fn shut_down_writing(&mut self) {
+        self.0.get_mut().shutdown().await.expect("an open connection");
     }
 
     /// Sends a control message of the protocol.

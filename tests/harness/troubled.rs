@@ -92,6 +92,8 @@ pub struct Trouble {
     pub commits: Door,
     /// Before claims.
     pub claims: Door,
+    /// Before loads of a whole match.
+    pub loads: Door,
     /// Of messages to an owner.
     pub inputs: Refusal,
     /// Of notes of an owner.
@@ -244,8 +246,9 @@ impl Backplane for Troubled {
         self.store.revive(id)
     }
 
-    fn load(&self, id: &MatchId) -> impl Future<Output = Result<Option<MatchFields>, Unavailable>> + Send {
-        self.store.load(id)
+    async fn load(&self, id: &MatchId) -> Result<Option<MatchFields>, Unavailable> {
+        self.trouble.loads.pass().await;
+        self.store.load(id).await
     }
 
     async fn read(&self, id: &MatchId, fields: &[&str]) -> Result<Option<MatchFields>, Unavailable> {

@@ -3,17 +3,19 @@
 
 use std::time::Duration;
 
-use harness::player::Player;
+use harness::player::{Player, Socket};
 use harness::process::wait_until;
 use harness::troubled::{self, TroubledNode};
 use tickcast_protocol::MatchId;
-use tickcast_protocol::message::Join;
+use tickcast_protocol::message::{ClientMessage, Join};
 use tickcast_server::io::match_task::MatchOrder;
 use tickcast_server::io::node::NewMatch;
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// Long enough for a busy machine to tick in.
 const LEASE: Duration = Duration::from_millis(600);
+/// Shorter than the silence after which a client is asked whether it is there.
+const AT_ONCE: Duration = Duration::from_secs(3);
 /// A lease that never ends in a test.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -108,4 +110,22 @@ async fn an_owner_takes_its_own_nodes_inputs_without_the_store_and_others_do_not
     player.follow_while(until("the other node owns it", || other.node.owned.contains_key(&id))).await;
     say_and_find_again(&mut player, || inputs.count() > 0, || inputs.set(false)).await;
     assert_eq!(player.breaks, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_client_that_stops_speaking_while_its_join_waits_is_gone_as_soon_as_that_is_answered() {
+    let [owner, other] = troubled::start(LONG).await;
+    let id = created(&owner).await;
+    let mut witness = quiet(&owner, &id).await;
+    other.trouble.loads.shut();
+    let mut socket = Socket::open(&other.players).await;
+    socket.hello(Join::Match(id)).await;
+    until("the join waits", || other.trouble.loads.is_waited_at()).await;
+    // What it says last and its end both come while nothing is read; it reads on, so that no write finds it gone.
+    socket.say(&ClientMessage::Ping { nonce: 1 }).await;
+    socket.shut_down_writing().await;
+    witness.follow_ticks(5, WITHIN).await;
+    other.trouble.loads.open();
+    let gone = || async { other.node.sessions.is_empty().then_some(()) };
+    wait_until(AT_ONCE, "the node knows that it is gone", gone).await;
 }

@@ -43,7 +43,7 @@ enum Order {
     Stop,
 }
 
-/// Orders that wait for a reader.
+/// Orders that wait for a reader: a few for each of its connections at most.
 struct Inbox {
     /// `None` when the reader is gone.
     orders: std::sync::Mutex<Option<Vec<Order>>>,
@@ -130,7 +130,7 @@ fn tell<B: Backplane>(node: &Node<B>, relay: &mpsc::Sender<RelayCommand>, comman
 /// Takes over a socket whose HTTP request was answered with the switch to WebSocket. Some bytes may have come early.
 pub fn serve<B: Backplane>(node: &Arc<Node<B>>, stream: TcpStream, early: Bytes) -> io::Result<()> {
     let stream = mio::net::TcpStream::from_std(stream.into_std()?);
-    let inbox = node.readers.next(node).ok_or(io::ErrorKind::OutOfMemory)?;
+    let inbox = node.readers.next(node).ok_or_else(|| io::Error::other("there is no thread to read it"))?;
     inbox.put(Order::Serve(stream, early));
     Ok(())
 }
