@@ -19,7 +19,7 @@ use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::{Joined, RelayCommand};
 
 mod connection;
-mod intake;
+pub mod intake;
 mod reader;
 
 use reader::Reader;

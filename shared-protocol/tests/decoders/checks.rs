@@ -10,8 +10,8 @@ use tickcast_protocol::schema::FieldType;
 use tickcast_protocol::varint::DecodeError;
 use tickcast_protocol::{EntityId, World, record, snapshot};
 
-use crate::conversation;
-use crate::scenes::{self, Scene};
+use super::conversation;
+use super::scenes::{self, Scene};
 
 /// A check of one decoder; tells whether the input was taken and not refused.
 pub(crate) type Check = fn(&[u8]) -> bool;

@@ -15,8 +15,8 @@ use tickcast_protocol::{
     Tick, TickRate, World, snapshot,
 };
 
-use crate::checks::{assert_sound, assert_untouched, born_max, head};
-use crate::scenes::{self, Moment};
+use super::checks::{assert_sound, assert_untouched, born_max, head};
+use super::scenes::{self, Moment};
 
 /// Frames of one input that are looked at.
 const FRAMES_MAX: usize = 64;

@@ -1,10 +1,11 @@
-//! The inputs that fuzzing found worth keeping, given to their checks again. They stand in `fuzz/corpus`, a folder for
-//! each check; an input that once broke a promise stays there for good.
+//! The inputs that fuzzing found worth keeping, given to their checks again. They stand in `tests/fuzz/corpus`, a folder
+//! for each check; an input that once broke a promise stays there for good. The tests of the server's decoders use it
+//! as well.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::checks::CHECKS;
+use super::checks::Check;
 
 /// Inputs of all checks together.
 const FILES_MAX: usize = 100;
@@ -12,7 +13,7 @@ const FILES_MAX: usize = 100;
 const BYTES_MAX: usize = 200 * 1024;
 
 fn fuzz() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz")
 }
 
 /// The names in a folder, ascending.
@@ -25,11 +26,11 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-#[test]
-fn every_kept_input_keeps_the_promises() {
+/// Every kept input of these checks, which stand in a folder of this name, keeps the promises.
+pub(crate) fn assert_kept(set: &str, checks: &[(&str, Check)]) {
     let (mut files, mut bytes) = (0, 0);
-    for (name, check) in CHECKS {
-        let folder = fuzz().join("corpus").join(name);
+    for (name, check) in checks {
+        let folder = fuzz().join("corpus").join(set).join(name);
         let kept = names(&folder);
         assert!(!kept.is_empty(), "{}: nothing is kept", folder.display());
         for file in kept {
@@ -43,21 +44,23 @@ fn every_kept_input_keeps_the_promises() {
     }
     assert!(
         files <= FILES_MAX && bytes <= BYTES_MAX,
-        "{files} files, {bytes} bytes: minimize them (fuzz/README.md)"
+        "{files} files, {bytes} bytes: minimize them (tests/fuzz/README.md)"
     );
 }
 
-#[test]
-fn every_check_has_its_fuzz_target_and_every_target_its_check() {
-    let mut wanted: Vec<&str> = CHECKS.map(|(name, _)| name).into();
+/// Every check has its fuzz target, and every target its check.
+pub(crate) fn assert_targets(set: &str, checks: &[(&str, Check)]) {
+    let mut wanted: Vec<&str> = checks.iter().map(|(name, _)| *name).collect();
     wanted.sort_unstable();
-    assert_eq!(names(&fuzz().join("corpus")), wanted);
+    assert_eq!(names(&fuzz().join("corpus").join(set)), wanted);
     let sources: Vec<String> = wanted.iter().map(|name| format!("{name}.rs")).collect();
-    assert_eq!(names(&fuzz().join("fuzz_targets")), sources);
+    let targets = fuzz().join("fuzz_targets").join(set);
+    assert_eq!(names(&targets), sources);
     let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
     for name in wanted {
-        let source = fs::read_to_string(fuzz().join("fuzz_targets").join(format!("{name}.rs"))).unwrap();
+        let source = fs::read_to_string(targets.join(format!("{name}.rs"))).unwrap();
         assert!(source.contains(&format!("check(\"{name}\", ")), "{name}.rs runs another check");
-        assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{name} is no target in fuzz/Cargo.toml");
+        let path = format!("name = \"{name}\"\npath = \"fuzz_targets/{set}/{name}.rs\"\n");
+        assert!(manifest.contains(&path), "{name} is no target in tests/fuzz/Cargo.toml");
     }
 }

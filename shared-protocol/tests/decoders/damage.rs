@@ -1,11 +1,11 @@
-//! Good inputs, good inputs that were damaged, and random bytes, given to every check.
+//! Good inputs, good inputs that were damaged, and random bytes, given to a check. The tests of the server's decoders use
+//! it as well.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use crate::checks::{CHECKS, Check};
-use crate::seeds::seeds;
+use super::checks::Check;
 
 /// Inputs of each check that one seed makes.
 const CASES: u32 = 300;
@@ -73,9 +73,16 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// Gives a check its good inputs, which it has to take.
+pub(crate) fn assert_takes(name: &str, check: Check, good: &[Vec<u8>]) {
+    assert!(good.len() >= 3, "{name} has {} seeds", good.len());
+    for (number, seed) in good.iter().enumerate() {
+        assert!(check(seed), "seed {number} of {name} was refused: {seed:?}");
+    }
+}
+
 /// Gives a check inputs from each seed. A failure shows its shortest input; it belongs into the corpus.
-fn run(name: &str) {
-    let (_, check): (&str, Check) = CHECKS.into_iter().find(|(own, _)| *own == name).expect("a check");
+pub(crate) fn run(name: &str, check: Check, good: &[Vec<u8>]) {
     let (first, count) = (number("SEED").unwrap_or(1), number("SEEDS").unwrap_or(1));
     for seed in first..first + count {
         println!("SEED={seed}");
@@ -85,7 +92,7 @@ fn run(name: &str) {
             failure_persistence: None,
             ..Config::default()
         };
-        let outcome = TestRunner::new(config).run(&input(seeds(name)), |bytes| {
+        let outcome = TestRunner::new(config).run(&input(good.to_vec()), |bytes| {
             check(&bytes);
             Ok(())
         });
@@ -93,60 +100,4 @@ fn run(name: &str) {
             panic!("SEED={seed}, {name}: {error}");
         }
     }
-}
-
-#[test]
-fn good_inputs_are_taken() {
-    for (name, check) in CHECKS {
-        let good = seeds(name);
-        assert!(good.len() >= 3, "{name} has {} seeds", good.len());
-        for (number, seed) in good.iter().enumerate() {
-            assert!(check(seed), "seed {number} of {name} was refused: {seed:?}");
-        }
-    }
-}
-
-#[test]
-fn diffs_keep_their_promises() {
-    run("diff");
-}
-
-#[test]
-fn snapshots_keep_their_promises() {
-    run("snapshot");
-}
-
-#[test]
-fn catch_ups_keep_their_promises() {
-    run("catch_up");
-}
-
-#[test]
-fn priors_keep_their_promises() {
-    run("prior");
-}
-
-#[test]
-fn records_keep_their_promises() {
-    run("record");
-}
-
-#[test]
-fn schemas_keep_their_promises() {
-    run("schema");
-}
-
-#[test]
-fn messages_keep_their_promises() {
-    run("message");
-}
-
-#[test]
-fn replicas_keep_their_promises() {
-    run("replica");
-}
-
-#[test]
-fn clients_keep_their_promises() {
-    run("client");
 }

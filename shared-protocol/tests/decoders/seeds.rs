@@ -11,8 +11,8 @@ use tickcast_protocol::{
     TickRate, World, frame, record, snapshot,
 };
 
-use crate::conversation::{Form, HASH, OTHER_PRIOR, STRANGER};
-use crate::scenes::{self, Dice, Moment, Scene};
+use super::conversation::{Form, HASH, OTHER_PRIOR, STRANGER};
+use super::scenes::{self, Dice, Moment, Scene};
 
 /// Longest seed, bytes: a longer one says nothing that a shorter one does not.
 pub(crate) const SEED_BYTES_MAX: usize = 2048;

@@ -21,7 +21,7 @@ const MASKED: u8 = 0x80;
 
 /// What a frame comes to.
 #[derive(Debug)]
-pub(super) enum Heard<'b> {
+pub enum Heard<'b> {
     /// A whole binary message.
     Binary(&'b [u8]),
     /// A message that tungstenite made of one or several frames, or why it cannot.
@@ -30,7 +30,7 @@ pub(super) enum Heard<'b> {
 
 /// The reading half of a WebSocket, without its socket.
 #[derive(Debug, Default)]
-pub(super) struct Intake {
+pub struct Intake {
     /// Present from the first frame that is not ours to handle until its message is complete.
     other: Option<Box<WebSocket<Lent>>>,
     /// That message came in pieces, of which the last is still to come.
@@ -62,7 +62,7 @@ impl Head {
 impl Intake {
     /// Takes the first frame off `bytes`: how many bytes that were, 0 while it is not whole, and what they come to.
     /// A frame that is too long is judged by its head. After an error there is nothing more to take.
-    pub(super) fn take<'b>(&mut self, bytes: &'b mut [u8]) -> (usize, Option<Heard<'b>>) {
+    pub fn take<'b>(&mut self, bytes: &'b mut [u8]) -> (usize, Option<Heard<'b>>) {
         let Some(head) = Head::parse(bytes) else { return (0, None) };
         let is_too_long = head.payload > PAYLOAD_BYTES_MAX;
         let size = if is_too_long { head.bytes } else { head.bytes + head.payload };
@@ -96,7 +96,7 @@ impl Intake {
     }
 
     /// What tungstenite answers, as frames for the socket; to be asked for after each [`Heard::Other`].
-    pub(super) fn reply(&mut self) -> Option<Bytes> {
+    pub fn reply(&mut self) -> Option<Bytes> {
         let other = self.other.as_mut()?;
         // Into memory: it does not fail, unless with what was heard already.
         let _ = other.flush();
