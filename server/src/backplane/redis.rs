@@ -22,6 +22,7 @@ use super::{
 };
 
 mod address;
+mod commit;
 mod connect;
 mod connection;
 mod links;
@@ -253,22 +254,7 @@ impl Backplane for RedisBackplane {
 
     async fn commit(&self, id: &MatchId, commit: &Commit) -> Result<CommitReply, Unavailable> {
         let script = &self.shared.scripts.commit;
-        let mut call = script.call(&[&fields::key(id)]);
-        add_fence(&mut call, commit.fence);
-        call.arg(commit.tick.0)
-            .arg(decimal_ms(commit.lease))
-            .arg(fields::channel(id, Channel::Diff))
-            .arg(&commit.ring_field)
-            .arg(&commit.message[..])
-            .arg(u8::from(commit.whole))
-            .arg(u8::from(commit.again))
-            .arg(2 * commit.set.len());
-        for (name, value) in &commit.set {
-            call.arg(name).arg(&value[..]);
-        }
-        for name in &commit.delete {
-            call.arg(name);
-        }
+        let call = commit::call(script, id, commit);
         let (answer, stored): (String, u64) = self.run_script(id, script, call).await?;
         match answer.as_str() {
             "OK" => Ok(CommitReply::Ok),

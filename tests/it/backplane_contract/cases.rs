@@ -198,13 +198,13 @@ pub(super) async fn every_refused_commit_changes_and_publishes_nothing<B: Backpl
         (commit_of(fence, 4), CommitReply::Stale(Tick(5))),
     ];
     for (commit, reply) in refused {
-        let commit = Commit {
-            set: vec![(b"ball:0".to_vec(), Bytes::from_static(b"leak"))],
-            delete: vec![fields::GAME.as_bytes().to_vec()],
-            ..commit
-        };
-        assert_eq!(plane.commit(&id, &commit).await, Ok(reply), "{commit:?}");
-        assert_eq!(loaded(plane, &id).await, before, "{commit:?}");
+        let plain = Commit { set: vec![(b"ball:0".to_vec(), Bytes::from_static(b"leak"))], ..commit };
+        let full = Commit { delete: vec![fields::GAME.as_bytes().to_vec()], ..plain.clone() };
+        let again = Commit { again: true, ..plain.clone() };
+        for commit in [plain, full, again] {
+            assert_eq!(plane.commit(&id, &commit).await, Ok(reply.clone()), "{commit:?}");
+            assert_eq!(loaded(plane, &id).await, before, "{commit:?}");
+        }
     }
     let absent = super::id("absent");
     assert_eq!(plane.commit(&absent, &commit_of(fence, 1)).await, Ok(CommitReply::NoMatch));

@@ -134,7 +134,7 @@ fn random_release(random: &mut StdRng) -> Release {
     Release { heir, grace, clean: random.random_bool(0.5) }
 }
 
-/// Mostly the next tick.
+/// Mostly the next tick, and half of them plain.
 fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mut StdRng) -> Commit {
     let last = fields::number(stored, fields::TICK).unwrap_or(0);
     let tick = match random.random_range(0..10) {
@@ -150,7 +150,8 @@ fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mu
         // As if the store that is asked next were another one.
         set.push((fields::HISTORY.into(), Bytes::from_static(b"another")));
     }
-    let delete = (3..random.random_range(3..6)).map(name).collect();
+    let plain = random.random_bool(0.5);
+    let delete = if plain { Vec::new() } else { (3..random.random_range(3..6)).map(name).collect() };
     let ring_field = fields::ring(tick, RING);
     Commit {
         fence,
@@ -160,8 +161,8 @@ fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mu
         message,
         set,
         delete,
-        whole: random.random_bool(0.2),
-        again: random.random_bool(0.3),
+        whole: !plain && random.random_bool(0.3),
+        again: !plain && random.random_bool(0.4),
     }
 }
 

@@ -1,5 +1,5 @@
--- What the scripts share. It stands before each of them; before it stands what PUBLISH is: the command by which
--- this kind of server publishes.
+-- What the scripts share. It stands before each of them, and only the short way of a commit before it; before all stands
+-- what PUBLISH is: the command by which this kind of server publishes.
 
 -- Time by this server's clock: the only clock that judges leases.
 local function now_ms()

@@ -26,11 +26,11 @@ pub(super) struct Scripts {
 impl Scripts {
     /// The scripts for a server on which this command publishes.
     pub(super) fn new(publish: &str) -> Scripts {
-        let script = |text: &str| Script::new(publish, text);
+        let script = |text: &str| Script::new(publish, "", text);
         Scripts {
             create: script(include_str!("create.lua")),
             claim: script(include_str!("claim.lua")),
-            commit: script(include_str!("commit.lua")),
+            commit: Script::new(publish, include_str!("tick.lua"), include_str!("commit.lua")),
             release: script(include_str!("release.lua")),
             notify: script(include_str!("notify.lua")),
             end: script(include_str!("end.lua")),
@@ -40,8 +40,9 @@ impl Scripts {
 }
 
 impl Script {
-    fn new(publish: &str, text: &str) -> Script {
-        let text = format!("local PUBLISH = '{publish}'\n{}{text}", include_str!("prelude.lua"));
+    /// A script of what stands before the prelude, and what stands behind it.
+    fn new(publish: &str, before: &str, text: &str) -> Script {
+        let text = format!("local PUBLISH = '{publish}'\n{before}{}{text}", include_str!("prelude.lua"));
         let digest = redis::Script::new(&text).get_hash().to_owned();
         Script { text, digest }
     }
