@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use redis::{RedisResult, cmd};
-use tickcast_protocol::{Fence, MatchId, NodeId, Tick};
+use tickcast_protocol::{Fence, MatchId, NodeId};
 use tokio::time::timeout;
 
 use self::connect::Purpose;
@@ -255,17 +255,8 @@ impl Backplane for RedisBackplane {
     async fn commit(&self, id: &MatchId, commit: &Commit) -> Result<CommitReply, Unavailable> {
         let script = &self.shared.scripts.commit;
         let call = commit::call(script, id, commit);
-        let (answer, stored): (String, u64) = self.run_script(id, script, call).await?;
-        match answer.as_str() {
-            "OK" => Ok(CommitReply::Ok),
-            "DUP_SAME" => Ok(CommitReply::DupSame),
-            "DUP_DIFF" => Ok(CommitReply::DupDiff),
-            "FENCED" => Ok(CommitReply::Fenced),
-            "NO_MATCH" | "" => Ok(CommitReply::NoMatch),
-            "BEHIND" => Ok(CommitReply::Behind(Tick(stored))),
-            "STALE" => Ok(CommitReply::Stale(Tick(stored))),
-            other => Err(unknown("a commit", other)),
-        }
+        let answer: commit::Answer = self.run_script(id, script, call).await?;
+        answer.reply()
     }
 
     async fn release(

@@ -1,5 +1,5 @@
 -- Commits a tick that is not plain, and refuses what may not be committed. It stands behind tick.lua, which has the
--- arguments and has read `stored`.
+-- arguments and has read `stored`. The answer is 0 for a tick that is written, a word and a tick for one that is not.
 if not tonumber(stored[1]) then return {'NO_MATCH', '0'} end
 if stored[1] ~= ARGV[1] or stored[2] ~= ARGV[2] then return {'FENCED', '0'} end
 local last, tick, whole = tonumber(stored[3] or '0') or 0, tonumber(ARGV[3]), ARGV[6] == 'whole'
@@ -30,4 +30,4 @@ if whole then
   in_chunks('HDEL', stale, 1, #stale)
 end
 redis.call(PUBLISH, ARGV[5], ARGV[8])
-return {'OK', '0'}
+return 0

@@ -13,5 +13,5 @@ if ARGV[6] == 'plain' and stored[1] == ARGV[1] and stored[2] == ARGV[2]
     '~committed_ms', string.format('%.0f', now), unpack(ARGV, 7))
   -- Last: nobody may see what is not written.
   call(PUBLISH, ARGV[5], ARGV[8])
-  return {'OK', '0'}
+  return 0
 end
