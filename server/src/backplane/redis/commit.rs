@@ -15,6 +15,8 @@ fn kind(commit: &Commit) -> &'static str {
     match commit {
         Commit { whole: true, .. } => "whole",
         Commit { again: true, .. } => "again",
+        // No tick comes before the first.
+        Commit { tick: Tick(0), .. } => "full",
         Commit { set, delete, .. } if delete.is_empty() && set.len() <= PLAIN_FIELDS_MAX => "plain",
         Commit { .. } => "full",
     }
@@ -26,6 +28,7 @@ pub(super) fn call(script: &Script, id: &MatchId, commit: &Commit) -> Cmd {
     let mut call = script.call(&[&fields::key(id)]);
     add_fence(&mut call, commit.fence);
     call.arg(commit.tick.0)
+        .arg(commit.tick.0.saturating_sub(1))
         .arg(decimal_ms(commit.lease))
         .arg(fields::channel(id, Channel::Diff))
         .arg(kind)

@@ -1,17 +1,18 @@
 -- The short way of a commit: a plain tick, the next one of the stored ownership. It stands before the prelude, so that it
 -- builds none of its functions, and it writes with one HSET. Every other tick goes on in commit.lua. KEYS: hash.
--- ARGV: epoch, nonce, tick, lease in ms, channel, what it is ('plain'; 'full': it has names to delete or very many values;
--- 'again': a try of it got no answer; 'whole': its values are the whole state), ring field, message, more fields as name and
--- value; then, if it is not plain, the names to delete and their number.
+-- ARGV: epoch, nonce, tick, the tick before it, lease in ms, channel, what it is ('plain'; 'full': it has names to delete or
+-- very many values; 'again': a try of it got no answer; 'whole': its values are the whole state), ring field, message, more
+-- fields as name and value; then, if it is not plain, the names to delete and their number.
 local call, key = redis.call, KEYS[1]
-local stored = call('HMGET', key, '~epoch', '~nonce', '~tick', ARGV[7])
-if ARGV[6] == 'plain' and stored[1] == ARGV[1] and stored[2] == ARGV[2]
-  and (tonumber(stored[3] or '0') or 0) + 1 == tonumber(ARGV[3]) then
+local stored = call('HMGET', key, '~epoch', '~nonce', '~tick')
+-- All of them are written in one way only, so that equal texts are equal numbers. What is written otherwise is told apart
+-- in commit.lua.
+if ARGV[7] == 'plain' and stored[1] == ARGV[1] and stored[2] == ARGV[2] and stored[3] == ARGV[4] then
   local time = call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  call('HSET', key, '~tick', ARGV[3], '~lease_ms', string.format('%.0f', now + ARGV[4]),
-    '~committed_ms', string.format('%.0f', now), unpack(ARGV, 7))
+  call('HSET', key, '~tick', ARGV[3], '~lease_ms', string.format('%.0f', now + ARGV[5]),
+    '~committed_ms', string.format('%.0f', now), unpack(ARGV, 8))
   -- Last: nobody may see what is not written.
-  call(PUBLISH, ARGV[5], ARGV[8])
+  call(PUBLISH, ARGV[6], ARGV[9])
   return 0
 end
