@@ -59,6 +59,11 @@ pub type Subscription = mpsc::Receiver<Delivery>;
 /// Deliveries a subscription holds before it reports [`Delivery::Lost`].
 pub const DELIVERIES_QUEUED_MAX: usize = 1024;
 
+/// By which part of a lease it is written longer than it is promised, so that not every tick has to write it.
+const LEASE_AHEAD_PART: u32 = 8;
+/// By how much at most. So old at most is what tells of the last tick's moment, too.
+pub const LEASE_AHEAD_MAX: Duration = Duration::from_millis(250);
+
 /// Nonces of unanswered tries that a claim carries.
 pub const UNANSWERED_MAX: usize = 8;
 
@@ -72,7 +77,7 @@ pub struct Claim {
     pub nonce: Nonce,
     /// The nonces of earlier tries that were not answered, at most [`UNANSWERED_MAX`].
     pub unanswered: Vec<Nonce>,
-    /// For how long after each commit nobody else may claim.
+    /// For how long after each commit nobody else may claim, at least.
     pub lease: Duration,
     /// Ownerships that may fail one after another, before the match is quarantined.
     pub crashes_max: u32,
@@ -107,7 +112,7 @@ pub struct Commit {
     pub fence: Fence,
     /// The tick; the store must hold the one before.
     pub tick: Tick,
-    /// How long the lease is good from now on.
+    /// How long the lease is good from now on, at least; at most [`Commit::lease_longest`].
     pub lease: Duration,
     /// Ring field the message goes to, for example `~d17`; also compared to tell a repetition.
     pub ring_field: Vec<u8>,
@@ -122,6 +127,14 @@ pub struct Commit {
     pub whole: bool,
     /// A try of it was not answered: the store may be another one now.
     pub again: bool,
+}
+
+impl Commit {
+    /// For how long the lease is written, by a tick that finds less left than it promises, or more than this: a tick that
+    /// finds enough leaves it alone.
+    pub fn lease_longest(&self) -> Duration {
+        self.lease.saturating_add((self.lease / LEASE_AHEAD_PART).min(LEASE_AHEAD_MAX))
+    }
 }
 
 /// How an ownership is given up.

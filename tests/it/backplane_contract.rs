@@ -74,6 +74,7 @@ contract! {
     cases::of_concurrent_claims_one_wins,
     cases::a_commit_writes_all_of_it,
     cases::a_commit_renews_the_lease,
+    cases::a_lease_is_written_now_and_then_and_always_long_enough,
     cases::every_refused_commit_changes_and_publishes_nothing,
     cases::a_commit_takes_thousands_of_fields,
     cases::values_are_bytes,

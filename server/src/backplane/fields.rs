@@ -29,7 +29,7 @@ pub const NONCE: &str = "~nonce";
 pub const CLAIMS: &str = "~claims";
 /// Name of the owning node.
 pub const OWNER: &str = "~owner";
-/// When the lease expires, milliseconds since 1970 by the store's clock, decimal.
+/// When the lease expires, milliseconds since 1970 by the store's clock, decimal. A commit leaves it alone while enough is left.
 pub const LEASE_MS: &str = "~lease_ms";
 /// Players in the match, decimal.
 pub const PLAYERS: &str = "~players";
@@ -41,7 +41,8 @@ pub const HASH: &str = "~hash";
 pub const SNAPSHOT_TICK: &str = "~snapshot_tick";
 /// What the diffs after `~snapshot_tick` are coded with, binary; absent in a match that has no prior but the first.
 pub const PRIOR: &str = "~prior";
-/// When the last tick was committed, milliseconds since 1970 by the store's clock, decimal.
+/// When a tick last wrote the lease, milliseconds since 1970 by the store's clock, decimal: at most an eighth of the lease, and
+/// a quarter of a second, before the last commit.
 pub const COMMITTED_MS: &str = "~committed_ms";
 /// When the match was created, milliseconds since 1970, decimal.
 pub const CREATED_MS: &str = "~created_ms";

@@ -101,8 +101,12 @@ impl Store {
         }
         hash.insert(commit.ring_field.clone(), commit.message.clone());
         put(hash, fields::TICK, commit.tick.0.to_string());
-        put(hash, fields::LEASE_MS, lease_end_ms(now_ms, commit.lease).to_string());
-        put(hash, fields::COMMITTED_MS, now_ms.to_string());
+        let longest_ms = lease_end_ms(now_ms, commit.lease_longest());
+        let until_ms = fields::number(hash, fields::LEASE_MS).unwrap_or(0);
+        if until_ms <= lease_end_ms(now_ms, commit.lease) || longest_ms < until_ms {
+            put(hash, fields::LEASE_MS, longest_ms.to_string());
+            put(hash, fields::COMMITTED_MS, now_ms.to_string());
+        }
         for name in &commit.delete {
             hash.remove(name);
         }
@@ -254,3 +258,6 @@ fn put(hash: &mut MatchFields, name: &str, value: String) {
 fn on_diff(id: &MatchId, message: Bytes) -> Publication {
     Publication { id: id.clone(), channel: Channel::Diff, message }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! Looks at every match in Redis all the time, and remembers when which owner committed.
+//! Looks at every match in Redis all the time, and remembers when which owner was seen to have committed. (What the match itself
+//! tells of that is not written with every tick.)
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,14 +22,15 @@ pub(super) struct Owned {
     pub(super) epoch: u64,
     pub(super) tick: u64,
     pub(super) players: u64,
-    committed_ms: u64,
+    /// When its tick was seen first, by Redis's clock.
+    seen_ms: u64,
 }
 
 /// What was seen of one match.
 #[derive(Debug, Default)]
 struct Seen {
     now: Option<Owned>,
-    /// For each epoch, when its first tick that was seen was committed, and its last; by Redis's clock.
+    /// For each epoch, when its first tick was seen, and its last; by Redis's clock.
     epochs: BTreeMap<u64, (u64, u64)>,
 }
 
@@ -57,7 +59,7 @@ impl Watch {
         seen.iter().filter_map(|(id, seen)| Some((id.clone(), seen.now.clone()?))).collect()
     }
 
-    /// When the first tick of a later epoch was committed.
+    /// When the first tick of a later epoch was seen.
     pub(super) fn first_of_next_owner(&self, id: &str, epoch: u64) -> Option<u64> {
         let seen = self.seen();
         seen.get(id)?.epochs.range(epoch + 1..).next().map(|(_, (first, _))| *first)
@@ -72,11 +74,11 @@ impl Watch {
         Some(first.saturating_sub(*last))
     }
 
-    /// When a later tick than this was committed, after this time.
+    /// When a later tick than this was seen, after this time.
     pub(super) fn first_after(&self, id: &str, tick: u64, since_ms: u64) -> Option<u64> {
         let seen = self.seen();
         let now = seen.get(id)?.now.as_ref()?;
-        (now.tick > tick && now.committed_ms > since_ms).then_some(now.committed_ms)
+        (now.tick > tick && now.seen_ms > since_ms).then_some(now.seen_ms)
     }
 }
 
@@ -108,23 +110,28 @@ async fn read(link: &mut MultiplexedConnection) -> RedisResult<Vec<(String, Owne
         reads.cmd("HMGET").arg(key).arg(&names);
     }
     let rows: Vec<Vec<Option<String>>> = reads.query_async(link).await?;
+    let (seconds, micros): (u64, u64) = cmd("TIME").query_async(link).await?;
+    let seen_ms = seconds * 1000 + micros / 1000;
     let owned = |row: Vec<Option<String>>| {
         let mut row = row.into_iter();
         let owner = row.next()??;
         let mut number = || row.next()??.parse().ok();
-        let (epoch, tick, players, committed_ms) = (number()?, number()?, number()?, number()?);
-        Some(Owned { owner, epoch, tick, players, committed_ms })
+        // The last is there from the first tick on.
+        let (epoch, tick, players, _) = (number()?, number()?, number()?, number()?);
+        Some(Owned { owner, epoch, tick, players, seen_ms })
     };
     Ok(ids.into_iter().zip(rows).filter_map(|(id, row)| Some((id, owned(row)?))).collect())
 }
 
 fn note(seen: &mut BTreeMap<String, Seen>, found: Vec<(String, Owned)>) {
-    for (id, owned) in found {
+    for (id, mut owned) in found {
         let seen = seen.entry(id).or_default();
         // A claim alone is no tick yet.
         let ticked = seen.now.as_ref().is_none_or(|before| before.tick < owned.tick);
-        if ticked {
-            let at = owned.committed_ms;
+        if let Some(before) = seen.now.as_ref().filter(|_| !ticked) {
+            owned.seen_ms = before.seen_ms;
+        } else {
+            let at = owned.seen_ms;
             seen.epochs.entry(owned.epoch).and_modify(|(_, last)| *last = at).or_insert((at, at));
         }
         seen.now = Some(owned);

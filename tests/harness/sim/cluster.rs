@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tickcast_protocol::{CloseCode, MatchId};
-use tickcast_server::backplane::{Channel, fields};
+use tickcast_server::backplane::{Channel, LEASE_AHEAD_MAX, fields};
 use tickcast_server::game::{GameType, Options};
 use tickcast_server::io::clock;
 use tickcast_server::logic::stored;
@@ -320,7 +320,8 @@ impl Cluster {
                 return Some(format!("match {game} is not quarantined"));
             }
             let committed_ms = fields::number(&stored, fields::COMMITTED_MS).unwrap_or(0);
-            if committed_ms + 300 < self.store_ms() {
+            let late_ms = 300 + LEASE_AHEAD_MAX.as_millis() as u64;
+            if committed_ms + late_ms < self.store_ms() {
                 return Some(format!(
                     "match {game} does not tick, last {committed_ms} of {}",
                     self.store_ms()

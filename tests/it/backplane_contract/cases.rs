@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tickcast_protocol::{Epoch, Fence, Nonce, Tick};
 use tickcast_server::backplane::{
-    Backplane, Channel, ClaimReply, Commit, CommitReply, Delivery, Guarded, fields,
+    Backplane, Channel, ClaimReply, Commit, CommitReply, Delivery, Guarded, LEASE_AHEAD_MAX, MatchFields,
+    fields,
 };
 use tokio::task::JoinSet;
 
@@ -146,13 +147,10 @@ pub(super) async fn a_commit_writes_all_of_it<B: Backplane>(plane: &B) {
         delete: vec![b"ball:0".to_vec(), b"ball:9".to_vec()],
         ..commit_of(fence, 2)
     };
-    let early = plane.now_ms().await.expect("an answer");
     commit_ok(plane, &id, &second).await;
-    let late = plane.now_ms().await.expect("an answer");
 
     let hash = loaded(plane, &id).await;
     let committed_ms = fields::number(&hash, fields::COMMITTED_MS).expect("a time");
-    assert!((early..=late).contains(&committed_ms));
     let mut expected = before;
     expected.remove(&b"ball:0"[..]);
     expected.insert(b"ball:1".to_vec(), Bytes::from_static(b"z"));
@@ -160,7 +158,7 @@ pub(super) async fn a_commit_writes_all_of_it<B: Backplane>(plane: &B) {
     expected.extend(fields_of(&[
         (fields::TICK, "2"),
         (fields::COMMITTED_MS, &committed_ms.to_string()),
-        (fields::LEASE_MS, &(committed_ms + LONG.as_millis() as u64).to_string()),
+        (fields::LEASE_MS, &(committed_ms + second.lease_longest().as_millis() as u64).to_string()),
     ]));
     assert_eq!(hash, expected);
 }
@@ -169,9 +167,43 @@ pub(super) async fn a_commit_renews_the_lease<B: Backplane>(plane: &B) {
     let (id, fence) = owned(plane, "m1").await;
     commit_ok(plane, &id, &Commit { lease: 2 * LONG, ..commit_of(fence, 1) }).await;
     match plane.claim(&id, claim_by("n2", 2, LONG)).await {
-        Ok(ClaimReply::Held { left }) => assert!(LONG < left && left <= 2 * LONG, "{left:?}"),
+        Ok(ClaimReply::Held { left }) => {
+            assert!(LONG < left && left <= 2 * LONG + LEASE_AHEAD_MAX, "{left:?}");
+        }
         other => panic!("{other:?}"),
     }
+}
+
+pub(super) async fn a_lease_is_written_now_and_then_and_always_long_enough<B: Backplane>(plane: &B) {
+    let (id, fence) = owned(plane, "m1").await;
+    let lease = Duration::from_millis(800);
+    let mut written = Vec::new();
+    for tick in 1.. {
+        let full = if tick % 2 == 0 { vec![b"ball:9".to_vec()] } else { Vec::new() };
+        let commit = Commit { lease, delete: full, ..commit_of(fence, tick) };
+        let early = plane.now_ms().await.expect("an answer");
+        commit_ok(plane, &id, &commit).await;
+        let hash = loaded(plane, &id).await;
+        written.push(committed_within(plane, &hash, &commit, early).await);
+        let changes = written.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        if changes >= 3 {
+            assert!(changes + 1 < written.len(), "every tick wrote it: {written:?}");
+            break;
+        }
+    }
+}
+
+/// When the lease was written, by a commit that began at this time or before it: the lease is as long as it must be.
+async fn committed_within<B: Backplane>(plane: &B, hash: &MatchFields, commit: &Commit, early: u64) -> u64 {
+    let late = plane.now_ms().await.expect("an answer");
+    let ms = |time: Duration| time.as_millis() as u64;
+    let (lease_ms, longest_ms) = (ms(commit.lease), ms(commit.lease_longest()));
+    let until = fields::number(hash, fields::LEASE_MS).expect("a lease");
+    let committed_ms = fields::number(hash, fields::COMMITTED_MS).expect("a time");
+    assert!((early + lease_ms..=late + longest_ms).contains(&until), "{until} at {early} to {late}");
+    assert!((early - (longest_ms - lease_ms)..=late).contains(&committed_ms), "{committed_ms} at {early}");
+    assert_eq!(until, committed_ms + longest_ms, "both are written together");
+    committed_ms
 }
 
 pub(super) async fn every_refused_commit_changes_and_publishes_nothing<B: Backplane>(plane: &B) {

@@ -156,7 +156,7 @@ fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mu
     Commit {
         fence,
         tick: Tick(tick),
-        lease: Duration::ZERO,
+        lease: if random.random_bool(0.8) { Duration::ZERO } else { LONG },
         ring_field,
         message,
         set,

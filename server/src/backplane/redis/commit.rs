@@ -30,6 +30,7 @@ pub(super) fn call(script: &Script, id: &MatchId, commit: &Commit) -> Cmd {
     call.arg(commit.tick.0)
         .arg(commit.tick.0.saturating_sub(1))
         .arg(decimal_ms(commit.lease))
+        .arg(decimal_ms(commit.lease_longest()))
         .arg(fields::channel(id, Channel::Diff))
         .arg(kind)
         .arg(&commit.ring_field)
