@@ -20,6 +20,7 @@ use crate::io::clock;
 use crate::io::http::{self, Port};
 use crate::io::membership;
 use crate::io::node::Node;
+use crate::io::open_files;
 use crate::ops::admin::{self, AdminCommand};
 use crate::ops::check::{self, CheckArgs, Verdict};
 use crate::ops::history::History;
@@ -122,6 +123,9 @@ fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {
     let settings = args.settings().map_err(|error| Failure { text: error.to_string(), code: 2 })?;
     check_game_options(&settings, &games).map_err(|text| Failure { text, code: 2 })?;
     logging::start(&settings.log).map_err(|text| Failure { text, code: 2 })?;
+    if let Err(complaint) = open_files::raise_limit(settings.connections_max) {
+        tracing::warn!("{complaint}");
+    }
     runtime()?.block_on(async {
         match settings.redis.clone() {
             None => serve(settings, MemoryBackplane::new(Arc::new(clock::unix_ms)), games).await,

@@ -8,6 +8,7 @@ pub mod http;
 pub mod match_task;
 pub mod membership;
 pub mod node;
+pub mod open_files;
 pub mod relay_task;
 pub mod sink;
 pub mod tasks;

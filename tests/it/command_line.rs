@@ -2,6 +2,7 @@
 //! whose fault it was: 2 for flags and settings, 1 for everything else.
 
 use std::path::Path;
+use std::process::Command;
 
 use harness::http::create_match;
 use harness::process::{Ended, Node, NodeOptions, bots, program, run};
@@ -65,6 +66,30 @@ async fn a_port_that_is_taken_is_named_with_its_flag() {
         let ended = tickcast(&[], &[(setting, taken)]).await;
         refused(&ended, 1, &[taken, "taken", &format!("another port with {flag}")]);
     }
+}
+
+/// Runs the server from a shell that lets it have so many open files, and up to so many if it asks for more; at an address
+/// that is taken, so that it ends.
+async fn with_open_files(soft: u32, hard: u32, taken: &str, connections_max: &str) -> Ended {
+    let server = program("tickcast");
+    let mut shell = Command::new("sh");
+    let limits = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+    shell.args(["-c", &limits]).arg(server.get_program());
+    shell.args(["--listen", taken, "--ops-listen", "127.0.0.1:0", "--connections-max", connections_max]);
+    for (name, _) in server.get_envs().filter(|(_, value)| value.is_none()) {
+        shell.env_remove(name);
+    }
+    run(shell).await
+}
+
+#[tokio::test]
+async fn a_node_takes_the_open_files_it_may_have_and_warns_when_they_are_too_few() {
+    let node = Node::start(NodeOptions::default()).await;
+    let ended = with_open_files(100, 700, node.authority(), "188").await;
+    refused(&ended, 1, &["taken"]);
+    assert!(!ended.err.contains("WARN"), "188 connections and what a node has besides are 700: {ended:?}");
+    let ended = with_open_files(100, 700, node.authority(), "1000").await;
+    refused(&ended, 1, &["WARN --connections-max 1000", "700 open files", "188 connections", "ulimit -Hn"]);
 }
 
 #[tokio::test]
