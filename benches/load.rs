@@ -2,10 +2,12 @@
 //! One neutral client drives all of them; a server's CPU time is what Linux says of its process.
 
 mod budget;
+mod churn;
 mod cli;
 mod client;
 pub(crate) mod clock;
 mod commit;
+mod growth;
 pub(crate) mod hands;
 mod html;
 mod http;

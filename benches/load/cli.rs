@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use super::churn::ChurnFlags;
 use super::client::Load;
+use super::growth::GrowthFlags;
 use super::hands::Style;
 use super::process::Cores;
 use super::redis::Keeps;
@@ -55,6 +57,25 @@ pub(crate) enum Task {
         /// Matches of a step, of the one before
         #[arg(long, value_name = "RATIO", default_value_t = 1.15)]
         growth: f64,
+    },
+    /// How the CPU time per update grows with connections and with matches
+    #[command(mut_arg("tick_rate", |arg| arg.default_value("10")), mut_arg("turns", |arg| arg.default_value("1")))]
+    #[command(mut_arg("seconds", |arg| arg.default_value("4")), mut_arg("warm_up", |arg| arg.default_value("2")))]
+    #[command(mut_arg("matches", |arg| arg.hide(true)))]
+    Growth {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        flags: GrowthFlags,
+    },
+    /// What players leave behind who come and go: memory, open files, keys; and how long joining takes
+    #[command(mut_arg("matches", |arg| arg.default_value("16")), mut_arg("turns", |arg| arg.default_value("1")))]
+    #[command(mut_arg("seconds", |arg| arg.default_value("120")))]
+    Churn {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        flags: ChurnFlags,
     },
     /// A comparison of CPU time that is held against ceilings
     Check {
@@ -115,6 +136,9 @@ pub(crate) struct Common {
     /// Matches
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) matches: u32,
+    /// Connections to each match that only look on; the Colyseus room has no place for them
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    pub(crate) spectators: u32,
     /// Ticks per second; connections that say nothing have 10, where there must be ticks
     #[arg(long, value_name = "HZ", default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=128))]
     pub(crate) tick_rate: u32,
@@ -153,9 +177,20 @@ pub(crate) struct Common {
 impl Common {
     /// How each system is measured, if nothing else is said.
     pub(crate) fn plan(&self, cores: Cores) -> Plan {
-        let Common { players, tick_rate, hands, fire: may_fire, ramp, matches, .. } = *self;
+        let Common { players, spectators, tick_rate, hands, fire: may_fire, ramp, matches, .. } = *self;
+        let load = Load {
+            players,
+            spectators,
+            guests: 0,
+            tick_rate,
+            sends_inputs: true,
+            hands,
+            may_fire,
+            ramp,
+            probes: 0,
+        };
         Plan {
-            load: Load { players, tick_rate, sends_inputs: true, hands, may_fire, ramp, probes: 0 },
+            load,
             matches,
             warm_up: Duration::from_secs_f64(self.warm_up),
             time: Duration::from_secs_f64(self.seconds),
@@ -182,5 +217,15 @@ mod tests {
         let Task::Idle(common) = flags.task else { panic!("another task") };
         assert_eq!((common.hands, common.fire), (Style::Noise, false));
         assert!(Flags::try_parse_from(["load", "cpu", "--systems", "apache"]).is_err());
+        let flags = Flags::parse_from(["load", "growth", "--series", "matches"]);
+        let Task::Growth { common, .. } = flags.task else { panic!("another task") };
+        assert_eq!(
+            (common.tick_rate, common.turns),
+            (10, 1),
+            "the least that there is, for a core has to carry all"
+        );
+        let flags = Flags::parse_from(["load", "churn", "--seconds", "2"]);
+        let Task::Churn { common, flags } = flags.task else { panic!("another task") };
+        assert_eq!((common.matches, common.seconds, flags.rate), (16, 2.0, 200));
     }
 }

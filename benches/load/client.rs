@@ -30,6 +30,10 @@ const PLAYING_WITHIN: Duration = Duration::from_secs(20);
 pub(crate) struct Load {
     /// Players of a match.
     pub(crate) players: u32,
+    /// Those who only look on at each match.
+    pub(crate) spectators: u32,
+    /// Places of a match that are left for players who come and go.
+    pub(crate) guests: u32,
     /// Ticks per second, and inputs.
     pub(crate) tick_rate: u32,
     /// Whether players say anything.
@@ -60,6 +64,8 @@ struct Member {
     /// What the socket did not take.
     unsent: Vec<u8>,
     last: Option<Instant>,
+    /// When it began to connect, until it is in its match.
+    begun_at: Option<Instant>,
     is_gone: bool,
     probe: Option<ProbeClock>,
 }
@@ -75,6 +81,8 @@ pub(crate) struct Herd {
     poll: Poll,
     events: Events,
     members: Vec<Member>,
+    /// Numbers of members who have left; whoever comes next gets the last one, and with it the place of its inputs.
+    vacant: Vec<usize>,
     probes: Vec<usize>,
     slots: Vec<Vec<usize>>,
     slot: usize,
@@ -95,6 +103,7 @@ impl Herd {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             members: Vec::new(),
+            vacant: Vec::new(),
             probes: Vec::new(),
             slots: vec![Vec::new(); SLOTS],
             slot: 0,
@@ -116,12 +125,13 @@ impl Herd {
     pub(crate) fn grow(&mut self, protocol: &mut dyn Protocol, matches: u32) -> io::Result<()> {
         let pause = Duration::from_secs(1) / self.load.ramp;
         let mut due = clock::now();
-        while self.members.len() < (matches * self.load.players) as usize {
+        let Load { players, spectators, probes, .. } = self.load;
+        let each = players + spectators;
+        while self.members.len() < (matches * each) as usize {
             let number = self.members.len() as u32;
-            let (in_match, player) = (number / self.load.players, number % self.load.players);
-            let is_probe = player == 0 && in_match < self.load.probes;
-            let (opened, session) = protocol.join(Place { in_match, player, is_probe })?;
-            self.add(opened, session, is_probe)?;
+            let (in_match, player) = (number / each, number % each);
+            let is_probe = player == 0 && in_match < probes;
+            self.open(protocol, Place { in_match, player, is_probe, is_spectator: player >= players })?;
             due += pause;
             self.run_until(due)?;
         }
@@ -138,39 +148,59 @@ impl Herd {
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        opened: websocket::Opened,
-        session: Box<dyn Session>,
-        is_probe: bool,
-    ) -> io::Result<()> {
+    /// Opens one connection; whoever has it says what is said first. Answers its number.
+    pub(crate) fn open(&mut self, protocol: &mut dyn Protocol, place: Place) -> io::Result<usize> {
+        let begun_at = clock::now();
+        let (opened, session) = protocol.join(place)?;
         opened.stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(opened.stream);
-        let at = self.members.len();
+        let at = self.vacant.pop().unwrap_or(self.members.len());
         self.poll.registry().register(&mut stream, Token(at), Interest::READABLE)?;
-        let probe = is_probe.then(|| ProbeClock { sent: None, next: clock::now() });
-        match is_probe {
-            true => self.probes.push(at),
-            false => self.slots[self.rng.random_range(0..SLOTS)].push(at),
-        }
+        let probe = place.is_probe.then(|| ProbeClock { sent: None, next: clock::now() });
         let Load { hands, may_fire, tick_rate, .. } = self.load;
-        let hands = Hands::new(hands, may_fire, tick_rate, at as u64);
-        let (begun, unsent) = (opened.rest, Vec::new());
-        self.members.push(Member {
+        let member = Member {
             stream,
             session,
-            hands,
-            begun,
-            unsent,
+            hands: Hands::new(hands, may_fire, tick_rate, at as u64),
+            begun: opened.rest,
+            unsent: Vec::new(),
             last: None,
+            begun_at: Some(begun_at),
             is_gone: false,
             probe,
-        });
+        };
+        if at < self.members.len() {
+            self.members[at] = member;
+        } else {
+            self.members.push(member);
+            match place {
+                Place { is_probe: true, .. } => self.probes.push(at),
+                Place { is_spectator: true, .. } => {}
+                _ => self.slots[self.rng.random_range(0..SLOTS)].push(at),
+            }
+        }
         self.out.clear();
         self.members[at].session.greet(&mut Outbox { bytes: &mut self.out, rng: &mut self.rng });
         self.send(at);
         self.take(at);
-        Ok(())
+        Ok(at)
+    }
+
+    /// Ends a connection, with or without a goodbye. Whether it was in its match until now. Its socket is closed for good
+    /// when the next one comes.
+    pub(crate) fn part(&mut self, at: usize, says_goodbye: bool) -> io::Result<bool> {
+        let was_in = !self.members[at].is_gone && self.members[at].session.is_playing();
+        if says_goodbye && was_in {
+            self.out.clear();
+            self.members[at].session.leave(&mut Outbox { bytes: &mut self.out, rng: &mut self.rng });
+            self.send(at);
+        }
+        let member = &mut self.members[at];
+        self.poll.registry().deregister(&mut member.stream)?;
+        let _ = member.stream.shutdown(Shutdown::Both);
+        member.is_gone = true;
+        self.vacant.push(at);
+        Ok(was_in)
     }
 
     /// Plays for a while.
@@ -180,15 +210,31 @@ impl Herd {
 
     /// Plays for a while and counts. A connection that ended is an error.
     pub(crate) fn measure(&mut self, time: Duration) -> io::Result<Tally> {
-        self.tally = Some(Tally::new());
         let begun = clock::now();
+        self.count();
         self.run_until(begun + time)?;
-        let mut tally = self.tally.take().expect("it was put there");
+        let mut tally = self.counted();
         tally.seconds = begun.elapsed().as_secs_f64();
-        self.failure.take().map_or(Ok(tally), |failure| Err(io::Error::other(failure)))
+        self.take_failure().map_or(Ok(tally), |failure| Err(io::Error::other(failure)))
     }
 
-    fn run_until(&mut self, end: Instant) -> io::Result<()> {
+    /// Counts from now on.
+    pub(crate) fn count(&mut self) {
+        self.tally = Some(Tally::new());
+    }
+
+    /// What was counted; nothing is from now on.
+    pub(crate) fn counted(&mut self) -> Tally {
+        self.tally.take().unwrap_or_else(Tally::new)
+    }
+
+    /// Why the first connection ended that ended by itself since this was asked last.
+    pub(crate) fn take_failure(&mut self) -> Option<String> {
+        self.failure.take()
+    }
+
+    /// Plays until then.
+    pub(crate) fn run_until(&mut self, end: Instant) -> io::Result<()> {
         loop {
             let now = clock::now();
             if self.load.sends_inputs {
@@ -344,6 +390,10 @@ impl Herd {
             }
             _ => member.session.take(opcode, payload, &mut outbox),
         };
+        let joined = member.begun_at.take_if(|_| member.session.is_playing());
+        if let Some((tally, begun)) = self.tally.as_mut().zip(joined) {
+            tally.join(now - begun);
+        }
         match seen {
             Err(error) => return self.end(at, &error),
             Ok(Seen::Other) => {}

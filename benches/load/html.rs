@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::hands::Style;
 use super::knee::GAP_TICKS_MAX;
 use super::plot::{Bar, Line, bars, escape, lines};
-use super::report::{Kind, Report};
+use super::report::{Kind, Machine, Report, Settings};
 use super::run::Outcome;
 use super::summary::{Summary, median};
 use super::systems::System;
@@ -43,17 +43,39 @@ pub(crate) fn page(report: &Report) -> String {
     };
     let plots =
         if report.task == Kind::Knee { knee_plots(report) } else { plots(report.task, &report.summaries) };
+    let matches = match report.task {
+        Kind::Knee => "a growing number of matches".to_owned(),
+        _ => format!("{} matches of {}", report.load.matches, members(&report.load)),
+    };
+    let conditions = conditions(&matches, &report.machine, &report.load, &report.outcomes);
+    frame(title, &conditions, &(plots + "\n" + &tables(report)))
+}
+
+/// A page of plots and tables, with what there is to say before them.
+pub(crate) fn frame(title: &str, conditions: &str, content: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\n\
-         <body><h1>{title}</h1>\n<p>{}</p>\n{plots}\n{}</body></html>\n",
-        escape(&conditions(report)),
-        tables(report)
+         <body><h1>{title}</h1>\n<p>{}</p>\n{content}</body></html>\n",
+        escape(conditions)
     )
 }
 
-fn conditions(report: &Report) -> String {
-    let (machine, load) = (&report.machine, &report.load);
+/// Who is in a match.
+pub(crate) fn members(load: &Settings) -> String {
+    match load.spectators {
+        0 => format!("{} players", load.players),
+        spectators => format!("{} players and {spectators} spectators", load.players),
+    }
+}
+
+/// How it was measured: `who` was there, on this machine.
+pub(crate) fn conditions<'a>(
+    who: &str,
+    machine: &Machine,
+    load: &Settings,
+    outcomes: impl IntoIterator<Item = &'a Outcome>,
+) -> String {
     let pinned =
         if machine.is_pinned { "servers on core 0, load and Redis on core 1" } else { "nothing pinned" };
     let inputs = match (load.sends_inputs, load.hands) {
@@ -62,15 +84,10 @@ fn conditions(report: &Report) -> String {
         (true, Style::Noise) => "one input per player and tick, all at random",
     };
     let fire = if load.sends_inputs && !load.may_fire { ", without fire" } else { "" };
-    let matches = match report.task {
-        Kind::Knee => "a growing number of matches".to_owned(),
-        _ => format!("{} matches", load.matches),
-    };
-    let foreign = report.outcomes.iter().map(|outcome| outcome.foreign).fold(0.0, f64::max);
+    let foreign = outcomes.into_iter().map(|outcome| outcome.foreign).fold(0.0, f64::max);
     format!(
-        "{matches} of {} players at {} Hz, {inputs}{fire}; {} s measured behind {} s of play; medians. {}, {} cores, Linux {}, \
+        "{who} at {} Hz, {inputs}{fire}; {} s measured behind {} s of play; medians. {}, {} cores, Linux {}, \
          {pinned}; others used up to {:.0} % of a core. Compare within this page only.",
-        load.players,
         load.tick_rate,
         load.seconds,
         load.warm_up_seconds,
@@ -149,27 +166,27 @@ fn knee_plots(report: &Report) -> String {
     .concat()
 }
 
-fn tables(report: &Report) -> String {
+/// A table of rows.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let row = |tag: &str, cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
         format!("<tr>{cells}</tr>\n")
     };
-    let table = |head: Vec<String>, rows: Vec<Vec<String>>| {
-        let rows: String = rows.into_iter().map(|cells| row("td", cells)).collect();
-        format!(
-            "<div class=\"wide\"><table><thead>{}</thead><tbody>{rows}</tbody></table></div>\n",
-            row("th", head)
-        )
-    };
+    let head = row("th", header.iter().map(|cell| (*cell).to_owned()).collect());
+    let rows: String = rows.into_iter().map(|cells| row("td", cells)).collect();
+    format!("<div class=\"wide\"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>\n")
+}
+
+fn tables(report: &Report) -> String {
     if report.task == Kind::Knee {
         let (header, rows) = report.knee_table();
-        return table(header.map(str::to_owned).into(), rows);
+        return table(&header, rows);
     }
     let of = |columns: &&[super::text::Column]| {
-        let head = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
+        let head: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
         let rows =
             report.summaries.iter().map(|summary| columns.iter().map(|(_, cell)| cell(summary)).collect());
-        table(head, rows.collect())
+        table(&head, rows)
     };
     report.columns().iter().map(of).collect()
 }

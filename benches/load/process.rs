@@ -15,8 +15,6 @@ use super::clock;
 const LISTENS_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks whether it does.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Sockets that a process may have.
-const FILES_MAX: u32 = 20_000;
 
 /// Where processes run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +34,16 @@ impl Cores {
     }
 }
 
-/// Moves this process to the core of the load, lets it have many sockets, and with `priority` puts the session it is in
+/// Moves this process to the core of the load, lets it and its servers have as many sockets as it may, and with `priority` puts the session it is in
 /// before other work, as far as it may.
 pub(crate) fn settle(cores: Cores, priority: bool) {
     let own = std::process::id().to_string();
     if let Some(core) = cores.load {
         quiet("taskset", ["-a", "-p", "-c", &core.to_string(), &own]);
     }
-    quiet("prlimit", ["--pid", &own, &format!("--nofile={FILES_MAX}:{FILES_MAX}")]);
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        eprintln!("load: no more open files than there are by default: {error}");
+    }
     if priority && fs::write("/proc/self/autogroup", "-15").is_err() {
         eprintln!("load: no priority over other work: that takes root and a kernel with autogroups");
     }

@@ -31,6 +31,18 @@ impl CpuTime {
         self.user + self.system
     }
 
+    /// The same parts of a sum that is known better; one that is less lacks something.
+    fn refined(self, sum: u64) -> CpuTime {
+        match self.total() {
+            0 => CpuTime { user: 0, system: sum },
+            total if sum <= total => self,
+            total => {
+                let user = (self.user as f64 * sum as f64 / total as f64) as u64;
+                CpuTime { user, system: sum - user }
+            }
+        }
+    }
+
     /// Two processes together.
     pub(crate) fn plus(self, other: CpuTime) -> CpuTime {
         CpuTime { user: self.user + other.user, system: self.system + other.system }
@@ -44,13 +56,15 @@ pub(crate) struct CoreTime {
     pub(crate) stolen: u64,
 }
 
-/// CPU time of a process: all its threads, those that ended too.
+/// CPU time of a process: all its threads, those that ended too. Linux tells the parts in hundredths of a second; the sum is
+/// finer, so that a small load can be measured, unless threads have ended that took longer than that.
 pub(crate) fn cpu_time(process: u32) -> io::Result<CpuTime> {
     let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    parse_stat(&text).ok_or_else(|| unreadable("stat"))
+    let coarse = parse_stat(&text).ok_or_else(|| unreadable("stat"))?;
+    Ok(coarse.refined(cpu_ns(process)? / 1000))
 }
 
-/// CPU time of all threads that a process has, nanoseconds: the same as [`cpu_time`] and finer, without those that ended.
+/// CPU time of all threads that a process has, nanoseconds, without those that ended.
 pub(crate) fn cpu_ns(process: u32) -> io::Result<u64> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
@@ -65,6 +79,11 @@ pub(crate) fn resident_kb(process: u32) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(number).ok_or_else(|| unreadable("status"))
+}
+
+/// Files that a process has open: sockets, for the most part.
+pub(crate) fn open_files(process: u32) -> io::Result<u64> {
+    Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count() as u64)
 }
 
 /// Memory of all TCP sockets of the machine in the kernel, KiB.
@@ -142,10 +161,19 @@ mod tests {
     }
 
     #[test]
+    fn a_finer_sum_has_the_same_parts() {
+        let coarse = CpuTime { user: 30_000, system: 10_000 };
+        assert_eq!(coarse.refined(48_000), CpuTime { user: 36_000, system: 12_000 });
+        assert_eq!(coarse.refined(39_000), coarse, "threads have ended");
+        assert_eq!(CpuTime::default().refined(9), CpuTime { user: 0, system: 9 });
+    }
+
+    #[test]
     fn our_own_process_can_be_read() {
         let own = std::process::id();
-        let (coarse, fine) = (cpu_time(own).unwrap().total() * 1000, cpu_ns(own).unwrap());
-        assert!(fine > 0 && fine + 20_000_000 >= coarse, "{fine} ns and {coarse} ns");
+        let (sum, fine) = (cpu_time(own).unwrap().total() * 1000, cpu_ns(own).unwrap());
+        assert!(fine > 0 && fine + 20_000_000 >= sum, "{fine} ns and {sum} ns");
+        assert!(open_files(own).unwrap() >= 3);
         assert!(resident_kb(own).unwrap() > 100);
         assert!(!cores().unwrap().is_empty());
         assert!(socket_kb().is_ok());

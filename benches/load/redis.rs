@@ -1,14 +1,15 @@
 //! A Redis of our own, on a free port: it ends with its value, and what it kept goes with it.
 
 use std::ffi::OsStr;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 
 use clap::ValueEnum;
 use serde::Serialize;
 use tempfile::TempDir;
 
 use super::process::{Process, free_address, programs};
+use super::websocket::ANSWER_WITHIN;
 
 /// What a Redis writes to disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -56,6 +57,17 @@ impl Redis {
     /// Its number as a process.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Keys that it has.
+    pub(crate) fn keys(&self) -> io::Result<u64> {
+        let mut stream = TcpStream::connect(self.at)?;
+        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+        stream.write_all(b"DBSIZE\r\n")?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer)?;
+        let count = answer.strip_prefix(':').and_then(|count| count.trim_end().parse().ok());
+        count.ok_or_else(|| io::Error::other(format!("Redis does not count its keys: {answer}")))
     }
 
     /// Where it listens.

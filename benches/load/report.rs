@@ -52,6 +52,7 @@ pub(crate) struct Machine {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Settings {
     pub(crate) players: u32,
+    pub(crate) spectators: u32,
     pub(crate) matches: u32,
     pub(crate) tick_rate: u32,
     pub(crate) sends_inputs: bool,
@@ -59,6 +60,23 @@ pub(crate) struct Settings {
     pub(crate) may_fire: bool,
     pub(crate) warm_up_seconds: f64,
     pub(crate) seconds: f64,
+}
+
+impl Settings {
+    /// Those of a plan.
+    pub(crate) fn of(plan: Plan) -> Settings {
+        Settings {
+            players: plan.load.players,
+            spectators: plan.load.spectators,
+            matches: plan.matches,
+            tick_rate: plan.load.tick_rate,
+            sends_inputs: plan.load.sends_inputs,
+            hands: plan.load.hands,
+            may_fire: plan.load.may_fire,
+            warm_up_seconds: plan.warm_up.as_secs_f64(),
+            seconds: plan.time.as_secs_f64(),
+        }
+    }
 }
 
 impl Machine {
@@ -76,17 +94,7 @@ impl Machine {
 impl Report {
     /// What these measurements say.
     pub(crate) fn new(task: Kind, plan: Plan, outcomes: Vec<Outcome>, knees: Vec<Knee>) -> Report {
-        let machine = Machine::this(plan.cores);
-        let load = Settings {
-            players: plan.load.players,
-            matches: plan.matches,
-            tick_rate: plan.load.tick_rate,
-            sends_inputs: plan.load.sends_inputs,
-            hands: plan.load.hands,
-            may_fire: plan.load.may_fire,
-            warm_up_seconds: plan.warm_up.as_secs_f64(),
-            seconds: plan.time.as_secs_f64(),
-        };
+        let (machine, load) = (Machine::this(plan.cores), Settings::of(plan));
         let summaries = if task == Kind::Knee { Vec::new() } else { summaries(&outcomes) };
         Report { task, machine, load, summaries, knees, outcomes }
     }
@@ -153,17 +161,30 @@ pub(crate) mod tests {
 
     /// A report of this kind, of two systems.
     pub(crate) fn report(task: Kind) -> Report {
-        let (hands, may_fire) = (Style::Play, true);
-        let load =
-            Load { players: 32, tick_rate: 20, sends_inputs: true, hands, may_fire, ramp: 1, probes: 0 };
-        let (warm_up, time) = (Duration::from_secs(1), Duration::from_secs(5));
-        let cores = Cores { server: Some(0), load: Some(1) };
-        let plan = Plan { load, matches: 2, warm_up, time, is_idle: false, cores };
+        let plan = plan();
         let outcomes = vec![outcome(System::FloorScan, 10.0), outcome(System::Tickcast, 25.0)];
         let knee = |system, players| Knee { system, players, server_cores: 0.9 };
         let knees =
             vec![knee(System::FloorScan, 4000), knee(System::Tickcast, 1000), knee(System::Tickcast, 3000)];
         Report::new(task, plan, outcomes, if task == Kind::Knee { knees } else { Vec::new() })
+    }
+
+    /// Two matches of 32 players.
+    pub(crate) fn plan() -> Plan {
+        let load = Load {
+            players: 32,
+            spectators: 0,
+            guests: 0,
+            tick_rate: 20,
+            sends_inputs: true,
+            hands: Style::Play,
+            may_fire: true,
+            ramp: 1,
+            probes: 0,
+        };
+        let (warm_up, time) = (Duration::from_secs(1), Duration::from_secs(5));
+        let cores = Cores { server: Some(0), load: Some(1) };
+        Plan { load, matches: 2, warm_up, time, is_idle: false, cores }
     }
 
     #[test]

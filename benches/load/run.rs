@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::client::{Herd, Load};
-use super::process::Cores;
+use super::process::{Cores, Process};
 use super::procfs::{self, CoreTime, CpuTime};
+use super::redis::Redis;
+use super::session::Protocol;
 use super::systems::{Running, System};
 use super::tally::{Percentiles, Tally};
 
@@ -33,7 +35,7 @@ pub(crate) struct Plan {
 pub(crate) struct Outcome {
     /// The system.
     pub(crate) system: System,
-    /// Connections, all of players.
+    /// Connections, of players and spectators.
     pub(crate) connections: usize,
     /// Ticks per second.
     pub(crate) tick_rate: u32,
@@ -110,7 +112,23 @@ impl Trial {
         Ok(trial)
     }
 
-    fn resident(&self) -> io::Result<u64> {
+    /// What else connects to the same matches.
+    pub(crate) fn fork_protocol(&self) -> Box<dyn Protocol> {
+        self.running.protocol.fork()
+    }
+
+    /// The servers' numbers as processes.
+    pub(crate) fn servers(&self) -> Vec<u32> {
+        self.running.servers.iter().map(Process::id).collect()
+    }
+
+    /// Keys in Redis, where there is one.
+    pub(crate) fn keys(&self) -> io::Result<Option<u64>> {
+        self.running.redis.as_ref().map(Redis::keys).transpose()
+    }
+
+    /// Resident memory of the servers, KiB.
+    pub(crate) fn resident(&self) -> io::Result<u64> {
         self.running.servers.iter().map(|server| procfs::resident_kb(server.id())).sum()
     }
 
@@ -126,9 +144,19 @@ impl Trial {
     /// Grows to so many matches, lets them play themselves in, and measures.
     pub(crate) fn measure(&mut self, matches: u32) -> io::Result<Outcome> {
         self.herd.grow(&mut *self.running.protocol, matches)?;
-        self.herd.run(self.plan.warm_up)?;
+        self.play(self.plan.warm_up)?;
+        self.measure_for(self.plan.time)
+    }
+
+    /// Plays for a while.
+    pub(crate) fn play(&mut self, time: Duration) -> io::Result<()> {
+        self.herd.run(time)
+    }
+
+    /// Measures for so long what there is.
+    pub(crate) fn measure_for(&mut self, time: Duration) -> io::Result<Outcome> {
         let before = self.look()?;
-        let tally = self.herd.measure(self.plan.time)?;
+        let tally = self.herd.measure(time)?;
         let after = self.look()?;
         let resident = self.resident()?.saturating_sub(self.resident_before);
         let kernel = procfs::socket_kb()?.saturating_sub(self.kernel_before);

@@ -17,12 +17,17 @@ pub(crate) struct Place {
     pub(crate) player: u32,
     /// Whether it watches for the effects of its inputs.
     pub(crate) is_probe: bool,
+    /// Whether it only looks on; its number is then behind those of the players.
+    pub(crate) is_spectator: bool,
 }
 
 /// A protocol and where its servers are.
-pub(crate) trait Protocol {
+pub(crate) trait Protocol: Send {
     /// Connects, as far as that takes one round trip; the rest of joining is the session's.
     fn join(&mut self, place: Place) -> io::Result<(Opened, Box<dyn Session>)>;
+
+    /// Another one that knows the same matches.
+    fn fork(&self) -> Box<dyn Protocol>;
 }
 
 /// One client's half of a connection.
@@ -41,6 +46,9 @@ pub(crate) trait Session {
 
     /// Sends an input whose effect [`Seen::Update`] tells.
     fn probe(&mut self, hand: Hand, out: &mut Outbox<'_>);
+
+    /// Says goodbye, where that is more than closing the connection.
+    fn leave(&mut self, _out: &mut Outbox<'_>) {}
 }
 
 /// What a message was.

@@ -125,7 +125,9 @@ fn tickcast(with_redis: u32, load: &Load, cores: Cores) -> io::Result<Running> {
     for number in 1..=with_redis.max(1) {
         let (at, operators) = (free_address()?, free_address()?);
         let mut args =
-            words(&["serve", "--log", "warn", "--connections-max", "20000", "--matches-max", "2000"]);
+            words(&["serve", "--log", "warn", "--connections-max", "18000", "--matches-max", "2000"]);
+        // Matches are made as fast as connections are opened, and end soon behind their last player.
+        args.extend(words(&["--claims-per-second", "2000", "--empty-after", "5"]));
         args.extend(words(&["--listen", &at.to_string(), "--ops-listen", &operators.to_string()]));
         if let Some(redis) = &redis {
             args.extend(words(&["--redis", &redis.url(), "--node", &format!("node-{number}")]));
@@ -136,8 +138,8 @@ fn tickcast(with_redis: u32, load: &Load, cores: Cores) -> io::Result<Running> {
         servers.push(server);
         nodes.push(at);
     }
-    let (players, tick_rate) = (load.players, load.tick_rate);
-    let protocol = Box::new(Tickcast { nodes, players, tick_rate, matches: Vec::new() });
+    let (places, tick_rate) = (load.players + load.guests, load.tick_rate);
+    let protocol = Box::new(Tickcast { nodes, places, tick_rate, matches: Vec::new() });
     Ok(Running { servers, redis, protocol })
 }
 

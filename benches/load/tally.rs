@@ -25,6 +25,7 @@ pub(crate) struct Tally {
     pub(crate) unanswered: u64,
     gaps: Histogram<u32>,
     latencies: Histogram<u32>,
+    joins: Histogram<u32>,
 }
 
 /// Percentiles, milliseconds.
@@ -50,6 +51,7 @@ impl Tally {
             unanswered: 0,
             gaps: histogram(),
             latencies: histogram(),
+            joins: histogram(),
         }
     }
 
@@ -62,6 +64,21 @@ impl Tally {
                 histogram.saturating_record(time.as_micros() as u64);
             }
         }
+    }
+
+    /// A client got into its match, so long after it began to connect.
+    pub(crate) fn join(&mut self, time: Duration) {
+        self.joins.saturating_record(time.as_micros() as u64);
+    }
+
+    /// Clients that got into their matches.
+    pub(crate) fn joined(&self) -> u64 {
+        self.joins.len()
+    }
+
+    /// From the first step of connecting to the first state.
+    pub(crate) fn joins(&self) -> Percentiles {
+        percentiles(&self.joins)
     }
 
     /// Time between two updates of a client.

@@ -4,10 +4,14 @@ use std::fs;
 use std::io;
 use std::process::Command;
 
+use serde::Serialize;
+
 use super::budget::{self, Budget};
+use super::churn;
 use super::cli::{Common, Flags, Task};
 use super::client::Load;
 use super::commit;
+use super::growth;
 use super::html;
 use super::knee::{self, Knee};
 use super::process::{self, Cores};
@@ -39,6 +43,17 @@ pub fn run(flags: Flags) -> io::Result<bool> {
         Task::Knee { common, from, to, growth } => {
             let plan = common.plan(prepare(&common)?);
             grow(&common, plan, &knee::steps(from, to, growth))
+        }
+        Task::Growth { common, flags } => {
+            let plan = common.plan(prepare(&common)?);
+            let (complete, report) =
+                growth::grow(&flags, plan, &systems(&common, &growth::SYSTEMS), common.turns)?;
+            tell(&common, &report, &report.text(), || report.page()).map(|()| complete)
+        }
+        Task::Churn { common, flags } => {
+            let plan = common.plan(prepare(&common)?);
+            let (good, report) = churn::churn(flags, plan, &systems(&common, &churn::SYSTEMS), common.turns)?;
+            tell(&common, &report, &report.text(), || report.page()).map(|()| good)
         }
         Task::Check { mut common, budget } => {
             let budget = Budget::read(&budget)?;
@@ -84,9 +99,9 @@ fn place(priority: bool) -> Cores {
     cores
 }
 
-/// The systems that were asked for and are here.
-fn systems(common: &Common) -> Vec<System> {
-    let wanted = if common.systems.is_empty() { System::all() } else { common.systems.clone() };
+/// The systems that were asked for, or these, as far as they are here.
+fn systems(common: &Common, otherwise: &[System]) -> Vec<System> {
+    let wanted = if common.systems.is_empty() { otherwise.to_vec() } else { common.systems.clone() };
     let (here, missing): (Vec<System>, Vec<System>) =
         wanted.into_iter().partition(|system| system.is_installed());
     for system in missing {
@@ -98,7 +113,7 @@ fn systems(common: &Common) -> Vec<System> {
 /// Measures every system once, then every system again, as often as wanted.
 fn compare(common: &Common, kind: Kind, plan: Plan) -> io::Result<(bool, Report)> {
     let (mut outcomes, mut complete) = (Vec::new(), true);
-    let systems = systems(common);
+    let systems = systems(common, &System::all());
     for turn in 1..=common.turns {
         for system in &systems {
             let name = system.name();
@@ -115,14 +130,14 @@ fn compare(common: &Common, kind: Kind, plan: Plan) -> io::Result<(bool, Report)
         }
     }
     let report = Report::new(kind, plan, outcomes, Vec::new());
-    publish(common, &report)?;
+    tell(common, &report, &report.text(), || html::page(&report))?;
     Ok((complete, report))
 }
 
 /// Adds matches to each system until it cannot follow; then the next turn.
 fn grow(common: &Common, plan: Plan, steps: &[u32]) -> io::Result<bool> {
     let (mut outcomes, mut knees, mut complete) = (Vec::new(), Vec::new(), true);
-    let systems = systems(common);
+    let systems = systems(common, &System::all());
     for turn in 1..=common.turns {
         for system in &systems {
             let grown = Trial::start(*system, plan).map(|mut trial| {
@@ -145,11 +160,12 @@ fn grow(common: &Common, plan: Plan, steps: &[u32]) -> io::Result<bool> {
             }
         }
     }
-    publish(common, &Report::new(Kind::Knee, plan, outcomes, knees))?;
+    let report = Report::new(Kind::Knee, plan, outcomes, knees);
+    tell(common, &report, &report.text(), || html::page(&report))?;
     Ok(complete)
 }
 
-fn progress(outcome: &Outcome) -> String {
+pub(super) fn progress(outcome: &Outcome) -> String {
     if outcome.updates == 0 {
         return format!("{:.1} KB per connection, no updates", outcome.resident_kb);
     }
@@ -162,17 +178,23 @@ fn progress(outcome: &Outcome) -> String {
     )
 }
 
-fn publish(common: &Common, report: &Report) -> io::Result<()> {
-    println!("{}", report.text());
+/// Tells what was found: on the terminal, and in the files that were asked for.
+fn tell(
+    common: &Common,
+    report: &impl Serialize,
+    text: &str,
+    page: impl FnOnce() -> String,
+) -> io::Result<()> {
+    println!("{text}");
     if let Some(path) = &common.json {
         fs::write(path, serde_json::to_string_pretty(report).expect("plain data is JSON") + "\n")?;
     }
     if let Some(path) = &common.html {
-        fs::write(path, html::page(report))?;
+        fs::write(path, page())?;
     }
     Ok(())
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     eprintln!("load: {text}");
 }

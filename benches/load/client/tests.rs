@@ -32,6 +32,8 @@ const INPUT_BYTES: u64 = 14;
 /// Nobody says anything yet.
 const SILENT: Load = Load {
     players: PLAYERS,
+    spectators: 0,
+    guests: 0,
     tick_rate: 60,
     sends_inputs: false,
     hands: Style::Play,
@@ -197,7 +199,7 @@ fn a_server_that_closes_is_a_failure_with_its_code() {
     let server = Parrot::start(&close);
     let mut protocol = Tickcast {
         nodes: vec![server.address],
-        players: 1,
+        places: 1,
         tick_rate: ALONE.tick_rate,
         matches: vec!["none".parse().unwrap()],
     };
@@ -208,7 +210,7 @@ fn a_server_that_closes_is_a_failure_with_its_code() {
 fn node(runtime: &Runtime) -> (Node, Tickcast) {
     let node = runtime.block_on(Node::start(NodeOptions::default()));
     let nodes = vec![node.authority().parse().expect("a node prints its address")];
-    let protocol = Tickcast { nodes, players: PLAYERS, tick_rate: SILENT.tick_rate, matches: Vec::new() };
+    let protocol = Tickcast { nodes, places: PLAYERS, tick_rate: SILENT.tick_rate, matches: Vec::new() };
     (node, protocol)
 }
 

@@ -22,6 +22,7 @@ const ROOM_STATE_PATCH: u8 = 15;
 const CODE: u8 = 31;
 
 /// A server with the room `arena`.
+#[derive(Clone, Copy)]
 pub(crate) struct Colyseus {
     pub(crate) server: SocketAddr,
     pub(crate) players: u32,
@@ -37,6 +38,10 @@ impl Protocol for Colyseus {
         };
         let path = format!("/{}/{}?sessionId={}", text("processId")?, text("roomId")?, text("sessionId")?);
         Ok((websocket::open(self.server, &path, None)?, Box::new(Player::default())))
+    }
+
+    fn fork(&self) -> Box<dyn Protocol> {
+        Box::new(*self)
     }
 }
 

@@ -9,12 +9,17 @@ use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
 /// A floor.
+#[derive(Clone, Copy)]
 pub(crate) struct Floor(pub(crate) SocketAddr);
 
 impl Protocol for Floor {
     fn join(&mut self, place: Place) -> io::Result<(Opened, Box<dyn Session>)> {
         let path = format!("/?match={}&player={}", place.in_match, place.player);
         Ok((websocket::open(self.0, &path, None)?, Box::new(Player::default())))
+    }
+
+    fn fork(&self) -> Box<dyn Protocol> {
+        Box::new(*self)
     }
 }
 

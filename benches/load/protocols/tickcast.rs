@@ -16,9 +16,11 @@ use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
 /// One or several nodes; the players of each match are spread over all of them.
+#[derive(Clone)]
 pub(crate) struct Tickcast {
     pub(crate) nodes: Vec<SocketAddr>,
-    pub(crate) players: u32,
+    /// Places of a match.
+    pub(crate) places: u32,
     pub(crate) tick_rate: u32,
     pub(crate) matches: Vec<MatchId>,
 }
@@ -27,20 +29,25 @@ impl Protocol for Tickcast {
     fn join(&mut self, place: Place) -> io::Result<(Opened, Box<dyn Session>)> {
         while self.matches.len() <= place.in_match as usize {
             let node = self.nodes[self.matches.len() % self.nodes.len()];
-            let options = json!({ "players_max": self.players.max(2) });
+            let options = json!({ "players_max": self.places.max(2) });
             let new = json!({ "game": "arena", "tick_rate": self.tick_rate, "options": options });
             let created = http::post(node, "/v1/matches", &new)?;
             let id = created["id"].as_str().and_then(|id| id.parse().ok());
             self.matches.push(id.ok_or_else(|| io::Error::other(format!("no match id in {created}")))?);
         }
         let node = self.nodes[place.player as usize % self.nodes.len()];
-        let join = Join::Match(self.matches[place.in_match as usize].clone());
+        let id = self.matches[place.in_match as usize].clone();
+        let join = if place.is_spectator { Join::Spectate(id) } else { Join::Match(id) };
         let client = Client::new(&format!("p{}", place.player), join);
         let session: Box<dyn Session> = match place.is_probe {
             true => Box::new(Probe { client, playing: false, awaited: None }),
             false => Box::new(Player { client: Some(client), at: None, seq: InputSeq(0) }),
         };
         Ok((websocket::open(node, "/ws", Some(SUBPROTOCOL))?, session))
+    }
+
+    fn fork(&self) -> Box<dyn Protocol> {
+        Box::new(self.clone())
     }
 }
 
@@ -121,6 +128,10 @@ impl Session for Player {
 
     fn probe(&mut self, hand: Hand, out: &mut Outbox<'_>) {
         self.act(hand, out);
+    }
+
+    fn leave(&mut self, out: &mut Outbox<'_>) {
+        out.put(BINARY, &ClientMessage::Leave.to_frame());
     }
 }
 
