@@ -68,9 +68,10 @@ pub(crate) enum Task {
         #[command(flatten)]
         flags: GrowthFlags,
     },
+    // Matches need memory for what they learn until their 1,024th tick: before that nothing is as it stays.
     /// What players leave behind who come and go: memory, open files, keys; and how long joining takes
     #[command(mut_arg("matches", |arg| arg.default_value("16")), mut_arg("turns", |arg| arg.default_value("1")))]
-    #[command(mut_arg("seconds", |arg| arg.default_value("120")))]
+    #[command(mut_arg("seconds", |arg| arg.default_value("120")), mut_arg("warm_up", |arg| arg.default_value("55")))]
     Churn {
         #[command(flatten)]
         common: Common,
@@ -227,5 +228,9 @@ mod tests {
         let flags = Flags::parse_from(["load", "churn", "--seconds", "2"]);
         let Task::Churn { common, flags } = flags.task else { panic!("another task") };
         assert_eq!((common.matches, common.seconds, flags.rate), (16, 2.0, 200));
+        assert!(
+            common.warm_up * f64::from(common.tick_rate) > 1024.0,
+            "matches have learned what they learn"
+        );
     }
 }

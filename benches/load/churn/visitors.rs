@@ -15,6 +15,8 @@ use crate::load::tasks::say;
 
 /// One in so many hangs up without a word: its place is kept for a while, in case it comes back.
 const HANGS_UP_EVERY: u64 = 4;
+/// Spreads numbers over all that there are: an odd one, 2^64 over the golden ratio.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Between two looks at the memory of the servers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two lines that tell how far it is.
@@ -74,7 +76,7 @@ impl Tour {
             }
             while let Some((_, number, at)) = inside.front().copied().filter(|(until, ..)| *until <= due) {
                 inside.pop_front();
-                if !herd.part(at, number % HANGS_UP_EVERY != 0)? {
+                if !herd.part(at, !hangs_up(number))? {
                     failed += 1;
                     failure
                         .get_or_insert_with(|| "it was not in its match when it meant to leave".to_owned());
@@ -109,6 +111,11 @@ impl Tour {
     }
 }
 
+/// Whether this one leaves without a goodbye. It has nothing to do with the match it went to: places are kept in all alike.
+fn hangs_up(number: u64) -> bool {
+    number.wrapping_mul(SPREAD) < u64::MAX / HANGS_UP_EVERY
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +133,16 @@ mod tests {
         assert_eq!(there.filter(|(in_match, _)| *in_match == 0).count(), 3);
         let own: Vec<_> = places.into_iter().skip(1).step_by(2).collect();
         assert_eq!(own, [(2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (3, 2)]);
+    }
+
+    #[test]
+    fn places_are_kept_in_all_matches_alike() {
+        for matches in [1_usize, 5, 8, 16, 20] {
+            let mut kept = vec![0; matches];
+            let quiet = (0..16_000_u64).filter(|number| hangs_up(*number) && number.is_multiple_of(2));
+            quiet.for_each(|number| kept[number as usize / 2 % matches] += 1);
+            let share = 2000 / matches;
+            assert!(kept.iter().all(|count| (share * 8 / 10..=share * 12 / 10).contains(count)), "{kept:?}");
+        }
     }
 }
