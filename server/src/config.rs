@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Command};
 use serde::Deserialize;
 use thiserror::Error;
 use tickcast_protocol::NodeId;
@@ -14,6 +14,10 @@ use tickcast_protocol::limits::{HASH_EVERY_TICKS_MAX, RECONNECT_URL_BYTES_MAX};
 
 use crate::game::Options;
 use crate::logic::operator_token::OperatorToken;
+
+use self::exposure::{Exposure, RawExposure};
+
+pub mod exposure;
 
 /// The settings as a person writes them; everything may be left out. They hold a secret: no `Debug`.
 #[derive(Clone, Default, Args, Deserialize)]
@@ -113,6 +117,10 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_HISTORY", value_name = "FILE")]
     history: Option<PathBuf>,
 
+    #[command(flatten)]
+    #[serde(flatten)]
+    exposure: RawExposure,
+
     /// Options of new matches by game, in the file only: `[games.arena]` and lines such as `drones = 100`
     #[arg(skip)]
     #[serde(default)]
@@ -175,6 +183,8 @@ pub struct Settings {
     pub log: String,
     /// What operators show; `None` takes no orders over HTTP.
     pub operator_token: Option<OperatorToken>,
+    /// What it is exposed to.
+    pub exposure: Exposure,
     /// Where the history goes.
     pub history: Option<PathBuf>,
     /// Options of new matches, by game.
@@ -201,7 +211,18 @@ fn read_file(path: &Path) -> Result<RawSettings, BadSetting> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| BadSetting(format!("cannot read the configuration file {shown}: {error}")))?;
-    toml::from_str(&text).map_err(|error| BadSetting(format!("configuration file {shown}: {error}")))
+    toml::from_str(&text).map_err(|error| {
+        let known =
+            if error.message().starts_with("unknown field") { known_settings() } else { String::new() };
+        BadSetting(format!("configuration file {shown}: {error}{known}"))
+    })
+}
+
+/// What a file may say.
+fn known_settings() -> String {
+    let command = RawSettings::augment_args(Command::new("tickcast"));
+    let names = command.get_arguments().map(|argument| format!("`{}`, ", argument.get_id()));
+    format!("expected one of {}`games`", names.collect::<String>())
 }
 
 impl RawSettings {
@@ -229,6 +250,7 @@ impl RawSettings {
             log: self.log.or(file.log),
             operator_token: self.operator_token.or(file.operator_token),
             history: self.history.or(file.history),
+            exposure: self.exposure.or(file.exposure),
             games: if self.games.is_empty() { file.games } else { self.games },
         }
     }
@@ -254,9 +276,12 @@ impl RawSettings {
             None => None,
             some => Some(within("snapshot-every", some, 1, 1, 2000)?),
         };
+        let ops_listen = self.ops_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7778)));
+        let operator_token = operator_token(self.operator_token)?;
         Ok(Settings {
+            exposure: self.exposure.check(ops_listen, operator_token.is_some())?,
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7777))),
-            ops_listen: self.ops_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7778))),
+            ops_listen,
             redis: self.redis.filter(|url| !url.is_empty()),
             node,
             lease: Duration::from_millis(within("lease-ms", self.lease_ms, 1500, 200, 60_000)?),
@@ -275,7 +300,7 @@ impl RawSettings {
             claims_per_second: within("claims-per-second", self.claims_per_second, 200, 1, 100_000)? as u32,
             sweep: Duration::from_millis(within("sweep-ms", self.sweep_ms, 2000, 100, 600_000)?),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
-            operator_token: operator_token(self.operator_token)?,
+            operator_token,
             history: self.history.filter(|path| !path.as_os_str().is_empty()),
             game_options: self.games,
         })
@@ -326,7 +351,8 @@ mod tests {
         let refused = |file: &str| check(file, RawSettings::default()).unwrap_err().0;
         assert!(refused("hash_every = 17").contains("1 to 16"));
         assert!(refused("node = \"a b\"").contains("--node"));
-        assert!(refused("lissten = 1").contains("unknown field"));
+        assert!(refused("lissten = 1").contains("unknown field `lissten`"));
+        assert!(refused("bytes_per_second = 1").contains("2048 to 1000000"), "flattened fields are known");
         let short = refused("operator_token = \"secret\"");
         assert!(short.contains("at least 16") && !short.contains("secret"), "{short}");
     }

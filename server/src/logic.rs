@@ -1,14 +1,19 @@
 //! Every decision of a node, pure: bytes, values and `now` in; values out. Nothing here awaits, reads a
 //! clock, spawns, or knows a socket or Redis.
 
+pub mod admission;
 pub mod channel;
 pub mod chat;
+pub mod forwarded;
 pub mod gather;
 pub mod health;
+pub mod ingress;
 pub mod laggards;
 pub mod lineage;
 pub mod operator_token;
+pub mod operators_host;
 pub mod orders;
+pub mod origin;
 pub mod outbox;
 pub mod ownership;
 pub mod pacing;

@@ -5,6 +5,7 @@ pub mod http;
 pub mod player;
 pub mod process;
 pub mod proxy;
+pub mod raw;
 pub mod redis;
 pub mod signals;
 pub mod sim;

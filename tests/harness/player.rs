@@ -337,6 +337,11 @@ impl Player {
         self.transmit().await;
     }
 
+    /// Sends a message besides those of the client, which knows nothing of it.
+    pub async fn send_besides(&mut self, message: &ClientMessage) {
+        self.socket.say(message).await;
+    }
+
     /// Sends one input with these values.
     pub async fn input(&mut self, values: &[i32]) {
         assert!(self.client.input(values).is_some(), "{values:?} is no input of this player");

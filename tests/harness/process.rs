@@ -63,6 +63,8 @@ pub struct NodeOptions {
     pub example: Option<&'static str>,
     /// Another program to run in place of the server: one of the tests' own, by its name.
     pub program: Option<&'static str>,
+    /// File descriptors that it may have; `None` leaves it what the test has.
+    pub descriptors: Option<u32>,
 }
 
 impl NodeOptions {
@@ -92,6 +94,12 @@ impl Node {
             Some(example) => program(&format!("examples/{example}")),
             None => program(options.program.unwrap_or("tickcast")),
         };
+        if let Some(descriptors) = options.descriptors {
+            let mut limited = Command::new("sh");
+            limited.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
+            limited.arg(command.get_program());
+            command = limited;
+        }
         for (flag, setting) in [("--listen", "TICKCAST_LISTEN"), ("--ops-listen", "TICKCAST_OPS_LISTEN")] {
             if options.env.iter().all(|(name, _)| name != setting) {
                 command.args([flag, "127.0.0.1:0"]);

@@ -16,6 +16,7 @@ use tickcast_server::backplane::{
     MatchFields, Release, Subscription, Unavailable,
 };
 use tickcast_server::config::Settings;
+use tickcast_server::config::exposure::Exposure;
 use tickcast_server::games::Arena;
 use tickcast_server::io::http::{self, Port};
 use tickcast_server::io::node::Node;
@@ -168,6 +169,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         connections_max: 100,
         advertise: String::new(),
         operator_token: None,
+        exposure: Exposure::default(),
         resume_window: seconds(10),
         rewind: Duration::from_millis(250),
         chat_per_minute: 60,

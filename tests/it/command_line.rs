@@ -165,10 +165,12 @@ async fn help_tells_every_flag() {
         let help = tickcast(command, &[]).await;
         assert_eq!(help.code, Some(0), "{help:?}");
         for setting in settings.iter().chain(&["config"]) {
-            let flag = format!("--{} <", setting.replace('_', "-"));
+            let flag = format!("--{} ", setting.replace('_', "-"));
             let env = format!("TICKCAST_{}", setting.to_uppercase());
+            // Where a flag without a value says yes, its value stands in brackets.
+            let with_value = ["<", "[<"].map(|value| format!("{flag}{value}"));
             assert!(
-                help.out.contains(&flag) && help.out.contains(&env),
+                with_value.iter().any(|flag| help.out.contains(flag)) && help.out.contains(&env),
                 "{flag}{env} is not in {}",
                 help.out
             );

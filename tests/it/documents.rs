@@ -76,3 +76,48 @@ async fn operations_md_lists_every_command() {
         assert!(document.contains(&row), "docs/operations.md lacks the row\n{row}");
     }
 }
+
+/// The tests of the abuse suite, by their names in its source.
+fn abuse_tests() -> BTreeSet<String> {
+    let folder = checkout().join("tests/it/abuse");
+    let files = std::fs::read_dir(folder).expect("the suite is there");
+    let texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a text"));
+    let names = |text: String| -> Vec<String> {
+        let rows = text.split("async fn a_").skip(1);
+        rows.filter_map(|rest| Some(format!("a_{}", rest.split('(').next()?))).collect()
+    };
+    texts.flat_map(names).collect()
+}
+
+/// Whether a test's name begins with the number of a row.
+fn is_of_suite(test: &str) -> bool {
+    test.strip_prefix("a_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[test]
+fn abuse_md_lists_every_test_of_the_suite_and_no_other() {
+    let document = std::fs::read_to_string(checkout().join("docs/abuse.md")).expect("docs/abuse.md is there");
+    let rows = document.lines().filter(|line| line.starts_with("| A-"));
+    let mut listed = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let number = cells[1].trim_start_matches("A-");
+        let tests: Vec<&str> = cells[4].split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            assert!(!is_of_suite(test) || test.starts_with(&format!("a_{number}_")), "{test} of {row}");
+            listed.insert(test.to_owned());
+        }
+    }
+    let (own, others): (BTreeSet<String>, BTreeSet<String>) =
+        listed.into_iter().partition(|name| is_of_suite(name));
+    assert_eq!(own, abuse_tests(), "docs/abuse.md on the left, tests/it/abuse on the right");
+    let suite = checkout().join("tests/it");
+    let sources: String = std::fs::read_dir(suite)
+        .expect("the tests are there")
+        .filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok())
+        .collect();
+    for other in others {
+        assert!(sources.contains(&format!("fn {other}(")), "docs/abuse.md names `{other}`, which is no test");
+    }
+}

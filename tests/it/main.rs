@@ -1,5 +1,6 @@
 //! The cross-cutting tests, one binary. A module a subject.
 
+mod abuse;
 mod backplane_contract;
 mod bots_of_a_match;
 mod chat;

@@ -1,7 +1,8 @@
 //! HTTP on both ports: the WebSocket upgrade and `/v1` for players, health and metrics for operators, web files.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,20 +24,31 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use crate::backplane::{Backplane, MatchFields, fields};
 use crate::game::Options;
 use crate::io::backlog;
+use crate::io::clock;
 use crate::io::node::{NewMatch, Node, Refusal};
 use crate::io::websocket;
+use crate::logic::forwarded;
+use crate::logic::rate::Bucket;
 use crate::logic::stored::StoredMatch;
 
 use self::answer::{Answer, error, json_answer, not_allowed, read_json, refused, text};
 
 mod answer;
 mod assets;
+mod guard;
 mod operators;
 
 /// How long a client may take for its request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 /// Pause after the system refused to accept a connection (no file descriptor is free).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often that is complained of.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(5);
+/// Longest head of a request, bytes, and its headers; a longer one is answered with 431.
+const HEAD_BYTES_MAX: usize = 8 * 1024;
+const HEADERS_MAX: usize = 64;
+/// When a node that is full may have a place again.
+const FULL_AFTER: Duration = Duration::from_secs(10);
 
 /// Which of the two ports a request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +62,7 @@ pub enum Port {
 /// Accepts connections until the node stops.
 pub async fn accept<B: Backplane>(node: Arc<Node<B>>, listener: TcpListener, port: Port) {
     let mut stopping = node.stopping();
+    let mut complaints = Bucket::every(clock::now(), COMPLAIN_EVERY, 1);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -57,26 +70,50 @@ pub async fn accept<B: Backplane>(node: Arc<Node<B>>, listener: TcpListener, por
         };
         match accepted {
             Ok((stream, peer)) => {
+                let pass = match port {
+                    Port::Players => node.gate.socket(known_client(&node, peer)),
+                    Port::Operators => node.gate.operators_socket(),
+                };
+                let Ok(pass) = pass else {
+                    node.metrics.sockets_refused.add(1);
+                    continue;
+                };
                 let _ = stream.set_nodelay(true);
                 backlog::limit(&stream);
                 let serving = Arc::clone(&node);
-                node.tasks.spawn(serve(serving, stream, peer, port));
+                node.tasks.spawn(async move {
+                    serve(serving, stream, peer, port).await;
+                    drop(pass);
+                });
             }
+            // Whoever it was is gone again already.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                node.metrics.accepts_failed.add(1);
+                if complaints.take(clock::now()) {
+                    tracing::warn!(%error, "connections cannot be accepted; those that are there go on");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
+/// Whose socket it is, where that can be told from its address: a trusted proxy's is somebody's behind it.
+fn known_client<B: Backplane>(node: &Arc<Node<B>>, peer: SocketAddr) -> Option<IpAddr> {
+    let is_proxy = forwarded::is_trusted(&node.settings.exposure.proxies, peer.ip());
+    (!is_proxy).then_some(peer.ip())
+}
+
 async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, peer: SocketAddr, port: Port) {
     let mut stopping = node.stopping();
-    let service = service_fn(move |request| route(Arc::clone(&node), request, port));
+    let service = service_fn(move |request| route(Arc::clone(&node), request, port, peer));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
-        .max_buf_size(16 * 1024)
+        .max_buf_size(2 * HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::select! {
@@ -91,11 +128,27 @@ async fn route<B: Backplane>(
     node: Arc<Node<B>>,
     request: Request<Incoming>,
     port: Port,
+    peer: SocketAddr,
 ) -> Result<Answer, Infallible> {
+    let is_ws = port == Port::Players && request.uri().path() == "/ws";
+    let answer = match guard::refuse(&node, &request, port, peer) {
+        Some(refused) => refused,
+        None => answer(node, request, port, peer).await,
+    };
+    let is_last = is_ws && answer.status() != StatusCode::SWITCHING_PROTOCOLS;
+    Ok(if is_last { guard::last(answer) } else { answer })
+}
+
+async fn answer<B: Backplane>(
+    node: Arc<Node<B>>,
+    request: Request<Incoming>,
+    port: Port,
+    peer: SocketAddr,
+) -> Answer {
     let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    Ok(match (port, request.method(), segments.as_slice()) {
-        (Port::Players, &Method::GET, ["ws"]) => upgrade(node, request),
+    match (port, request.method(), segments.as_slice()) {
+        (Port::Players, &Method::GET, ["ws"]) => upgrade(node, request, peer),
         (Port::Players, &Method::GET, ["v1", "games"]) => list_games(&node),
         (Port::Players, &Method::GET, ["v1", "matches"]) => list_matches(&node).await,
         (Port::Players, &Method::POST, ["v1", "matches"]) => create_match(&node, request).await,
@@ -112,12 +165,17 @@ async fn route<B: Backplane>(
             Some(_) => not_allowed("GET, HEAD"),
             None => error(StatusCode::NOT_FOUND, "there is nothing here; see / for what is"),
         },
-    })
+    }
 }
 
-fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>) -> Answer {
+fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    let pass = match guard::admit_upgrade(&node, &request, peer) {
+        Ok(pass) => pass,
+        Err(refused) => return *refused,
+    };
     if node.sessions.len() >= node.settings.connections_max || node.is_leaving() {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "the node is full or leaving: connect to another one");
+        let text = "the node is full or leaving: connect to another one";
+        return guard::retry(error(StatusCode::SERVICE_UNAVAILABLE, text), FULL_AFTER);
     }
     let mut head = Request::builder().method(request.method()).uri(request.uri()).version(request.version());
     if let Some(headers) = head.headers_mut() {
@@ -145,7 +203,7 @@ fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>) -> 
     node.tasks.spawn(async move {
         let Ok(upgraded) = pending.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-        if let Err(error) = websocket::serve(&serving, parts.io.into_inner(), parts.read_buf) {
+        if let Err(error) = websocket::serve(&serving, parts.io.into_inner(), parts.read_buf, pass) {
             tracing::warn!(%error, "a connection could not be taken over");
         }
     });

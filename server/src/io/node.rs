@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::game::{Games, Options};
 use crate::io::claims::Claimed;
 use crate::io::clock;
+use crate::io::gate::Gate;
 use crate::io::match_task::MatchOrder;
 use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, RelayCommand, Uplink, Wish};
 use crate::io::sink::Sink;
@@ -99,6 +100,8 @@ pub struct Node<B: Backplane> {
     pub inspector: Inspector,
     /// Where it writes down what it does.
     history: Option<History>,
+    /// Who is let in.
+    pub gate: Gate,
     /// What reads its connections.
     pub readers: Readers,
     /// The open connections.
@@ -128,6 +131,7 @@ impl<B: Backplane> Node<B> {
             health: Health::default(),
             inspector: Inspector::default(),
             history,
+            gate: Gate::new(&settings),
             leaving: watch::Sender::new(false),
             settings,
             backplane,

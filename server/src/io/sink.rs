@@ -112,6 +112,15 @@ impl Sink {
         self.send_raw(raw_frame(OpCode::Control(Control::Ping), &[]));
     }
 
+    /// Answers a WebSocket ping with this frame; an answer that still waits is left out.
+    pub fn send_pong(&self, frame: Bytes) {
+        let mut state = self.lock();
+        if state.closing.is_none() {
+            state.outbox.push_pong(frame);
+        }
+        self.write(&mut state);
+    }
+
     /// Sends bytes that are WebSocket frames already. `false` when the queue is full: the socket is done for.
     pub fn send_raw(&self, bytes: Bytes) -> bool {
         let mut state = self.lock();

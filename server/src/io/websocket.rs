@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::backplane::Backplane;
+use crate::io::gate::Pass;
 use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::{Joined, RelayCommand};
 
@@ -33,8 +34,8 @@ pub struct Readers {
 
 /// What a reader's thread is told by others.
 enum Order {
-    /// A socket is to be served; these bytes of it have been read.
-    Serve(mio::net::TcpStream, Bytes),
+    /// A socket is to be served; these bytes of it have been read. It is let in for as long as it is there.
+    Serve(mio::net::TcpStream, Bytes, Pass),
     /// This connection's sink has come to an end, or is about to.
     Look(usize),
     /// What came of this connection's wish to join.
@@ -128,9 +129,14 @@ fn tell<B: Backplane>(node: &Node<B>, relay: &mpsc::Sender<RelayCommand>, comman
 }
 
 /// Takes over a socket whose HTTP request was answered with the switch to WebSocket. Some bytes may have come early.
-pub fn serve<B: Backplane>(node: &Arc<Node<B>>, stream: TcpStream, early: Bytes) -> io::Result<()> {
+pub fn serve<B: Backplane>(
+    node: &Arc<Node<B>>,
+    stream: TcpStream,
+    early: Bytes,
+    pass: Pass,
+) -> io::Result<()> {
     let stream = mio::net::TcpStream::from_std(stream.into_std()?);
     let inbox = node.readers.next(node).ok_or_else(|| io::Error::other("there is no thread to read it"))?;
-    inbox.put(Order::Serve(stream, early));
+    inbox.put(Order::Serve(stream, early, pass));
     Ok(())
 }

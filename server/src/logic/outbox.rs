@@ -8,10 +8,19 @@ use bytes::Bytes;
 /// Control frames a socket may be behind.
 pub const CONTROL_QUEUED_MAX: usize = 128;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    State,
+    Control,
+    Pong,
+}
+
 #[derive(Debug)]
 struct Queued {
     bytes: Bytes,
-    state: bool,
+    kind: Kind,
+    /// Some of it is written: the rest must follow.
+    is_begun: bool,
 }
 
 /// The queue of one socket, of bytes ready for the wire.
@@ -35,16 +44,30 @@ impl Outbox {
     pub fn push_state(&mut self, bytes: Bytes) {
         assert!(self.is_clear(), "one state frame at a time");
         self.state = true;
-        self.queue.push_back(Queued { bytes, state: true });
+        self.push(bytes, Kind::State);
     }
 
     /// Queues a control frame. `false` when there are too many: the socket is to be closed.
     pub fn push_control(&mut self, bytes: Bytes) -> bool {
         let fits = self.queue.len() < CONTROL_QUEUED_MAX;
         if fits {
-            self.queue.push_back(Queued { bytes, state: false });
+            self.push(bytes, Kind::Control);
         }
         fits
+    }
+
+    /// Queues the answer to a ping, in place of one that waits: the newest is enough.
+    pub fn push_pong(&mut self, bytes: Bytes) {
+        let mut waiting = self.queue.iter_mut();
+        if let Some(waiting) = waiting.find(|queued| queued.kind == Kind::Pong && !queued.is_begun) {
+            waiting.bytes = bytes;
+        } else if self.queue.len() < CONTROL_QUEUED_MAX {
+            self.push(bytes, Kind::Pong);
+        }
+    }
+
+    fn push(&mut self, bytes: Bytes, kind: Kind) {
+        self.queue.push_back(Queued { bytes, kind, is_begun: false });
     }
 
     /// The next bytes to write.
@@ -57,7 +80,8 @@ impl Outbox {
         let Some(front) = self.queue.front_mut() else { return };
         if count < front.bytes.len() {
             front.bytes = front.bytes.slice(count..);
-        } else if let Some(Queued { state: true, .. }) = self.queue.pop_front() {
+            front.is_begun |= count > 0;
+        } else if let Some(Queued { kind: Kind::State, .. }) = self.queue.pop_front() {
             self.state = false;
         }
     }
@@ -93,6 +117,22 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push_state(frame(1));
         outbox.push_state(frame(1));
+    }
+
+    #[test]
+    fn one_pong_waits_and_it_is_the_newest() {
+        let mut outbox = Outbox::default();
+        outbox.push_state(frame(1));
+        (1..200).for_each(|size| outbox.push_pong(frame(size)));
+        outbox.handle_written(1);
+        assert_eq!(outbox.front(), Some(frame(199)));
+        outbox.handle_written(100);
+        (1..200).for_each(|size| outbox.push_pong(frame(size)));
+        assert_eq!(outbox.front(), Some(frame(99)), "what is begun is brought to its end");
+        outbox.handle_written(99);
+        assert_eq!(outbox.front(), Some(frame(199)));
+        outbox.handle_written(199);
+        assert_eq!(outbox.front(), None);
     }
 
     #[test]

@@ -24,12 +24,22 @@ impl Bucket {
 
     /// Takes one event if there is one.
     pub fn take(&mut self, now: Instant) -> bool {
-        let full_at = self.full_at.max(now) + self.interval;
+        self.take_many(now, 1)
+    }
+
+    /// Takes so many events if there are as many; else none.
+    pub fn take_many(&mut self, now: Instant, count: u32) -> bool {
+        let full_at = self.full_at.max(now) + self.interval * count;
         let granted = full_at <= now + self.interval * self.burst;
         if granted {
             self.full_at = full_at;
         }
         granted
+    }
+
+    /// Whether nothing would be lost if it were thrown away and made anew.
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.full_at <= now
     }
 }
 
@@ -46,6 +56,9 @@ mod tests {
         let later = now + Duration::from_millis(300);
         assert_eq!((0..20).filter(|_| bucket.take(later)).count(), 3);
         let much_later = now + Duration::from_secs(60);
-        assert_eq!((0..20).filter(|_| bucket.take(much_later)).count(), 5);
+        assert!(bucket.is_full(much_later));
+        assert!(!bucket.take_many(much_later, 6), "more than it ever holds");
+        assert!(bucket.take_many(much_later, 3) && !bucket.is_full(much_later));
+        assert_eq!((0..20).filter(|_| bucket.take(much_later)).count(), 2);
     }
 }

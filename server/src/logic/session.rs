@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tickcast_protocol::chat::{ChatRefusal, ChatText, ChatTo, plain};
-use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role};
 use tickcast_protocol::{CloseCode, InputSeq, PlayerId, Schema, Tick, TickRate};
 
 use crate::logic::chat::Saying;
+use crate::logic::ingress::{Ingress, MESSAGES_PER_SECOND_MIN, message_rate};
 use crate::logic::rate::Bucket;
 
 /// How long a connection may take to say hello.
@@ -17,8 +17,6 @@ pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 pub const IDLE_PING: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before it is closed.
 pub const IDLE_CLOSE: Duration = Duration::from_secs(10);
-/// Messages per second before the match's rate is known.
-const MESSAGES_PER_SECOND_MIN: u32 = 20;
 /// Lines of chat that a player saves up.
 const CHAT_BURST: u32 = 5;
 /// Lines that may be refused in quick succession, each told; who goes on is closed. One is forgotten per second.
@@ -84,6 +82,7 @@ enum State {
 pub struct Session {
     state: State,
     messages: Bucket,
+    ingress: Ingress,
     /// `None` where there is no chat.
     chat: Option<Bucket>,
     refusals: Bucket,
@@ -92,12 +91,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// A connection that has just been accepted. Its player may say so many lines per minute.
-    pub fn new(now: Instant, chat_per_minute: u32) -> Session {
+    /// A connection that has just been accepted. Its player may say so many lines per minute, and send so many bytes
+    /// per second, or what the inputs of its match need.
+    pub fn new(now: Instant, chat_per_minute: u32, bytes_per_second: u32) -> Session {
         let every = Duration::from_secs(60).checked_div(chat_per_minute);
         Session {
             state: State::AwaitingHello { deadline: now + HELLO_DEADLINE },
             messages: Bucket::new(now, MESSAGES_PER_SECOND_MIN, 2 * MESSAGES_PER_SECOND_MIN),
+            ingress: Ingress::new(now, bytes_per_second),
             chat: every.map(|every| Bucket::every(now, every, CHAT_BURST)),
             refusals: Bucket::new(now, 1, CHAT_REFUSALS),
             heard: now,
@@ -107,19 +108,20 @@ impl Session {
 
     /// The client is in its match.
     pub fn handle_joined(&mut self, now: Instant, role: Role, schema: Arc<Schema>, rate: TickRate) {
-        let per_second = (2 * u32::from(rate.hz())).max(MESSAGES_PER_SECOND_MIN) + 10;
-        // Room for the inputs that a client sends again.
-        self.messages = Bucket::new(now, per_second, per_second + INPUT_SEQ_AHEAD_MAX);
+        let (per_second, at_once) = message_rate(rate);
+        self.messages = Bucket::new(now, per_second, at_once);
+        self.ingress.handle_joined(now, rate, schema.input().len());
         self.state = State::Joined { role, schema };
     }
 
     /// When [`Session::handle_timeout`] wants to be called.
     pub fn timeout(&self) -> Instant {
-        match self.state {
+        let due = match self.state {
             State::AwaitingHello { deadline } => deadline,
             _ if self.pinged => self.heard + IDLE_CLOSE,
             _ => self.heard + IDLE_PING,
-        }
+        };
+        self.ingress.deadline().map_or(due, |deadline| deadline.min(due))
     }
 
     /// Time has passed.
@@ -127,6 +129,9 @@ impl Session {
         match self.state {
             State::Closed => Output::Nothing,
             State::AwaitingHello { deadline } if deadline <= now => self.close(CloseCode::HelloDeadline, ""),
+            _ if self.ingress.deadline().is_some_and(|deadline| deadline <= now) => {
+                self.close(CloseCode::NoPong, "a message was begun and did not end in time")
+            }
             _ if self.heard + IDLE_CLOSE <= now => self.close(CloseCode::NoPong, ""),
             _ if self.heard + IDLE_PING <= now && !self.pinged => {
                 self.pinged = true;
@@ -134,6 +139,24 @@ impl Session {
             }
             _ => Output::Nothing,
         }
+    }
+
+    /// So many bytes were read from the socket.
+    pub fn handle_bytes(&mut self, now: Instant, count: usize) -> Output {
+        match self.ingress.handle_bytes(now, count) {
+            true => Output::Nothing,
+            false => self.close(CloseCode::RateLimited, "too many bytes: slow down"),
+        }
+    }
+
+    /// A message was read to its end.
+    pub fn handle_whole(&mut self) {
+        self.ingress.handle_whole();
+    }
+
+    /// The socket has no more for now; what it had may have ended within a message.
+    pub fn handle_pause(&mut self, now: Instant, is_within: bool) {
+        self.ingress.handle_pause(now, is_within);
     }
 
     /// A WebSocket ping or pong arrived.

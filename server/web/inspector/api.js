@@ -35,7 +35,9 @@ export const matchPath = (id, part = "") => `/v1/matches/${encodeURIComponent(id
 export function get(path, params = {}) {
   const given = Object.entries(params).filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const query = new URLSearchParams(given).toString();
-  return ask(query ? `${path}?${query}` : path, {});
+  // Only a node whose port others reach asks for it.
+  const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
+  return ask(query ? `${path}?${query}` : path, { headers });
 }
 
 /** The operator's token; empty if none was entered. It is forgotten with the tab. */

@@ -24,7 +24,7 @@ import { showEvents } from "./events.js";
 import { openMatch, setUpMatch, showEntities, showGone, showMatch, wantedEntities } from "./match.js";
 import { setUpMatches, showMatches, wanted } from "./matches.js";
 import { showNodes } from "./nodes.js";
-import { knowNodes, setUpOrders } from "./orders.js";
+import { askToRead, knowNodes, setUpOrders } from "./orders.js";
 import { setUpPicture, showPicture } from "./picture.js";
 
 const LIST_EVERY_MS = 1000;
@@ -118,6 +118,7 @@ async function poll(asked, gone) {
   } catch (refused) {
     if (refused.status === undefined) throw refused;
     if (refused.status === 0) state.failed = true;
+    if (refused.status === 401) askToRead(refused.message);
     if (refused.status === 404) gone?.();
     // The others are about a state that cannot be read or loaded: the answer about its match tells why.
   }

@@ -14,6 +14,7 @@ const ORDERS = {
 let nodes = { orders: true, nodes: [] };
 let toastEnds = 0;
 let pending = null;
+let askedToRead = false;
 
 /** Tells the outcome of an order. */
 function toast(text, tone) {
@@ -45,6 +46,13 @@ function askToken(why) {
   byId("token-yes").hidden = !nodes.orders;
   byId("token-input").value = "";
   byId("token").showModal();
+}
+
+/** Reading needs the token on this node: asks for it, once for each that was entered. */
+export function askToRead(why) {
+  if (askedToRead || byId("token").open) return;
+  askedToRead = true;
+  askToken(`${why}. ${HOW}`);
 }
 
 const HOW = "It is kept until this tab is closed. An empty one locks orders again.";
@@ -95,6 +103,7 @@ export function setUpOrders(match) {
   byId("token-no").addEventListener("click", () => byId("token").close());
   const unlock = () => {
     keepToken(byId("token-input").value.trim());
+    askedToRead = false;
     byId("token").close();
     showLock();
   };

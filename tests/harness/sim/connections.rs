@@ -42,7 +42,7 @@ impl Cluster {
             player: None,
             attempt: 0,
             wish: None,
-            session: Session::new(self.now(), 60),
+            session: Session::new(self.now(), 60, 8192),
             standing: Standing::default(),
             line: Line::default(),
             has_history: false,

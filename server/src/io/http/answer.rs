@@ -1,5 +1,7 @@
 //! Bodies of HTTP requests, and answers: text and JSON, with the headers that each has.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -8,11 +10,14 @@ use hyper::{Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tickcast_protocol::CloseCode;
+use tokio::time::timeout;
 
 use crate::io::node::Refusal;
 
 /// Longest body of a request.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+/// How long a client may take for it.
+const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// An answer, whole.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -63,7 +68,11 @@ pub(super) async fn read_json<T: DeserializeOwned + Default>(
     what: &str,
 ) -> Result<T, Box<Answer>> {
     let refuse = |text: &str| Err(Box::new(error(StatusCode::BAD_REQUEST, &format!("not {what}: {text}"))));
-    let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
+    let Ok(body) = timeout(BODY_DEADLINE, body).await else {
+        return Err(Box::new(error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")));
+    };
+    let Ok(body) = body else {
         return Err(Box::new(error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")));
     };
     let body = body.to_bytes();

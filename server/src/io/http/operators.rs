@@ -117,7 +117,7 @@ async fn give_order<B: Backplane>(
     request: Request<Incoming>,
     segments: &[&str],
 ) -> Answer {
-    if let Err(refused) = check_token(node, request.headers()) {
+    if let Err(refused) = check_token(node, request.headers(), "for an order") {
         return *refused;
     }
     let body: MoveBody = match read_json(request, "an order").await {
@@ -169,8 +169,12 @@ fn parse<T: FromStr<Err: fmt::Display>>(what: &str, text: &str) -> Result<T, Str
     text.parse().map_err(|problem| format!("{what} `{text}`: {problem}"))
 }
 
-/// Only who shows the operator's token may give orders.
-fn check_token<B: Backplane>(node: &Arc<Node<B>>, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+/// Only who shows the operator's token may give orders, and on a private port read.
+pub(super) fn check_token<B: Backplane>(
+    node: &Arc<Node<B>>,
+    headers: &HeaderMap,
+    what_for: &str,
+) -> Result<(), Box<Answer>> {
     let Some(token) = &node.settings.operator_token else {
         let text = "this node takes no orders over HTTP: start it with TICKCAST_OPERATOR_TOKEN or --operator-token, a \
                     secret of at least 16 characters, and send that as `Authorization: Bearer TOKEN`";
@@ -181,7 +185,9 @@ fn check_token<B: Backplane>(node: &Arc<Node<B>>, headers: &HeaderMap) -> Result
         return Ok(());
     }
     let text = match shown {
-        None => "an order needs the operator's token: send it as `Authorization: Bearer TOKEN`",
+        None => {
+            &format!("the operator's token is needed {what_for}: send it as `Authorization: Bearer TOKEN`")
+        }
         Some(_) => "that is not the operator's token of this node",
     };
     let mut refused = error(StatusCode::UNAUTHORIZED, text);

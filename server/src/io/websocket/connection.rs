@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::CapacityError};
 use super::intake::{Heard, Intake};
 use super::{Address, tell};
 use crate::backplane::Backplane;
+use crate::io::gate::Pass;
 use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::{Joined, RelayCommand, Uplink};
 use crate::io::sink::{End, Sink};
@@ -71,6 +72,10 @@ pub(super) struct Connection<B: Backplane> {
     closed_first: bool,
     /// When its reader means to look at it.
     looks_at: Option<Instant>,
+    /// It sent more than it may: nothing is read any more.
+    is_muted: bool,
+    /// Its place among those who are let in.
+    _pass: Pass,
 }
 
 impl<B: Backplane> Connection<B> {
@@ -78,12 +83,13 @@ impl<B: Backplane> Connection<B> {
         node: Arc<Node<B>>,
         sink: Arc<Sink>,
         address: Address,
-        early: Bytes,
+        (early, pass): (Bytes, Pass),
         now: Instant,
     ) -> Connection<B> {
         let id = node.next_session();
         node.sessions.insert(id, Arc::clone(&sink));
-        let session = Session::new(now, node.settings.chat_per_minute);
+        let session =
+            Session::new(now, node.settings.chat_per_minute, node.settings.exposure.bytes_per_second);
         Connection {
             node,
             id,
@@ -100,6 +106,8 @@ impl<B: Backplane> Connection<B> {
             heard_close: false,
             closed_first: false,
             looks_at: None,
+            is_muted: false,
+            _pass: pass,
         }
     }
 
@@ -115,7 +123,7 @@ impl<B: Backplane> Connection<B> {
             self.take_begun(&[], now);
         }
         for _ in 0..READS_MAX {
-            if self.phase == Phase::Joining {
+            if self.phase == Phase::Joining || self.is_muted {
                 return Goes::On;
             }
             let count = match self.sink.read(buffer) {
@@ -125,6 +133,7 @@ impl<B: Backplane> Connection<B> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return Goes::Away,
             };
+            let too_many = self.session.handle_bytes(now, count);
             let bytes = &mut buffer[..count];
             if self.begun.is_empty() {
                 let taken = self.take(bytes, now);
@@ -132,6 +141,14 @@ impl<B: Backplane> Connection<B> {
             } else {
                 self.take_begun(bytes, now);
             }
+            // What else is wrong with these bytes has been told before.
+            if too_many != Output::Nothing {
+                self.is_muted = true;
+                self.handle_output(too_many);
+                return Goes::On;
+            }
+            let is_within = self.intake.is_within_message() || !self.begun.is_empty();
+            self.session.handle_pause(now, is_within);
             if count < buffer.len() && !end && cfg!(unix) {
                 return Goes::On;
             }
@@ -162,12 +179,18 @@ impl<B: Backplane> Connection<B> {
             match heard {
                 Some(Heard::Binary(payload)) => self.handle_frame(payload, now),
                 Some(Heard::Other(message)) => {
+                    let is_ping = matches!(message, Ok(Message::Ping(_)));
                     self.handle_other(message, now);
-                    if let Some(reply) = self.intake.reply() {
-                        self.sink.send_raw(reply);
+                    match self.intake.reply() {
+                        Some(pong) if is_ping => self.sink.send_pong(pong),
+                        Some(reply) => drop(self.sink.send_raw(reply)),
+                        None => {}
                     }
                 }
                 None => {}
+            }
+            if !self.intake.is_within_message() {
+                self.session.handle_whole();
             }
         }
         if self.is_deaf { bytes.len() } else { taken }
@@ -187,10 +210,13 @@ impl<B: Backplane> Connection<B> {
             Ok(Message::Binary(frame)) => return self.handle_frame(&frame, now),
             Ok(Message::Ping(_) | Message::Pong(_)) => self.session.handle_sign_of_life(now),
             Ok(Message::Text(_)) => close(CloseCode::TextFrame),
-            Ok(Message::Close(_)) => {
+            Ok(Message::Close(frame)) => {
                 (self.is_deaf, self.heard_close) = (true, true);
                 self.closed_first |= self.sink.closing().is_none();
-                close(CloseCode::Normal)
+                // Of a code that nobody may send tungstenite makes this one.
+                let is_wrong =
+                    frame.is_some_and(|frame| u16::from(frame.code) == CloseCode::Protocol.number());
+                close(if is_wrong { CloseCode::Protocol } else { CloseCode::Normal })
             }
             Ok(Message::Frame(_)) => Output::Nothing,
             Err(error) => {

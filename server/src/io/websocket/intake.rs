@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use bytes::Bytes;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -16,6 +17,10 @@ const WHOLE_BINARY: u8 = 0x82;
 const FINAL: u8 = 0x80;
 /// In the first byte: a control frame.
 const CONTROL: u8 = 0x08;
+/// In the first byte: what only extensions use.
+const RESERVED: u8 = 0x70;
+/// Longest payload of a control frame.
+const CONTROL_BYTES_MAX: u8 = 125;
 /// In the second byte: a mask follows the length.
 const MASKED: u8 = 0x80;
 
@@ -64,13 +69,17 @@ impl Intake {
     /// A frame that is too long is judged by its head. After an error there is nothing more to take.
     pub fn take<'b>(&mut self, bytes: &'b mut [u8]) -> (usize, Option<Heard<'b>>) {
         let Some(head) = Head::parse(bytes) else { return (0, None) };
+        let [first, second, ..] = *bytes else { return (0, None) };
+        // What must not be is refused by its head: the payload might never come.
+        if let Some(error) = broken_rule(first, second) {
+            return (head.bytes, Some(Heard::Other(Err(Error::Protocol(error)))));
+        }
         let is_too_long = head.payload > PAYLOAD_BYTES_MAX;
         let size = if is_too_long { head.bytes } else { head.bytes + head.payload };
         if bytes.len() < size {
             return (0, None);
         }
-        let [first, second, ..] = *bytes else { return (0, None) };
-        if first == WHOLE_BINARY && second & MASKED != 0 && !is_too_long && self.other.is_none() {
+        if first == WHOLE_BINARY && !is_too_long && self.other.is_none() {
             let (head_bytes, rest) = bytes.split_at_mut(head.bytes);
             let payload = &mut rest[..head.payload];
             if let Some(mask) = head_bytes.last_chunk::<4>() {
@@ -82,6 +91,11 @@ impl Intake {
             self.in_pieces = first & FINAL == 0;
         }
         (size, self.take_other(&bytes[..size]).map(Heard::Other))
+    }
+
+    /// Whether a message came in pieces of which the last is still to come.
+    pub(super) fn is_within_message(&self) -> bool {
+        self.in_pieces
     }
 
     fn take_other(&mut self, frame: &[u8]) -> Option<Result<Message, Error>> {
@@ -105,6 +119,19 @@ impl Intake {
             self.other = None;
         }
         (!reply.is_empty()).then(|| reply.into())
+    }
+}
+
+/// What is wrong with a frame that begins with these bytes, whatever follows. RFC 6455, sections 5.1 and 5.2.
+fn broken_rule(first: u8, second: u8) -> Option<ProtocolError> {
+    match (first, second) {
+        _ if first & RESERVED != 0 => Some(ProtocolError::NonZeroReservedBits),
+        _ if second & MASKED == 0 => Some(ProtocolError::UnmaskedFrameFromClient),
+        _ if first & CONTROL != 0 && first & FINAL == 0 => Some(ProtocolError::FragmentedControlFrame),
+        _ if first & CONTROL != 0 && second & !MASKED > CONTROL_BYTES_MAX => {
+            Some(ProtocolError::ControlFrameTooBig)
+        }
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ use super::connection::{Connection, Goes};
 use super::{Address, Inbox, Order, tell};
 use crate::backplane::Backplane;
 use crate::io::clock;
+use crate::io::gate::Pass;
 use crate::io::node::Node;
 use crate::io::relay_task::RelayCommand;
 use crate::io::sink::Sink;
@@ -124,7 +125,7 @@ impl<B: Backplane> Reader<B> {
 
     fn handle_order(&mut self, order: Order, now: Instant) {
         match order {
-            Order::Serve(stream, early) => self.serve(stream, early, now),
+            Order::Serve(stream, early, pass) => self.serve(stream, early, pass, now),
             Order::Look(number) => self.with(number, now, |_, _| Goes::On),
             Order::Joined(number, session, answer) => match self.connections.contains_key(&number) {
                 true => {
@@ -140,7 +141,7 @@ impl<B: Backplane> Reader<B> {
         }
     }
 
-    fn serve(&mut self, mut stream: TcpStream, early: Bytes, now: Instant) {
+    fn serve(&mut self, mut stream: TcpStream, early: Bytes, pass: Pass, now: Instant) {
         let number = self.next;
         self.next += 1;
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -151,7 +152,7 @@ impl<B: Backplane> Reader<B> {
         let address = Address { inbox: Arc::clone(&self.inbox), number };
         let calls = address.clone();
         let sink = Arc::new(Sink::new(stream, move || calls.look()));
-        let connection = Connection::new(Arc::clone(&self.node), sink, address, early, now);
+        let connection = Connection::new(Arc::clone(&self.node), sink, address, (early, pass), now);
         self.connections.insert(number, connection);
         self.with(number, now, |connection, buffer| connection.read(buffer, true, now));
     }

@@ -27,7 +27,7 @@ fn code(output: Output) -> CloseCode {
 }
 
 fn joined(now: Instant, role: Role) -> Session {
-    let mut session = Session::new(now, 60);
+    let mut session = Session::new(now, 60, 8192);
     let output = session.handle_frame(now, &hello(PROTOCOL_VERSION));
     assert!(matches!(output, Output::Join { name, .. } if name == "a b"));
     session.handle_joined(now, role, schema(), TickRate::default());
@@ -37,9 +37,9 @@ fn joined(now: Instant, role: Role) -> Session {
 #[test]
 fn the_first_message_is_a_hello_of_our_version() {
     let now = clock::now();
-    assert_eq!(code(Session::new(now, 60).handle_frame(now, &input(vec![0]))), CloseCode::Malformed);
-    assert_eq!(code(Session::new(now, 60).handle_frame(now, &hello(99))), CloseCode::ProtocolVersion);
-    assert_eq!(code(Session::new(now, 60).handle_frame(now, b"junk")), CloseCode::Malformed);
+    assert_eq!(code(Session::new(now, 60, 8192).handle_frame(now, &input(vec![0]))), CloseCode::Malformed);
+    assert_eq!(code(Session::new(now, 60, 8192).handle_frame(now, &hello(99))), CloseCode::ProtocolVersion);
+    assert_eq!(code(Session::new(now, 60, 8192).handle_frame(now, b"junk")), CloseCode::Malformed);
     let mut session = joined(now, Role::Spectator);
     assert_eq!(code(session.handle_frame(now, &hello(PROTOCOL_VERSION))), CloseCode::Malformed);
 }
@@ -58,7 +58,7 @@ fn inputs_are_checked_against_the_schema_and_the_role() {
 #[test]
 fn silence_is_pinged_then_closed() {
     let now = clock::now();
-    let mut session = Session::new(now, 60);
+    let mut session = Session::new(now, 60, 8192);
     assert_eq!(code(session.handle_timeout(now + HELLO_DEADLINE)), CloseCode::HelloDeadline);
     let mut session = joined(now, Role::Spectator);
     assert_eq!(session.handle_timeout(now + IDLE_PING), Output::Ping);
@@ -118,13 +118,13 @@ fn who_may_say_what_to_whom() {
     let team = ClientMessage::Chat { seq: 1, to: ChatTo::Team, text: "hi".to_owned() }.to_frame();
     let output = joined(now, Role::Player(PlayerId(3))).handle_frame(now, &team);
     assert_eq!(output, refused(ChatRefusal::NoTeam), "the game has no teams");
-    let mut off = Session::new(now, 0);
+    let mut off = Session::new(now, 0, 8192);
     off.handle_frame(now, &hello(PROTOCOL_VERSION));
     off.handle_joined(now, Role::Player(PlayerId(3)), schema(), TickRate::default());
     assert_eq!(off.handle_frame(now, &chat("hi")), refused(ChatRefusal::Off));
-    let mut early = Session::new(now, 60);
+    let mut early = Session::new(now, 60, 8192);
     assert_eq!(code(early.handle_frame(now, &chat("hi"))), CloseCode::Malformed);
-    let mut early = Session::new(now, 60);
+    let mut early = Session::new(now, 60, 8192);
     early.handle_frame(now, &hello(PROTOCOL_VERSION));
     assert_eq!(code(early.handle_frame(now, &chat("hi"))), CloseCode::Malformed);
 }

@@ -1,0 +1,100 @@
+//! The gate of both ports: asks `logic/admission` about whoever comes, and gives back what they had when they are gone.
+
+use std::fs;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::config::Settings;
+use crate::io::clock;
+use crate::logic::admission::{Admission, AdmissionLimits, Busy, Entry};
+
+/// Sockets of the players' port that are no WebSocket connections, or not yet.
+const HANDSHAKES_MAX: usize = 2048;
+/// Sockets of the operators' port.
+const OPERATORS_MAX: usize = 256;
+/// File descriptors that are left for all else: Redis, operators, files.
+const DESCRIPTORS_KEPT: usize = 512;
+
+/// Who is let in at the players' port and at the operators'.
+pub struct Gate {
+    players: Arc<Mutex<Admission>>,
+    operators: Arc<Mutex<Admission>>,
+}
+
+/// Leave to be there. It ends with its drop.
+pub struct Pass {
+    admission: Arc<Mutex<Admission>>,
+    entry: Entry,
+}
+
+impl Gate {
+    /// An open gate, as the settings and the system's limit of descriptors have it.
+    pub fn new(settings: &Settings) -> Gate {
+        let now = clock::now();
+        let wanted = settings.connections_max.saturating_add(HANDSHAKES_MAX);
+        let descriptors = descriptors_max().unwrap_or(usize::MAX);
+        // Where there are very few, half of them.
+        let sockets_max = wanted.min(descriptors.saturating_sub(DESCRIPTORS_KEPT).max(descriptors / 2));
+        if sockets_max < settings.connections_max {
+            tracing::warn!(
+                descriptors,
+                "--connections-max {} is more than the system lets this process open: raise its limit (ulimit -n)",
+                settings.connections_max
+            );
+        }
+        let limits = settings.exposure.admission(sockets_max);
+        let operators = AdmissionLimits { sockets_max: OPERATORS_MAX, ..AdmissionLimits::unlimited() };
+        let gate = |limits| Arc::new(Mutex::new(Admission::new(now, limits)));
+        Gate { players: gate(limits), operators: gate(operators) }
+    }
+
+    /// A socket of the players' port, of this client; `None` is a proxy's.
+    pub fn socket(&self, client: Option<IpAddr>) -> Result<Pass, Busy> {
+        enter(&self.players, |admission| admission.handle_socket(clock::now(), client))
+    }
+
+    /// A socket of the operators' port.
+    pub fn operators_socket(&self) -> Result<Pass, Busy> {
+        enter(&self.operators, |admission| admission.handle_socket(clock::now(), None))
+    }
+
+    /// A WebSocket connection.
+    pub fn connection(&self, client: IpAddr) -> Result<Pass, Busy> {
+        enter(&self.players, |admission| admission.handle_connection(clock::now(), client))
+    }
+
+    /// A request at the players' port.
+    pub fn request(&self, client: IpAddr) -> Result<(), Busy> {
+        lock(&self.players).handle_request(clock::now(), client)
+    }
+
+    /// A match to create.
+    pub fn creation(&self, client: IpAddr) -> Result<(), Busy> {
+        lock(&self.players).handle_creation(clock::now(), client)
+    }
+}
+
+fn lock(admission: &Mutex<Admission>) -> MutexGuard<'_, Admission> {
+    admission.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn enter(
+    admission: &Arc<Mutex<Admission>>,
+    ask: impl FnOnce(&mut Admission) -> Result<Entry, Busy>,
+) -> Result<Pass, Busy> {
+    let entry = ask(&mut lock(admission))?;
+    Ok(Pass { admission: Arc::clone(admission), entry })
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        lock(&self.admission).handle_gone(clock::now(), self.entry);
+    }
+}
+
+/// File descriptors that this process may have, where the system tells.
+fn descriptors_max() -> Option<usize> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
