@@ -16,6 +16,8 @@ use tokio::sync::Mutex;
 
 mod frames;
 mod handshake;
+mod identity;
+mod inputs;
 mod operators;
 
 /// For what takes some round trips or ticks, on a busy machine.
