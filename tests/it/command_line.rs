@@ -89,7 +89,11 @@ async fn a_node_takes_the_open_files_it_may_have_and_warns_when_they_are_too_few
     refused(&ended, 1, &["taken"]);
     assert!(!ended.err.contains("WARN"), "188 connections and what a node has besides are 700: {ended:?}");
     let ended = with_open_files(100, 700, node.authority(), "1000").await;
-    refused(&ended, 1, &["WARN --connections-max 1000", "700 open files", "188 connections", "ulimit -Hn"]);
+    refused(
+        &ended,
+        1,
+        &["WARN --connections-max 1000", "700 open files", "takes 350 connections", "ulimit -Hn"],
+    );
 }
 
 #[tokio::test]

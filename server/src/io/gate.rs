@@ -1,19 +1,16 @@
 //! The gate of both ports: asks `logic/admission` about whoever comes, and gives back what they had when they are gone.
 
-use std::fs;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Settings;
-use crate::io::clock;
+use crate::io::{clock, open_files};
 use crate::logic::admission::{Admission, AdmissionLimits, Busy, Entry};
 
 /// Sockets of the players' port that are no WebSocket connections, or not yet.
 const HANDSHAKES_MAX: usize = 2048;
 /// Sockets of the operators' port.
 const OPERATORS_MAX: usize = 256;
-/// File descriptors that are left for all else: Redis, operators, files.
-const DESCRIPTORS_KEPT: usize = 512;
 
 /// Who is let in at the players' port and at the operators'.
 pub struct Gate {
@@ -32,16 +29,7 @@ impl Gate {
     pub fn new(settings: &Settings) -> Gate {
         let now = clock::now();
         let wanted = settings.connections_max.saturating_add(HANDSHAKES_MAX);
-        let descriptors = descriptors_max().unwrap_or(usize::MAX);
-        // Where there are very few, half of them.
-        let sockets_max = wanted.min(descriptors.saturating_sub(DESCRIPTORS_KEPT).max(descriptors / 2));
-        if sockets_max < settings.connections_max {
-            tracing::warn!(
-                descriptors,
-                "--connections-max {} is more than the system lets this process open: raise its limit (ulimit -n)",
-                settings.connections_max
-            );
-        }
+        let sockets_max = wanted.min(open_files::sockets_max().unwrap_or(wanted));
         let limits = settings.exposure.admission(sockets_max);
         let operators = AdmissionLimits { sockets_max: OPERATORS_MAX, ..AdmissionLimits::unlimited() };
         let gate = |limits| Arc::new(Mutex::new(Admission::new(now, limits)));
@@ -90,11 +78,4 @@ impl Drop for Pass {
     fn drop(&mut self) {
         lock(&self.admission).handle_gone(clock::now(), self.entry);
     }
-}
-
-/// File descriptors that this process may have, where the system tells.
-fn descriptors_max() -> Option<usize> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
 }

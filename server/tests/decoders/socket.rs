@@ -148,7 +148,7 @@ impl Write for Spoken<'_> {
 /// Tells a session the messages, one each millisecond; joins it where it asks for that.
 fn converse(told: &[Told]) {
     let start = clock::now();
-    let mut session = Session::new(start, 60);
+    let mut session = Session::new(start, 60, 8192);
     let (mut joined, mut closed, mut inputs) = (false, false, 0);
     for (number, told) in (1u32..).zip(told) {
         let now = start + Duration::from_millis(1) * number;
