@@ -206,7 +206,7 @@ impl Scene {
 
     fn take_over(&mut self) {
         self.nonce += 1;
-        self.now_ms += sample::LEASE.as_millis() as u64 + 1;
+        self.now_ms += 2 * sample::LEASE.as_millis() as u64;
         let next = sample::claim(&mut self.store, self.nonce, self.now_ms).expect("the lease is over");
         let mut old = std::mem::replace(&mut self.owner, next);
         assert_eq!(

@@ -48,9 +48,14 @@ impl Told {
         }
     }
 
+    /// It is no message but what is wrong with one.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Told::TooLong | Told::BadText | Told::Broken)
+    }
+
     /// Nothing is listened to any more.
     fn is_last(&self) -> bool {
-        matches!(self, Told::Close | Told::TooLong | Told::BadText | Told::Broken)
+        self.is_refusal() || *self == Told::Close
     }
 }
 
@@ -59,15 +64,24 @@ pub(crate) fn socket(input: &[u8]) -> bool {
     let Some((pieces, bytes)) = input.split_first() else { return false };
     let (mine, left) = in_pieces(bytes, usize::from(*pieces));
     let theirs = as_a_whole(bytes);
-    // They judge a frame by its head even where it is no longer than it may be; ours waits until it is there.
-    let waits = mine.len() < theirs.len() && left > 0;
-    let told = if waits { &theirs[..theirs.len() - 1] } else { &theirs[..] };
-    assert_eq!(mine, told, "the same bytes, the same messages");
-    if waits {
-        assert!(theirs.last().is_some_and(Told::is_last), "{theirs:?}");
-    }
+    assert_same(&mine, &theirs, bytes, left);
     converse(&mine);
-    !mine.is_empty() && !mine.iter().any(|told| matches!(told, Told::Broken | Told::TooLong | Told::BadText))
+    !mine.is_empty() && !mine.iter().any(Told::is_refusal)
+}
+
+/// The messages are the same. Either may refuse a frame before it is whole where the other waits for its end, and where
+/// more than one thing is wrong with it either may name another one.
+fn assert_same(mine: &[Told], theirs: &[Told], bytes: &[u8], left: usize) {
+    let messages = |told: &[Told]| told.iter().filter(|told| !told.is_refusal()).count();
+    let (count, refusals) = (messages(mine), mine.len() - messages(mine));
+    assert_eq!(mine[..count], theirs[..messages(theirs)], "the same bytes, the same messages");
+    if refusals < theirs.len() - count {
+        assert!(left > 0, "{theirs:?}");
+    }
+    if theirs.len() - count < refusals {
+        let ended = as_a_whole(&[bytes, &[0; HEAD_BYTES_MAX + CLIENT_FRAME_BYTES_MAX]].concat());
+        assert!(ended.get(count).is_some_and(Told::is_refusal), "{ended:?}");
+    }
 }
 
 /// The messages of bytes that come in pieces, and how many bytes are left over.
