@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tickcast_client::Target;
+use tickcast_client::stream::Stream;
+use tickcast_client::{Target, Trust};
 use tickcast_protocol::{MatchId, TickRate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -62,11 +63,12 @@ struct Answer {
 }
 
 /// Creates a match on this node, with the plan's game, rate and options.
-pub async fn create_match(plan: &Plan, target: &Target) -> Result<MatchId, ApiError> {
+pub async fn create_match(plan: &Plan, target: &Target, trust: &Trust) -> Result<MatchId, ApiError> {
     let new = NewMatch { game: &plan.game, tick_rate: plan.tick_rate, options: &plan.options };
     let body = serde_json::to_string(&new).expect("plain data is JSON");
     let node = target.authority();
-    let bytes = match tokio::time::timeout(ANSWER_MAX, exchange(&node, &request(&node, &body))).await {
+    let bytes = match tokio::time::timeout(ANSWER_MAX, exchange(target, trust, &request(&node, &body))).await
+    {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) => return Err(ApiError::Unreachable(node, error)),
         Err(_) => return Err(ApiError::Silent(node)),
@@ -94,8 +96,9 @@ fn request(authority: &str, body: &str) -> String {
     )
 }
 
-async fn exchange(authority: &str, request: &str) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(authority).await?;
+async fn exchange(target: &Target, trust: &Trust, request: &str) -> io::Result<Vec<u8>> {
+    let stream = TcpStream::connect(target.authority()).await?;
+    let mut stream = Stream::over(stream, target, trust).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;

@@ -13,6 +13,7 @@ use tickcast_bots::share::divide;
 use tickcast_bots::swarm::{self, Command};
 use tickcast_bots::tally::Tally;
 use tickcast_bots::workers;
+use tickcast_client::Trust;
 use tickcast_protocol::MatchId;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -39,7 +40,11 @@ fn main() -> ExitCode {
         Ok(plan) => plan,
         Err(error) => return fail(&error.to_string(), ExitCode::from(EXIT_FLAGS)),
     };
-    match runtime.block_on(run(clock, &plan)) {
+    let trust = match plan.trust() {
+        Ok(trust) => trust,
+        Err(error) => return fail(&format!("--tls-ca {error}"), ExitCode::from(EXIT_FLAGS)),
+    };
+    match runtime.block_on(run(clock, &plan, &trust)) {
         Ok(report) => conclude(&plan, &report),
         Err(error) => fail(&error, ExitCode::FAILURE),
     }
@@ -65,19 +70,19 @@ fn conclude(plan: &Plan, report: &Report) -> ExitCode {
     if report.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn run(clock: Clock, plan: &Plan) -> Result<Report, String> {
+async fn run(clock: Clock, plan: &Plan, trust: &Trust) -> Result<Report, String> {
     let match_ids = match plan.match_ids.is_empty() {
-        true => create_matches(plan).await.map_err(|error| error.to_string())?,
+        true => create_matches(plan, trust).await.map_err(|error| error.to_string())?,
         false => plan.match_ids.clone(),
     };
     let tally = conduct(clock, plan, &match_ids).await?;
     Ok(Report::new(plan, match_ids, tally))
 }
 
-async fn create_matches(plan: &Plan) -> Result<Vec<MatchId>, ApiError> {
+async fn create_matches(plan: &Plan, trust: &Trust) -> Result<Vec<MatchId>, ApiError> {
     let mut ids = Vec::new();
     for target in plan.targets.iter().cycle().take(plan.matches as usize) {
-        ids.push(api::create_match(plan, target).await?);
+        ids.push(api::create_match(plan, target, trust).await?);
     }
     Ok(ids)
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tickcast_client::Target;
+use tickcast_client::stream::BadTrust;
+use tickcast_client::{Target, Trust};
 use tickcast_protocol::limits::{TICK_RATE_HZ_MAX, TICK_RATE_HZ_MIN};
 use tickcast_protocol::{MatchId, TickRate};
 
@@ -28,7 +29,7 @@ const CONNECTIONS_MAX: u64 = 1_000_000;
                   2 the flags make no sense."
 )]
 pub struct Flags {
-    /// A node's address, ws://HOST:PORT[/PATH]; repeat it to spread the players of each match over nodes
+    /// A node's address, ws://HOST:PORT[/PATH] or wss://HOST[:PORT][/PATH]; repeat it to spread the players of each match over nodes
     #[arg(
         long = "url",
         value_name = "URL",
@@ -37,6 +38,9 @@ pub struct Flags {
         default_value = "ws://127.0.0.1:7777"
     )]
     urls: Vec<Target>,
+    /// File with the authorities (PEM) that say who a node with wss:// is [default: those that browsers trust]
+    #[arg(long, value_name = "FILE", env = "TICKCAST_BOTS_TLS_CA")]
+    tls_ca: Option<PathBuf>,
     /// Matches to create
     #[arg(long, value_name = "M", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     matches: u32,
@@ -123,6 +127,8 @@ pub struct Thresholds {
 pub struct Plan {
     /// The nodes; at least one.
     pub targets: Vec<Target>,
+    /// Who may say who they are, where they speak TLS; `None` trusts whom browsers trust.
+    pub tls_ca: Option<PathBuf>,
     /// How many matches.
     pub matches: u32,
     /// The existing matches to join; empty when they are to be created.
@@ -203,6 +209,11 @@ pub enum BadPlan {
 }
 
 impl Plan {
+    /// Whom the bots trust to say who a node is.
+    pub fn trust(&self) -> Result<Trust, BadTrust> {
+        self.tls_ca.as_deref().map_or_else(|| Ok(Trust::default()), Trust::file)
+    }
+
     /// Connections in each match.
     pub fn members(&self) -> u32 {
         self.players + self.spectators
@@ -233,6 +244,7 @@ impl TryFrom<Flags> for Plan {
         };
         let plan = Plan {
             targets: flags.urls,
+            tls_ca: flags.tls_ca,
             matches,
             match_ids: flags.match_ids,
             players: flags.players,

@@ -106,7 +106,12 @@ impl Seat {
     /// Where it connects to next.
     fn route(&self) -> Route {
         let target = self.shared.plan.targets[self.target].clone();
-        Route { target, address: self.shared.addresses[self.target], source: self.plan.source }
+        Route {
+            target,
+            address: self.shared.addresses[self.target],
+            source: self.plan.source,
+            trust: self.shared.trust.clone(),
+        }
     }
 
     fn may_come_back(&self) -> bool {
@@ -185,7 +190,7 @@ impl Seat {
             let target = asked.url.and_then(|url| url.parse().ok());
             let route = match target {
                 Some(target) => match resolve(&target, only_ipv4).await {
-                    Ok(address) => Route { target, address, source: otherwise.source },
+                    Ok(address) => Route { target, address, ..otherwise },
                     Err(_) => otherwise,
                 },
                 None => otherwise,

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tickcast_client::Trust;
 use tickcast_client::socket::resolve;
+use tickcast_client::stream::BadTrust;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -67,6 +69,9 @@ pub enum Missing {
     /// Nobody knows where a node is.
     #[error("no address for {0}: {1}")]
     Address(String, io::Error),
+    /// Nobody says who the nodes are.
+    #[error("--tls-ca {0}")]
+    Trust(#[from] BadTrust),
     /// There is no place for the history.
     #[error("--history {0}: {1}")]
     History(String, io::Error),
@@ -77,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) plan: Plan,
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) trust: Trust,
     /// One for each match.
     pub(crate) boards: Vec<Mutex<Board>>,
     pub(crate) history: Option<History>,
@@ -160,6 +166,7 @@ impl Swarm {
             let address = resolve(target, plan.source_addresses > 0).await;
             addresses.push(address.map_err(|error| Missing::Address(target.authority(), error))?);
         }
+        let trust = plan.trust()?;
         let history = match &plan.history {
             Some(path) => {
                 let opened = History::open(path);
@@ -175,7 +182,7 @@ impl Swarm {
         let step = Duration::from_secs(u64::from(plan.processes)) / plan.ramp_per_second;
         let (tally, changed) = (Mutex::new(tally), Notify::new());
         Ok(Swarm {
-            shared: Arc::new(Shared { clock, plan, addresses, boards, history, tally, changed }),
+            shared: Arc::new(Shared { clock, plan, addresses, trust, boards, history, tally, changed }),
             bots,
             tasks: JoinSet::new(),
             phase: watch::Sender::new(Phase::Joining),

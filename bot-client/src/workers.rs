@@ -212,6 +212,7 @@ fn start(order: &Order) -> io::Result<(Child, ChildStdin, ChildStdout)> {
         .arg("--worker")
         .env_remove("TICKCAST_BOTS_URL")
         .env_remove("TICKCAST_BOTS_SEED")
+        .env_remove("TICKCAST_BOTS_TLS_CA")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

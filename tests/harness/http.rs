@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tickcast_client::stream::Stream;
+use tickcast_client::{Target, Trust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -61,8 +63,27 @@ pub async fn request_with(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
+    let target = format!("http://{authority}");
+    request_over(&target, &Trust::default(), method, path, headers, body).await
+}
+
+/// As [`request_with`], at an address that may begin with `https://`.
+///
+/// # Panics
+/// As [`request`].
+pub async fn request_over(
+    url: &str,
+    trust: &Trust,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let target: Target = url.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
+    let authority = &target.authority();
     let exchange = async {
-        let mut stream = TcpStream::connect(authority).await?;
+        let stream = TcpStream::connect(authority).await?;
+        let mut stream = Stream::over(stream, &target, trust).await?;
         let length = body.len();
         let further: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{further}");

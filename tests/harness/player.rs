@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tickcast_client::stream::Stream;
+use tickcast_client::{Target, Trust};
 use tickcast_protocol::chat::{ChatLine, ChatRefusal, ChatTo};
 use tickcast_protocol::client::{Client, Event};
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION};
 use tickcast_protocol::{InputSeq, Position, Replica, Tick};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -31,28 +33,50 @@ pub struct Close {
     pub reason: String,
 }
 
+/// Where a client connects, and whom it trusts where TLS is spoken.
+#[derive(Debug, Clone)]
+pub struct Door<'d> {
+    /// The node's address.
+    pub url: &'d str,
+    /// Who may say who it is.
+    pub trust: Trust,
+}
+
+impl<'d> From<&'d str> for Door<'d> {
+    fn from(url: &'d str) -> Door<'d> {
+        Door { url, trust: Trust::default() }
+    }
+}
+
+impl<'d> From<&'d String> for Door<'d> {
+    fn from(url: &'d String) -> Door<'d> {
+        Door::from(url.as_str())
+    }
+}
+
 /// A WebSocket and nothing more.
-pub struct Socket(WebSocketStream<TcpStream>);
+pub struct Socket(WebSocketStream<Stream>);
 
 impl Socket {
     /// Connects.
     ///
     /// # Panics
     /// When that fails.
-    pub async fn open(url: &str) -> Socket {
-        Socket::open_with(url, None).await
+    pub async fn open(door: impl Into<Door<'_>>) -> Socket {
+        Socket::open_with(&door.into(), None).await
     }
 
     /// Connects with a receive buffer of this many bytes, unless the system is to choose.
-    async fn open_with(url: &str, buffer_bytes: Option<u32>) -> Socket {
-        let authority = url.split('/').nth(2).unwrap_or_else(|| panic!("{url}: write ws://HOST:PORT/PATH"));
-        let address = authority.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
+    async fn open_with(door: &Door<'_>, buffer_bytes: Option<u32>) -> Socket {
+        let url = door.url;
+        let target: Target = url.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
+        let address = target.authority().parse().unwrap_or_else(|error| panic!("{url}: {error}"));
         let opened = timeout(JOINED_WITHIN, async {
             let socket = TcpSocket::new_v4()?;
             buffer_bytes.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))?;
             let stream = socket.connect(address).await?;
             stream.set_nodelay(true)?;
-            client_async(url, stream).await
+            client_async(url, Stream::over(stream, &target, &door.trust).await?).await
         });
         let opened = opened.await.unwrap_or_else(|_| panic!("{url}: not connected within {JOINED_WITHIN:?}"));
         Socket(opened.unwrap_or_else(|error| panic!("{url}: {error}")).0)
@@ -142,16 +166,16 @@ impl Player {
     ///
     /// # Panics
     /// When that does not happen within [`JOINED_WITHIN`].
-    pub async fn join(url: &str, name: &str, join: Join) -> Player {
-        Player::join_at(Socket::open(url).await, name, join).await
+    pub async fn join(door: impl Into<Door<'_>>, name: &str, join: Join) -> Player {
+        Player::join_at(Socket::open(door).await, name, join).await
     }
 
     /// Joins over a socket that holds little: while this player does not read, it soon is behind.
     ///
     /// # Panics
     /// As [`Player::join`].
-    pub async fn join_narrow(url: &str, name: &str, join: Join) -> Player {
-        Player::join_at(Socket::open_with(url, Some(NARROW_BYTES)).await, name, join).await
+    pub async fn join_narrow(door: impl Into<Door<'_>>, name: &str, join: Join) -> Player {
+        Player::join_at(Socket::open_with(&door.into(), Some(NARROW_BYTES)).await, name, join).await
     }
 
     async fn join_at(socket: Socket, name: &str, join: Join) -> Player {

@@ -227,7 +227,7 @@ async fn who_may_only_read_can_inspect_and_not_serve() {
 #[tokio::test]
 async fn bots_say_why_they_cannot_play() {
     refused(&tickcast_bots(&["--url", "127.0.0.1:7777"]).await, 2, &["write ws://HOST:PORT"]);
-    refused(&tickcast_bots(&["--url", "wss://127.0.0.1:7777"]).await, 2, &["TLS is not spoken here"]);
+    refused(&tickcast_bots(&["--url", "wss:127.0.0.1:7777"]).await, 2, &["wss://HOST for TLS"]);
     refused(&tickcast_bots(&["--players", "0"]).await, 2, &["--players or --spectators"]);
     let dead = format!("127.0.0.1:{}", free_port());
     let ended = tickcast_bots(&["--url", &format!("ws://{dead}"), "--seconds", "1"]).await;

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use crate::clock;
 use crate::retry::Retry;
 use crate::socket::{CONNECT_MAX, Failure, JOIN_MAX, Route, SEND_MAX, SILENCE_MAX, Socket, connect, resolve};
+use crate::stream::Trust;
 use crate::target::Target;
 
 /// How long a way back is looked for. Servers hold a player's place for 10 seconds unless they are set otherwise.
@@ -39,6 +40,7 @@ type Opening = Pin<Box<dyn Future<Output = Result<Socket, Failure>> + Send>>;
 pub struct Connection {
     client: Client,
     nodes: Vec<Target>,
+    trust: Trust,
     node: usize,
     retry: Retry,
     begun: Instant,
@@ -62,10 +64,26 @@ impl Connection {
     /// # Panics
     /// Without a node.
     pub async fn open(nodes: &[Target], name: &str, join: Join) -> Result<Connection, Failure> {
+        Connection::open_trusting(nodes, &Trust::default(), name, join).await
+    }
+
+    /// As [`Connection::open`], where somebody else than the authorities of browsers says who the nodes are.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    ///
+    /// # Panics
+    /// Without a node.
+    pub async fn open_trusting(
+        nodes: &[Target],
+        trust: &Trust,
+        name: &str,
+        join: Join,
+    ) -> Result<Connection, Failure> {
         assert!(!nodes.is_empty(), "name at least one node");
         let mut failure = Failure::ConnectTime;
         for node in 0..nodes.len() {
-            match Connection::open_at(nodes, node, name, join.clone()).await {
+            match Connection::open_at(nodes, trust, node, name, join.clone()).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failure = error,
             }
@@ -76,12 +94,19 @@ impl Connection {
         Err(failure)
     }
 
-    async fn open_at(nodes: &[Target], node: usize, name: &str, join: Join) -> Result<Connection, Failure> {
-        let socket = reach(nodes[node].clone(), CONNECT_MAX).await?;
+    async fn open_at(
+        nodes: &[Target],
+        trust: &Trust,
+        node: usize,
+        name: &str,
+        join: Join,
+    ) -> Result<Connection, Failure> {
+        let socket = reach(nodes[node].clone(), trust.clone(), CONNECT_MAX).await?;
         let now = clock::now();
         let mut connection = Connection {
             client: Client::new(name, join),
             nodes: nodes.to_vec(),
+            trust: trust.clone(),
             node,
             retry: Retry::new(rand::random(), RESUME_MAX),
             begun: now,
@@ -184,7 +209,7 @@ impl Connection {
                 let wait = self.retry.moment_within(*within);
                 let target =
                     url.as_deref().and_then(|url| url.parse().ok()).unwrap_or_else(|| self.other_node());
-                self.opening = Some(open_after(wait, target, CONNECT_MAX));
+                self.opening = Some(open_after(wait, target, self.trust.clone(), CONNECT_MAX));
             }
             _ => {}
         }
@@ -219,7 +244,7 @@ impl Connection {
         let Some(wait) = self.retry.next_wait(now) else { return Err(Failure::GivenUp(Box::new(failure))) };
         let left = self.retry.time_left(now).saturating_sub(wait);
         let node = self.other_node();
-        self.opening = Some(open_after(wait, node, left.min(CONNECT_MAX)));
+        self.opening = Some(open_after(wait, node, self.trust.clone(), left.min(CONNECT_MAX)));
         Ok(News::Lost(failure))
     }
 
@@ -279,15 +304,15 @@ impl Connection {
     }
 }
 
-async fn reach(target: Target, within: Duration) -> Result<Socket, Failure> {
+async fn reach(target: Target, trust: Trust, within: Duration) -> Result<Socket, Failure> {
     let address = resolve(&target, false).await.map_err(Failure::Connect)?;
-    connect(Route { target, address, source: None }, within).await
+    connect(Route { target, address, source: None, trust }, within).await
 }
 
-fn open_after(wait: Duration, target: Target, within: Duration) -> Opening {
+fn open_after(wait: Duration, target: Target, trust: Trust, within: Duration) -> Opening {
     Box::pin(async move {
         tokio::time::sleep(wait).await;
-        reach(target, within).await
+        reach(target, trust, within).await
     })
 }
 

@@ -23,14 +23,16 @@
 //!
 //! `examples/headless.rs` is a whole client. All that is decided about the protocol is `tickcast_protocol::client`, which
 //! has no socket: a game with a runtime of its own can drive that one instead. [`socket`] opens connections and names
-//! what can go wrong, [`retry`] says when to try again, [`target`] reads addresses.
+//! what can go wrong, [`stream`] has TLS for addresses with `wss://`, [`retry`] says when to try again, [`target`] reads addresses.
 
 mod clock;
 mod connection;
 pub mod retry;
 pub mod socket;
+pub mod stream;
 pub mod target;
 
 pub use connection::{Connection, News};
 pub use socket::Failure;
+pub use stream::Trust;
 pub use target::Target;

@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WebSocketError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use crate::stream::{Stream, Trust};
 use crate::target::Target;
 
 /// Read buffer of a socket, bytes: it is allocated at once, for each of thousands.
@@ -38,6 +39,9 @@ pub enum Failure {
     /// No TCP connection.
     #[error("connect: {0}")]
     Connect(io::Error),
+    /// No TLS: the node did not prove its name, or does not speak it.
+    #[error("TLS: {0}")]
+    Tls(io::Error),
     /// No WebSocket.
     #[error("handshake: {0}")]
     Handshake(String),
@@ -113,15 +117,16 @@ impl Failure {
                 Some(code) => code.may_reconnect(),
                 None => (4000..4500).contains(number),
             },
-            Failure::Connect(_) | Failure::Handshake(_) | Failure::ConnectTime | Failure::JoinTime => true,
+            Failure::Connect(_) | Failure::Tls(_) => true,
+            Failure::Handshake(_) | Failure::ConnectTime | Failure::JoinTime => true,
             Failure::Silent | Failure::Unheard | Failure::Socket(_) | Failure::SendTime => true,
             Failure::Server(_) | Failure::Text | Failure::GivenUp(_) | Failure::Away(_) => false,
         }
     }
 }
 
-/// A WebSocket over TCP.
-pub type Socket = WebSocketStream<TcpStream>;
+/// A WebSocket over TCP, or over TLS.
+pub type Socket = WebSocketStream<Stream>;
 
 /// Where a connection leads, and from where.
 #[derive(Debug, Clone)]
@@ -132,12 +137,15 @@ pub struct Route {
     pub address: SocketAddr,
     /// The local address, where the node is on this machine; `None` for the system's choice.
     pub source: Option<Ipv4Addr>,
+    /// Who may say who the node is, where TLS is spoken.
+    pub trust: Trust,
 }
 
 /// Opens a WebSocket within this time.
 pub async fn connect(route: Route, within: Duration) -> Result<Socket, Failure> {
     let connecting = async {
         let stream = open(route.address, route.source).await.map_err(Failure::Connect)?;
+        let stream = Stream::over(stream, &route.target, &route.trust).await.map_err(Failure::Tls)?;
         let url: Result<Uri, _> = route.target.websocket_url().parse();
         let request = url.map(|url| ClientRequestBuilder::new(url).with_sub_protocol(SUBPROTOCOL));
         let request = request.map_err(|error| Failure::Handshake(error.to_string()))?;

@@ -1,4 +1,5 @@
-//! One node's address as a person writes it: `ws://host:port[/path]`. No name is resolved here.
+//! One node's address as a person writes it: `ws://host:port[/path]`, or with TLS `wss://host[:port][/path]`. No name is
+//! resolved here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Target {
+    tls: bool,
     host: String,
     port: u16,
     path: String,
@@ -18,12 +20,9 @@ pub struct Target {
 /// Why a text is no node's address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BadTarget {
-    /// Neither ws:// nor http://.
-    #[error("`{0}`: write ws://HOST:PORT, for example ws://127.0.0.1:7777")]
+    /// None of the schemes.
+    #[error("`{0}`: write ws://HOST:PORT, for example ws://127.0.0.1:7777, or wss://HOST for TLS")]
     Scheme(String),
-    /// TLS is not spoken.
-    #[error("`{0}`: TLS is not spoken here; write the address of the node itself, with ws://")]
-    Tls(String),
     /// No port, or not a number.
     #[error("`{0}`: add the port, for example ws://127.0.0.1:7777")]
     Port(String),
@@ -32,7 +31,20 @@ pub enum BadTarget {
     Host(String),
 }
 
+/// The port of `wss://` where none is said.
+const TLS_PORT: u16 = 443;
+
 impl Target {
+    /// Whether the node is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The name or address that the node's certificate has to be for.
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// Host and port, as a resolver takes them and a `Host` header says them.
     pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
@@ -40,7 +52,8 @@ impl Target {
 
     /// The address of the WebSocket.
     pub fn websocket_url(&self) -> String {
-        format!("ws://{}:{}{}", self.host, self.port, self.path)
+        let scheme = if self.tls { "wss" } else { "ws" };
+        format!("{scheme}://{}:{}{}", self.host, self.port, self.path)
     }
 
     /// Whether the host is this machine over IPv4, by its name alone.
@@ -52,22 +65,27 @@ impl Target {
 impl FromStr for Target {
     type Err = BadTarget;
     fn from_str(text: &str) -> Result<Self, BadTarget> {
-        if text.starts_with("wss://") || text.starts_with("https://") {
-            return Err(BadTarget::Tls(text.to_owned()));
-        }
-        let rest = text.strip_prefix("ws://").or_else(|| text.strip_prefix("http://"));
-        let rest = rest.ok_or_else(|| BadTarget::Scheme(text.to_owned()))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| BadTarget::Scheme(text.to_owned()))?;
+        let tls = match scheme {
+            "ws" | "http" => false,
+            "wss" | "https" => true,
+            _ => return Err(BadTarget::Scheme(text.to_owned())),
+        };
         let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-        let (host, port) = authority.rsplit_once(':').ok_or_else(|| BadTarget::Port(text.to_owned()))?;
-        let port: u16 =
-            port.parse().ok().filter(|port| *port != 0).ok_or_else(|| BadTarget::Port(text.to_owned()))?;
+        let bad_port = || BadTarget::Port(text.to_owned());
+        // A colon within brackets is part of an address.
+        let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+            Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0).ok_or_else(bad_port)?),
+            None if tls => (authority, TLS_PORT),
+            None => return Err(bad_port()),
+        };
         let host_byte = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
         let path_byte = |b: u8| b.is_ascii_graphic() && b != b'#';
         if host.is_empty() || !host.bytes().all(host_byte) || !path.bytes().all(path_byte) {
             return Err(BadTarget::Host(text.to_owned()));
         }
         let path = if path.len() <= 1 { "/ws" } else { path };
-        Ok(Target { host: host.to_owned(), port, path: path.to_owned() })
+        Ok(Target { tls, host: host.to_owned(), port, path: path.to_owned() })
     }
 }
 
@@ -112,10 +130,28 @@ mod tests {
     }
 
     #[test]
+    fn tls_has_a_port_of_its_own() {
+        for (text, url, host) in [
+            ("wss://eu.example.org", "wss://eu.example.org:443/ws", "eu.example.org"),
+            ("https://eu.example.org/play", "wss://eu.example.org:443/play", "eu.example.org"),
+            ("wss://127.0.0.1:7777/ws", "wss://127.0.0.1:7777/ws", "127.0.0.1"),
+            ("wss://[::1]:7777", "wss://[::1]:7777/ws", "::1"),
+            ("wss://[::1]", "wss://[::1]:443/ws", "::1"),
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert!(target.is_tls());
+            assert_eq!((target.websocket_url().as_str(), target.host()), (url, host));
+            assert_eq!(target.websocket_url().parse::<Target>().unwrap(), target);
+        }
+        assert!(!"ws://127.0.0.1:7777".parse::<Target>().unwrap().is_tls());
+    }
+
+    #[test]
     fn a_refusal_says_what_to_write() {
         let refusal = |text: &str| text.parse::<Target>().unwrap_err().to_string();
         assert!(refusal("127.0.0.1:7777").contains("ws://HOST:PORT"));
-        assert!(refusal("wss://game:443").contains("TLS"));
+        assert!(refusal("wss:/game").contains("wss://HOST"));
+        assert!(refusal("wss://game:x").contains("add the port"));
         assert!(refusal("ws://game").contains("add the port"));
         assert!(refusal("ws://game:0").contains("add the port"));
         assert!(refusal("ws://:80").contains("host"));
