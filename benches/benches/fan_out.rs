@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use tickcast_server::io::sink::{Sink, ws_frames};
+use tickcast_server::io::transport::Transport;
 use tickcast_server::logic::outbox::Outbox;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -40,7 +41,7 @@ async fn connect() -> Clients {
         server.set_nodelay(true).expect("an open socket");
         runtime.spawn(read(client, Arc::clone(&counter)));
         let server = server.into_std().expect("it is registered");
-        let sink = Arc::new(Sink::new(mio::net::TcpStream::from_std(server), || ()));
+        let sink = Arc::new(Sink::new(Transport::Plain(mio::net::TcpStream::from_std(server)), || ()));
         sinks.push(sink);
     }
     Clients { sinks, received }

@@ -21,6 +21,7 @@ use crate::io::http::{self, Port};
 use crate::io::membership;
 use crate::io::node::Node;
 use crate::io::open_files;
+use crate::io::tls::{self, Identity};
 use crate::ops::admin::{self, AdminCommand};
 use crate::ops::check::{self, CheckArgs, Verdict};
 use crate::ops::history::History;
@@ -126,16 +127,21 @@ fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {
     if let Err(complaint) = open_files::raise_limit(settings.connections_max) {
         tracing::warn!("{complaint}");
     }
+    let identity = settings.tls.clone().map(Identity::load).transpose();
+    let identity = identity.map_err(|error| Failure { text: error.to_string(), code: 2 })?.map(Arc::new);
     runtime()?.block_on(async {
         match settings.redis.clone() {
-            None => serve(settings, MemoryBackplane::new(Arc::new(clock::unix_ms)), games).await,
+            None => {
+                let backplane = MemoryBackplane::new(Arc::new(clock::unix_ms));
+                serve(settings, backplane, games, identity).await
+            }
             Some(url) => {
                 let (backplane, warnings) =
                     RedisBackplane::connect(&url, Timing::default()).await.map_err(failure)?;
                 for warning in &warnings {
                     tracing::warn!("{warning}");
                 }
-                serve(settings, backplane, games).await
+                serve(settings, backplane, games, identity).await
             }
         }
     })
@@ -156,15 +162,24 @@ fn check_game_options(settings: &Settings, games: &Games) -> Result<(), String> 
     Ok(())
 }
 
-async fn serve<B: Backplane>(settings: Settings, backplane: B, games: Games) -> Result<(), Failure> {
+async fn serve<B: Backplane>(
+    settings: Settings,
+    backplane: B,
+    games: Games,
+    identity: Option<Arc<Identity>>,
+) -> Result<(), Failure> {
     let players = listen(settings.listen, "--listen")?;
     let operators = listen(settings.ops_listen, "--ops-listen")?;
     let mut stop = StopSignals::listen()?;
+    let hangups = identity.is_some().then(|| hear(SignalKind::hangup())).transpose()?;
     let history = open_history(&settings)?;
     announce(&settings, &players, &operators)?;
     let node = Node::new(settings, backplane, games, history);
-    node.tasks.spawn(http::accept(Arc::clone(&node), players, Port::Players));
-    node.tasks.spawn(http::accept(Arc::clone(&node), operators, Port::Operators));
+    node.tasks.spawn(http::accept(Arc::clone(&node), players, Port::Players, identity.clone()));
+    node.tasks.spawn(http::accept(Arc::clone(&node), operators, Port::Operators, None));
+    if let (Some(identity), Some(hangups)) = (identity, hangups) {
+        node.tasks.spawn(tls::watch(Arc::clone(&node), identity, hangups));
+    }
     node.tasks.spawn(membership::beat(Arc::clone(&node)));
     node.tasks.spawn(membership::sweep(Arc::clone(&node)));
     node.tasks.spawn(membership::follow_orders(Arc::clone(&node)));
@@ -218,12 +233,17 @@ fn announce(settings: &Settings, players: &TcpListener, operators: &TcpListener)
         Some(_) => "cluster mode: matches live in Redis",
     };
     println!("tickcast node {} is ready ({mode})", settings.node);
-    println!("  page       http://{players}/");
-    println!("  players    ws://{players}/ws");
-    println!("  API        http://{players}/v1/matches");
+    let (s, trust) = if settings.tls.is_some() { ("s", " [--tls-ca FILE]") } else { ("", "") };
+    println!("  page       http{s}://{players}/");
+    println!("  players    ws{s}://{players}/ws");
+    println!("  API        http{s}://{players}/v1/matches");
     println!("  operators  http://{operators}/");
-    println!("  try        cargo run --release -p tickcast-bots -- --url ws://{players}/ws");
+    println!("  try        cargo run --release -p tickcast-bots -- --url ws{s}://{players}/ws{trust}");
     Ok(())
+}
+
+fn hear(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| failure(format!("signals cannot be heard: {error}")))
 }
 
 /// The two ways to be asked to stop; listening begins here, so that nobody who reads `ready` asks in vain.
@@ -234,11 +254,9 @@ struct StopSignals {
 
 impl StopSignals {
     fn listen() -> Result<StopSignals, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| failure(format!("signals cannot be heard: {error}")));
         Ok(StopSignals {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+            terminate: hear(SignalKind::terminate())?,
         })
     }
 

@@ -13,6 +13,7 @@ use tickcast_protocol::NodeId;
 use tickcast_protocol::limits::{HASH_EVERY_TICKS_MAX, RECONNECT_URL_BYTES_MAX};
 
 use crate::game::Options;
+use crate::io::tls::IdentityFiles;
 use crate::logic::operator_token::OperatorToken;
 
 use self::exposure::{Exposure, RawExposure};
@@ -30,6 +31,15 @@ pub struct RawSettings {
     /// Address for operators: metrics and health; keep it on loopback [default: 127.0.0.1:7778]
     #[arg(long, env = "TICKCAST_OPS_LISTEN", value_name = "ADDR:PORT")]
     ops_listen: Option<SocketAddr>,
+
+    /// Certificate chain (PEM) that the players' port shows: it speaks TLS then, https:// and wss://. Read again when it
+    /// changes [default: none, no TLS]
+    #[arg(long, env = "TICKCAST_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key (PEM) of that certificate [default: none]
+    #[arg(long, env = "TICKCAST_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 
     /// Redis that makes this node part of a cluster: redis://127.0.0.1:6379, with sentinels
     /// redis+sentinel://HOST:PORT,HOST:PORT/NAME, a Redis Cluster redis+cluster://HOST:PORT,HOST:PORT [default: none,
@@ -145,6 +155,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Address for operators.
     pub ops_listen: SocketAddr,
+    /// Who it says it is to players; `None` speaks no TLS.
+    pub tls: Option<IdentityFiles>,
     /// The cluster's Redis; `None` is memory mode.
     pub redis: Option<String>,
     /// Name of this node.
@@ -230,6 +242,8 @@ impl RawSettings {
         RawSettings {
             listen: self.listen.or(file.listen),
             ops_listen: self.ops_listen.or(file.ops_listen),
+            tls_cert: self.tls_cert.or(file.tls_cert),
+            tls_key: self.tls_key.or(file.tls_key),
             redis: self.redis.or(file.redis),
             node: self.node.or(file.node),
             lease_ms: self.lease_ms.or(file.lease_ms),
@@ -282,6 +296,7 @@ impl RawSettings {
             exposure: self.exposure.check(ops_listen, operator_token.is_some())?,
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7777))),
             ops_listen,
+            tls: identity(self.tls_cert, self.tls_key)?,
             redis: self.redis.filter(|url| !url.is_empty()),
             node,
             lease: Duration::from_millis(within("lease-ms", self.lease_ms, 1500, 200, 60_000)?),
@@ -315,6 +330,16 @@ fn advertised(url: Option<String>) -> Result<String, BadSetting> {
         false => Err(BadSetting(format!(
             "--advertise {url}: it begins with ws:// or wss:// and has at most {RECONNECT_URL_BYTES_MAX} bytes"
         ))),
+    }
+}
+
+fn identity(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<IdentityFiles>, BadSetting> {
+    let given = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
+    match (given(cert), given(key)) {
+        (Some(cert), Some(key)) => Ok(Some(IdentityFiles { cert, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(BadSetting("--tls-cert needs its private key: add --tls-key FILE".to_owned())),
+        (None, Some(_)) => Err(BadSetting("--tls-key needs its certificate: add --tls-cert FILE".to_owned())),
     }
 }
 

@@ -13,4 +13,6 @@ pub mod open_files;
 pub mod relay_task;
 pub mod sink;
 pub mod tasks;
+pub mod tls;
+pub mod transport;
 pub mod websocket;

@@ -135,8 +135,7 @@ impl Node {
 
     /// Host and port for players.
     pub fn authority(&self) -> &str {
-        let address = self.players.strip_prefix("ws://").and_then(|rest| rest.split_once('/'));
-        address.expect("a node prints ws://HOST:PORT/ws").0
+        self.players.split('/').nth(2).expect("a node prints ws://HOST:PORT/ws")
     }
 
     /// Host and port for operators.
@@ -203,6 +202,11 @@ impl Node {
     /// Asks it to end, as a service manager does (SIGTERM).
     pub fn terminate(&self) {
         signals::send(self.pid(), "TERM");
+    }
+
+    /// Asks it to read again what it was told by files (SIGHUP).
+    pub fn hang_up(&self) {
+        signals::send(self.pid(), "HUP");
     }
 
     /// Whether the process is there; a frozen one is.
@@ -380,7 +384,7 @@ impl Output {
         let word = |line: &str, start: &str| {
             line.split_whitespace().find(|word| word.starts_with(start)).map(str::to_owned)
         };
-        let players = printed().find_map(|line| word(line, "ws://"))?;
+        let players = printed().find_map(|line| word(line, "ws://").or_else(|| word(line, "wss://")))?;
         let operators = printed().find_map(|line| word(line.split_once("operators")?.1, "http://"))?;
         Some((players, operators))
     }

@@ -148,7 +148,7 @@ pub async fn start<const NODES: usize>(lease: Duration) -> [TroubledNode; NODES]
         let backplane = Troubled { store: store.clone(), trouble: Arc::clone(&trouble), tasks };
         let settings = Settings { listen: address, ..settings(&format!("n{number}"), lease) };
         let node = Node::new(settings, backplane, Games::new().with(Arena), None);
-        node.tasks.spawn(http::accept(Arc::clone(&node), listener, Port::Players));
+        node.tasks.spawn(http::accept(Arc::clone(&node), listener, Port::Players, None));
         nodes.push(TroubledNode { node, trouble, players: format!("ws://{address}/ws") });
     }
     nodes.try_into().unwrap_or_else(|_| unreachable!("as many as were asked for"))
@@ -160,6 +160,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         listen: ([127, 0, 0, 1], 0).into(),
         ops_listen: ([127, 0, 0, 1], 0).into(),
         redis: None,
+        tls: None,
         node: name.parse().expect("the form of an id"),
         lease,
         snapshot_every: None,

@@ -26,4 +26,5 @@ mod store_trouble;
 mod stranger;
 mod takeover;
 mod tidy;
+mod tls;
 mod web_files;

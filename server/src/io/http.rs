@@ -1,7 +1,7 @@
 //! HTTP on both ports: the WebSocket upgrade and `/v1` for players, health and metrics for operators, web files.
 
 use std::convert::Infallible;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,16 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tickcast_protocol::MatchId;
 use tickcast_protocol::message::SUBPROTOCOL;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use crate::backplane::{Backplane, MatchFields, fields};
@@ -26,6 +29,8 @@ use crate::game::Options;
 use crate::io::backlog;
 use crate::io::clock;
 use crate::io::node::{NewMatch, Node, Refusal};
+use crate::io::tls::{self, Identity};
+use crate::io::transport::Transport;
 use crate::io::websocket;
 use crate::logic::forwarded;
 use crate::logic::rate::Bucket;
@@ -59,8 +64,13 @@ pub enum Port {
     Operators,
 }
 
-/// Accepts connections until the node stops.
-pub async fn accept<B: Backplane>(node: Arc<Node<B>>, listener: TcpListener, port: Port) {
+/// Accepts connections until the node stops; with an identity, only under TLS.
+pub async fn accept<B: Backplane>(
+    node: Arc<Node<B>>,
+    listener: TcpListener,
+    port: Port,
+    identity: Option<Arc<Identity>>,
+) {
     let mut stopping = node.stopping();
     let mut complaints = Bucket::every(clock::now(), COMPLAIN_EVERY, 1);
     loop {
@@ -81,8 +91,12 @@ pub async fn accept<B: Backplane>(node: Arc<Node<B>>, listener: TcpListener, por
                 let _ = stream.set_nodelay(true);
                 backlog::limit(&stream);
                 let serving = Arc::clone(&node);
+                let identity = identity.clone();
                 node.tasks.spawn(async move {
-                    serve(serving, stream, peer, port).await;
+                    match identity {
+                        None => serve(serving, stream, peer, port).await,
+                        Some(identity) => secure(serving, stream, peer, port, identity).await,
+                    }
                     drop(pass);
                 });
             }
@@ -105,7 +119,32 @@ fn known_client<B: Backplane>(node: &Arc<Node<B>>, peer: SocketAddr) -> Option<I
     (!is_proxy).then_some(peer.ip())
 }
 
-async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: TcpStream, peer: SocketAddr, port: Port) {
+/// Serves a connection once its handshake is done.
+async fn secure<B: Backplane>(
+    node: Arc<Node<B>>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    port: Port,
+    identity: Arc<Identity>,
+) {
+    let mut stopping = node.stopping();
+    let shaken = tokio::select! {
+        shaken = tls::shake_hands(&identity, stream) => shaken,
+        _ = stopping.changed() => return,
+    };
+    match shaken {
+        Ok(stream) => serve(node, stream, peer, port).await,
+        Err(error) => {
+            node.metrics.tls_refused.add(1);
+            tracing::debug!(%peer, %error, "no TLS");
+        }
+    }
+}
+
+async fn serve<B: Backplane, S>(node: Arc<Node<B>>, stream: S, peer: SocketAddr, port: Port)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let mut stopping = node.stopping();
     let service = service_fn(move |request| route(Arc::clone(&node), request, port, peer));
     let connection = http1::Builder::new()
@@ -202,12 +241,28 @@ fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>, pee
     let serving = Arc::clone(&node);
     node.tasks.spawn(async move {
         let Ok(upgraded) = pending.await else { return };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-        if let Err(error) = websocket::serve(&serving, parts.io.into_inner(), parts.read_buf, pass) {
+        let taken = taken_apart(upgraded)
+            .and_then(|(transport, early)| websocket::serve(&serving, transport, early, pass));
+        if let Err(error) = taken {
             tracing::warn!(%error, "a connection could not be taken over");
         }
     });
     response
+}
+
+/// The socket of a connection that is no HTTP any more, and what was read of it already.
+fn taken_apart(upgraded: Upgraded) -> io::Result<(Transport, Bytes)> {
+    let mio = |stream: TcpStream| stream.into_std().map(mio::net::TcpStream::from_std);
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => Ok((Transport::Plain(mio(parts.io.into_inner())?), parts.read_buf)),
+        Err(upgraded) => {
+            let parts = upgraded
+                .downcast::<TokioIo<TlsStream<TcpStream>>>()
+                .map_err(|_| io::Error::other("it is neither a socket nor one under TLS"))?;
+            let (stream, session) = parts.io.into_inner().into_inner();
+            Ok((Transport::tls(mio(stream)?, session), parts.read_buf))
+        }
+    }
 }
 
 /// The body of `POST /v1/matches`.

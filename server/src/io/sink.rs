@@ -1,18 +1,17 @@
 //! A connection's socket, shared by the relay that fills it and the reader that watches it. Whatever is sent goes
-//! straight to the socket when nothing waits: one write per client per tick, nobody woken.
+//! straight to the socket when nothing waits: one write per client per tick, nobody woken. What a TLS session holds waits
+//! as what stands in the queue does.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 use tickcast_protocol::CloseCode;
 use tickcast_protocol::close::reason;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use crate::io::backlog;
+use crate::io::transport::{Taken, Transport};
 use crate::logic::outbox::Outbox;
 
 /// Bytes of a WebSocket frame before an unmasked payload.
@@ -49,7 +48,7 @@ struct State {
 
 /// A connection's socket and what waits for it.
 pub struct Sink {
-    socket: TcpStream,
+    transport: Transport,
     state: Mutex<State>,
     call: Box<dyn Fn() + Send + Sync>,
 }
@@ -69,13 +68,13 @@ pub enum End {
 
 impl Sink {
     /// Takes a socket over that does not block. Calls `call` as often as its reader has to ask for the [`Sink::end`].
-    pub fn new(socket: TcpStream, call: impl Fn() + Send + Sync + 'static) -> Sink {
-        Sink { socket, state: Mutex::default(), call: Box::new(call) }
+    pub fn new(transport: Transport, call: impl Fn() + Send + Sync + 'static) -> Sink {
+        Sink { transport, state: Mutex::default(), call: Box::new(call) }
     }
 
     /// Whether no state frame waits, wholly or in part.
     pub fn is_clear(&self) -> bool {
-        self.lock().outbox.is_clear()
+        self.lock().outbox.is_clear() && !self.transport.holds()
     }
 
     /// Sends state that [`ws_frames`] has framed; only when [`Sink::is_clear`]. Whether all of it went out, which
@@ -88,11 +87,11 @@ impl Sink {
         // For a client in step the queue is not even touched.
         let waits = state.outbox.front().is_some();
         let written = if waits { 0 } else { self.try_write(&mut state, &bytes) };
-        if written == bytes.len() {
-            return true;
+        if written < bytes.len() {
+            state.outbox.push_state(bytes.slice(written..));
+            return false;
         }
-        state.outbox.push_state(bytes.slice(written..));
-        false
+        !self.is_held(&state)
     }
 
     /// Sends a control message.
@@ -154,7 +153,7 @@ impl Sink {
         match (state.is_broken, state.closing) {
             (true, _) => End::Broken,
             (false, None) => End::None,
-            (false, Some(_)) if state.outbox.front().is_some() => End::Closing,
+            (false, Some(_)) if state.outbox.front().is_some() || self.transport.holds() => End::Closing,
             (false, Some(_)) => End::Closed,
         }
     }
@@ -162,15 +161,19 @@ impl Sink {
     /// The system says that the socket takes something again: writes what waits.
     pub fn handle_writable(&self) {
         let mut state = self.lock();
-        if state.is_full {
+        let holds = self.transport.holds();
+        if state.is_full || holds {
             state.is_full = false;
+            if holds {
+                self.try_write(&mut state, &[]);
+            }
             self.write(&mut state);
         }
     }
 
     /// Reads what the client has sent.
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.socket).read(buffer)
+    pub fn read(&self, buffer: &mut [u8]) -> Taken {
+        self.transport.read(buffer)
     }
 
     /// Ends the connection, whatever waits: the client is told by the system.
@@ -178,7 +181,7 @@ impl Sink {
         let mut state = self.lock();
         state.is_broken = true;
         state.outbox = Outbox::default();
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.transport.end();
     }
 
     /// Writes at once what the socket takes.
@@ -197,24 +200,22 @@ impl Sink {
         if state.is_full || state.is_broken {
             return 0;
         }
-        loop {
-            match backlog::write(&self.socket, bytes) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    state.is_full = true;
-                    return 0;
-                }
-                Ok(count @ 1..) => {
-                    state.is_full = count < bytes.len();
-                    return count;
-                }
-                Ok(0) | Err(_) => {
-                    state.is_broken = true;
-                    (self.call)();
-                    return 0;
-                }
+        match self.transport.write(bytes) {
+            Ok(written) => {
+                state.is_full = written.is_full;
+                written.count
+            }
+            Err(_) => {
+                state.is_broken = true;
+                (self.call)();
+                0
             }
         }
+    }
+
+    /// Whether the end of what was written waits with the TLS session.
+    fn is_held(&self, state: &State) -> bool {
+        state.is_full && self.transport.holds()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -224,6 +225,6 @@ impl Sink {
 
 impl fmt::Debug for Sink {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Sink").field("socket", &self.socket).finish_non_exhaustive()
+        formatter.debug_struct("Sink").field("transport", &self.transport).finish_non_exhaustive()
     }
 }

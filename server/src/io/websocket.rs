@@ -10,7 +10,6 @@ use std::thread;
 use bytes::Bytes;
 use mio::Waker;
 use tickcast_protocol::SessionId;
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -18,6 +17,7 @@ use crate::backplane::Backplane;
 use crate::io::gate::Pass;
 use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::{Joined, RelayCommand};
+use crate::io::transport::Transport;
 
 mod connection;
 pub mod intake;
@@ -35,7 +35,7 @@ pub struct Readers {
 /// What a reader's thread is told by others.
 enum Order {
     /// A socket is to be served; these bytes of it have been read. It is let in for as long as it is there.
-    Serve(mio::net::TcpStream, Bytes, Pass),
+    Serve(Transport, Bytes, Pass),
     /// This connection's sink has come to an end, or is about to.
     Look(usize),
     /// What came of this connection's wish to join.
@@ -131,12 +131,11 @@ fn tell<B: Backplane>(node: &Node<B>, relay: &mpsc::Sender<RelayCommand>, comman
 /// Takes over a socket whose HTTP request was answered with the switch to WebSocket. Some bytes may have come early.
 pub fn serve<B: Backplane>(
     node: &Arc<Node<B>>,
-    stream: TcpStream,
+    transport: Transport,
     early: Bytes,
     pass: Pass,
 ) -> io::Result<()> {
-    let stream = mio::net::TcpStream::from_std(stream.into_std()?);
     let inbox = node.readers.next(node).ok_or_else(|| io::Error::other("there is no thread to read it"))?;
-    inbox.put(Order::Serve(stream, early, pass));
+    inbox.put(Order::Serve(transport, early, pass));
     Ok(())
 }

@@ -77,6 +77,8 @@ counters! {
     reloads: "Times a relay lost its place and loaded the match anew.",
     resets: "Times players were told that ticks they saw are lost.",
     deaf: "Times a followed match ticked and was not heard.",
+    tls_refused: "Connections that ended before their TLS handshake did.",
+    certificates_refused: "New certificates that could not be used.",
     desyncs: "Times a relay's state did not have its owner's hash.",
 }
 

@@ -1,6 +1,5 @@
 //! One connection: what its socket brings goes into the session, and what the session decides is done.
 
-use std::io::ErrorKind;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use crate::io::gate::Pass;
 use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::{Joined, RelayCommand, Uplink};
 use crate::io::sink::{End, Sink};
+use crate::io::transport::Taken;
 use crate::logic::channel::Upstream;
 use crate::logic::session::{Output, Session};
 
@@ -116,8 +116,8 @@ impl<B: Backplane> Connection<B> {
         self.sink.handle_writable();
     }
 
-    /// Reads what the socket has, and does what follows. Where less comes than there is room for the system has no
-    /// more, and tells when it has; unless the read is to find the `end`, of which it has told already.
+    /// Reads what the socket has, and does what follows. Where that is all, the system tells when there is more; unless
+    /// the read is to find the `end`, of which it has told already.
     pub(super) fn read(&mut self, buffer: &mut [u8], end: bool, now: Instant) -> Goes {
         if !self.begun.is_empty() {
             self.take_begun(&[], now);
@@ -126,12 +126,10 @@ impl<B: Backplane> Connection<B> {
             if self.phase == Phase::Joining || self.is_muted {
                 return Goes::On;
             }
-            let count = match self.sink.read(buffer) {
-                Ok(0) => return Goes::Away,
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Goes::On,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return Goes::Away,
+            let (count, is_all) = match self.sink.read(buffer) {
+                Taken::Some { count, is_all } => (count, is_all),
+                Taken::Nothing => return Goes::On,
+                Taken::End => return Goes::Away,
             };
             let too_many = self.session.handle_bytes(now, count);
             let bytes = &mut buffer[..count];
@@ -149,7 +147,7 @@ impl<B: Backplane> Connection<B> {
             }
             let is_within = self.intake.is_within_message() || !self.begun.is_empty();
             self.session.handle_pause(now, is_within);
-            if count < buffer.len() && !end && cfg!(unix) {
+            if is_all && !end {
                 return Goes::On;
             }
         }

@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::runtime::Handle;
 
@@ -20,6 +19,7 @@ use crate::io::gate::Pass;
 use crate::io::node::Node;
 use crate::io::relay_task::RelayCommand;
 use crate::io::sink::Sink;
+use crate::io::transport::Transport;
 
 /// How long a reader rests after a pass in which there was something to do. It is short against a tick, and inputs go
 /// up shortly before the owner's next tick anyway; the answer to a ping may be late by as much.
@@ -125,7 +125,7 @@ impl<B: Backplane> Reader<B> {
 
     fn handle_order(&mut self, order: Order, now: Instant) {
         match order {
-            Order::Serve(stream, early, pass) => self.serve(stream, early, pass, now),
+            Order::Serve(transport, early, pass) => self.serve(transport, early, pass, now),
             Order::Look(number) => self.with(number, now, |_, _| Goes::On),
             Order::Joined(number, session, answer) => match self.connections.contains_key(&number) {
                 true => {
@@ -141,17 +141,17 @@ impl<B: Backplane> Reader<B> {
         }
     }
 
-    fn serve(&mut self, mut stream: TcpStream, early: Bytes, pass: Pass, now: Instant) {
+    fn serve(&mut self, mut transport: Transport, early: Bytes, pass: Pass, now: Instant) {
         let number = self.next;
         self.next += 1;
         let both = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut stream, Token(number), both) {
+        if let Err(error) = self.poll.registry().register(transport.socket(), Token(number), both) {
             tracing::warn!(%error, "a connection cannot be watched");
             return;
         }
         let address = Address { inbox: Arc::clone(&self.inbox), number };
         let calls = address.clone();
-        let sink = Arc::new(Sink::new(stream, move || calls.look()));
+        let sink = Arc::new(Sink::new(transport, move || calls.look()));
         let connection = Connection::new(Arc::clone(&self.node), sink, address, (early, pass), now);
         self.connections.insert(number, connection);
         self.with(number, now, |connection, buffer| connection.read(buffer, true, now));
