@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::backplane::Backplane;
 use crate::backplane::memory::MemoryBackplane;
-use crate::backplane::redis::{RedisBackplane, Timing};
+use crate::backplane::redis::{ConnectError, RedisBackplane, Timing};
 use crate::config::{ServeArgs, Settings};
 use crate::game::Games;
 use crate::io::clock;
@@ -22,7 +22,7 @@ use crate::io::membership;
 use crate::io::node::Node;
 use crate::io::open_files;
 use crate::io::tls::{self, Identity};
-use crate::ops::admin::{self, AdminCommand};
+use crate::ops::admin::{self, AdminCommand, StoreArgs};
 use crate::ops::check::{self, CheckArgs, Verdict};
 use crate::ops::history::History;
 use crate::ops::inspect::{self, InspectArgs};
@@ -92,10 +92,19 @@ fn runtime() -> Result<Runtime, Failure> {
 fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {
     logging::start("warn").map_err(failure)?;
     runtime()?.block_on(async {
-        let backplane =
-            RedisBackplane::connect_to_ask(&args.redis, Timing::default()).await.map_err(failure)?;
+        let backplane = connect_to_ask(&args.store).await?;
         inspect::run(&backplane, args).await.map_err(failure)
     })
+}
+
+async fn connect_to_ask(store: &StoreArgs) -> Result<RedisBackplane, Failure> {
+    let connected = RedisBackplane::connect_to_ask(&store.redis, &store.security, Timing::default()).await;
+    connected.map_err(unconnected)
+}
+
+fn unconnected(error: ConnectError) -> Failure {
+    let code = if matches!(error, ConnectError::BadFiles { .. }) { 2 } else { 1 };
+    Failure { text: error.to_string(), code }
 }
 
 fn run_check(args: &CheckArgs) -> Result<(), Failure> {
@@ -113,8 +122,7 @@ fn run_check(args: &CheckArgs) -> Result<(), Failure> {
 fn run_admin(command: &AdminCommand) -> Result<(), Failure> {
     logging::start("warn").map_err(failure)?;
     runtime()?.block_on(async {
-        let backplane =
-            RedisBackplane::connect_to_ask(command.redis(), Timing::default()).await.map_err(failure)?;
+        let backplane = connect_to_ask(command.store()).await?;
         println!("{}", admin::run(&backplane, command).await.map_err(failure)?);
         Ok(())
     })
@@ -137,7 +145,9 @@ fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {
             }
             Some(url) => {
                 let (backplane, warnings) =
-                    RedisBackplane::connect(&url, Timing::default()).await.map_err(failure)?;
+                    RedisBackplane::connect_secured(&url, &settings.redis_files, Timing::default())
+                        .await
+                        .map_err(unconnected)?;
                 for warning in &warnings {
                     tracing::warn!("{warning}");
                 }

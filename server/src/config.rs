@@ -12,6 +12,7 @@ use thiserror::Error;
 use tickcast_protocol::NodeId;
 use tickcast_protocol::limits::{HASH_EVERY_TICKS_MAX, RECONNECT_URL_BYTES_MAX};
 
+use crate::backplane::redis::SecurityFiles;
 use crate::game::Options;
 use crate::io::tls::IdentityFiles;
 use crate::logic::operator_token::OperatorToken;
@@ -42,10 +43,22 @@ pub struct RawSettings {
     tls_key: Option<PathBuf>,
 
     /// Redis that makes this node part of a cluster: redis://127.0.0.1:6379, with sentinels
-    /// redis+sentinel://HOST:PORT,HOST:PORT/NAME, a Redis Cluster redis+cluster://HOST:PORT,HOST:PORT [default: none,
-    /// everything stays in this process]
+    /// redis+sentinel://HOST:PORT,HOST:PORT/NAME, a Redis Cluster redis+cluster://HOST:PORT,HOST:PORT; with TLS
+    /// the first word is rediss [default: none, everything stays in this process]
     #[arg(long, env = "TICKCAST_REDIS", value_name = "URL")]
     redis: Option<String>,
+
+    /// Certificates (PEM) of the authorities that say who the Redis is, for rediss:// [default: those that browsers trust]
+    #[arg(long, env = "TICKCAST_REDIS_CA", value_name = "FILE")]
+    redis_ca: Option<PathBuf>,
+
+    /// Certificate (PEM) to show to a Redis that asks for one [default: none]
+    #[arg(long, env = "TICKCAST_REDIS_CERT", value_name = "FILE")]
+    redis_cert: Option<PathBuf>,
+
+    /// Private key (PEM) of that certificate [default: none]
+    #[arg(long, env = "TICKCAST_REDIS_KEY", value_name = "FILE")]
+    redis_key: Option<PathBuf>,
 
     /// Name of this node, shown as the owner of matches [default: a random one]
     #[arg(long, env = "TICKCAST_NODE", value_name = "NAME")]
@@ -159,6 +172,8 @@ pub struct Settings {
     pub tls: Option<IdentityFiles>,
     /// The cluster's Redis; `None` is memory mode.
     pub redis: Option<String>,
+    /// Whom to believe there.
+    pub redis_files: SecurityFiles,
     /// Name of this node.
     pub node: NodeId,
     /// How long a match stays its owner's after a tick.
@@ -245,6 +260,9 @@ impl RawSettings {
             tls_cert: self.tls_cert.or(file.tls_cert),
             tls_key: self.tls_key.or(file.tls_key),
             redis: self.redis.or(file.redis),
+            redis_ca: self.redis_ca.or(file.redis_ca),
+            redis_cert: self.redis_cert.or(file.redis_cert),
+            redis_key: self.redis_key.or(file.redis_key),
             node: self.node.or(file.node),
             lease_ms: self.lease_ms.or(file.lease_ms),
             snapshot_every: self.snapshot_every.or(file.snapshot_every),
@@ -298,6 +316,7 @@ impl RawSettings {
             ops_listen,
             tls: identity(self.tls_cert, self.tls_key)?,
             redis: self.redis.filter(|url| !url.is_empty()),
+            redis_files: SecurityFiles { ca: self.redis_ca, cert: self.redis_cert, key: self.redis_key },
             node,
             lease: Duration::from_millis(within("lease-ms", self.lease_ms, 1500, 200, 60_000)?),
             snapshot_every,

@@ -74,6 +74,11 @@ impl RedisServer {
         RedisServer::start_as(|| Role::Single, persistence, settings).await
     }
 
+    /// Starts a sentinel with these settings.
+    pub async fn sentinel(settings: &[(&str, &str)]) -> RedisServer {
+        RedisServer::start_as(|| Role::Sentinel, Persistence::Off, settings).await
+    }
+
     async fn start_as(
         role: impl Fn() -> Role,
         persistence: Persistence,

@@ -161,6 +161,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         ops_listen: ([127, 0, 0, 1], 0).into(),
         redis: None,
         tls: None,
+        redis_files: Default::default(),
         node: name.parse().expect("the form of an id"),
         lease,
         snapshot_every: None,

@@ -29,6 +29,7 @@ mod links;
 mod rights;
 mod router;
 mod scripts;
+mod security;
 mod sharded;
 mod slots;
 mod subscriber;
@@ -36,6 +37,7 @@ mod target;
 mod verdict;
 
 pub use self::connect::{ConnectError, Warning};
+pub use self::security::SecurityFiles;
 
 /// Matches that `list` asks for at once.
 const LISTED_AT_ONCE_MAX: usize = 500;
@@ -81,20 +83,34 @@ struct Shared {
 impl RedisBackplane {
     /// Connects, and checks that this Redis can be trusted with matches, and that its user may do what a node does.
     pub async fn connect(url: &str, timing: Timing) -> Result<(RedisBackplane, Vec<Warning>), ConnectError> {
-        RedisBackplane::connect_as(Purpose::Serve, url, timing).await
+        RedisBackplane::connect_secured(url, &SecurityFiles::default(), timing).await
+    }
+
+    /// As [`RedisBackplane::connect`], with files for TLS.
+    pub async fn connect_secured(
+        url: &str,
+        files: &SecurityFiles,
+        timing: Timing,
+    ) -> Result<(RedisBackplane, Vec<Warning>), ConnectError> {
+        RedisBackplane::connect_as(Purpose::Serve, url, files, timing).await
     }
 
     /// Connects to ask for something: what the user may not do is refused when it is asked for.
-    pub async fn connect_to_ask(url: &str, timing: Timing) -> Result<RedisBackplane, ConnectError> {
-        Ok(RedisBackplane::connect_as(Purpose::Ask, url, timing).await?.0)
+    pub async fn connect_to_ask(
+        url: &str,
+        files: &SecurityFiles,
+        timing: Timing,
+    ) -> Result<RedisBackplane, ConnectError> {
+        Ok(RedisBackplane::connect_as(Purpose::Ask, url, files, timing).await?.0)
     }
 
     async fn connect_as(
         purpose: Purpose,
         url: &str,
+        files: &SecurityFiles,
         timing: Timing,
     ) -> Result<(RedisBackplane, Vec<Warning>), ConnectError> {
-        let (links, warnings) = Links::open(url, timing, purpose).await?;
+        let (links, warnings) = Links::open(url, files, timing, purpose).await?;
         let scripts = Scripts::new(links.publish());
         Ok((
             RedisBackplane {

@@ -8,6 +8,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 use tickcast_protocol::{MatchId, NodeId};
 
+use crate::backplane::redis::SecurityFiles;
 use crate::backplane::{Backplane, Guarded, fields};
 use crate::io::clock;
 use crate::logic::channel::{self, Note};
@@ -82,20 +83,24 @@ pub enum AdminCommand {
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
     /// The cluster's Redis: redis://127.0.0.1:6379, redis+sentinel://HOST:PORT,HOST:PORT/NAME, or
-    /// redis+cluster://HOST:PORT,HOST:PORT
+    /// redis+cluster://HOST:PORT,HOST:PORT; with TLS the first word is rediss
     #[arg(long, env = "TICKCAST_REDIS", value_name = "URL")]
     pub redis: String,
+
+    /// Whom to believe there
+    #[command(flatten)]
+    pub security: SecurityFiles,
 }
 
 impl AdminCommand {
-    /// The address of the store.
-    pub fn redis(&self) -> &str {
+    /// Where the store is.
+    pub fn store(&self) -> &StoreArgs {
         match self {
             AdminCommand::Nodes { store, .. }
             | AdminCommand::Move { store, .. }
             | AdminCommand::Drain { store, .. }
             | AdminCommand::End { store, .. }
-            | AdminCommand::Revive { store, .. } => &store.redis,
+            | AdminCommand::Revive { store, .. } => store,
         }
     }
 }

@@ -12,6 +12,7 @@ use tickcast_protocol::{EntityId, MatchId, World};
 
 use crate::backplane::{Backplane, MatchFields, fields};
 use crate::logic::stored::{self, Restored};
+use crate::ops::admin::StoreArgs;
 
 /// Rows of one kind that the text form shows; `--json` has all.
 const ROWS_MAX: usize = 100;
@@ -24,10 +25,9 @@ pub struct InspectArgs {
     /// Match to decode; without it, all matches are listed
     pub match_id: Option<String>,
 
-    /// The cluster's Redis: redis://127.0.0.1:6379, redis+sentinel://HOST:PORT,HOST:PORT/NAME, or
-    /// redis+cluster://HOST:PORT,HOST:PORT
-    #[arg(long, env = "TICKCAST_REDIS", value_name = "URL")]
-    pub redis: String,
+    /// Where the cluster's store is
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Print JSON instead of tables
     #[arg(long)]

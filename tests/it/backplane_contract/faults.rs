@@ -323,7 +323,8 @@ async fn a_frozen_server_is_unreachable() {
 
 #[tokio::test]
 async fn a_bad_address_is_explained_without_its_password() {
-    for url in ["localhost", "http://u:secret@localhost", "redis://u:secret@host:port", "rediss://u:secret@h"]
+    for url in
+        ["localhost", "http://u:secret@localhost", "redis://u:secret@host:port", "rediss://u:secret@h:port"]
     {
         let error = connect_error(url).await;
         assert!(matches!(error, ConnectError::BadUrl { .. }), "{url}: {error:?}");

@@ -1,13 +1,16 @@
 //! The address of the store as a person writes it: one Redis, a set of sentinels, or a Redis Cluster.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError};
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError};
+use rustls::ClientConfig;
 
 use super::Timing;
 use super::connect::ConnectError;
 use super::connection::describe;
+use super::security::{SecurityFiles, address_like};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,23 +46,33 @@ pub(super) struct HostPort {
 
 /// Everything about a connection but where it leads.
 #[derive(Debug, Clone)]
-pub(super) struct Login(ConnectionInfo);
+pub(super) struct Login {
+    info: ConnectionInfo,
+    /// For connections that are not the crate's; `None` speaks no TLS.
+    tls: Option<Arc<ClientConfig>>,
+}
 
 impl Login {
     /// A client of one server.
     pub(super) fn client(&self, at: &HostPort) -> Result<Client, RedisError> {
-        Client::open(self.0.clone().set_addr(ConnectionAddr::Tcp(at.host.clone(), at.port)))
+        let address = address_like(self.info.addr(), &at.host, at.port);
+        Client::open(self.info.clone().set_addr(address))
     }
 
     /// The same without name and password.
     pub(super) fn anonymous(&self) -> Login {
         let bare = redis::RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2);
-        Login(self.0.clone().set_redis_settings(bare))
+        Login { info: self.info.clone().set_redis_settings(bare), tls: self.tls.clone() }
+    }
+
+    /// What a connection of our own speaks TLS with, if it does.
+    pub(super) fn tls(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.clone()
     }
 
     /// The words of AUTH, if there is a password.
     pub(super) fn auth(&self) -> Option<Vec<String>> {
-        let settings = self.0.redis_settings();
+        let settings = self.info.redis_settings();
         let password = settings.password()?.to_owned();
         Some(settings.username().map(str::to_owned).into_iter().chain([password]).collect())
     }
@@ -88,29 +101,51 @@ impl HostPort {
 
 impl Address {
     /// Reads an address.
-    pub(super) fn parse(url: &str, timing: Timing) -> Result<Address, ConnectError> {
+    pub(super) fn parse(url: &str, files: &SecurityFiles, timing: Timing) -> Result<Address, ConnectError> {
         let bad = |reason: String| ConnectError::BadUrl { url: without_password(url), reason };
-        if let Some(rest) = url.strip_prefix("redis+sentinel://") {
-            let (login, hosts, path) = parts(rest);
+        let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
+        let is_secure = scheme.starts_with("rediss") || scheme.starts_with("valkeys");
+        if !is_secure && files.are_given() {
+            let reason = "--redis-ca, --redis-cert and --redis-key are for TLS: write rediss in place of redis in the \
+                          address, or leave them out";
+            return Err(ConnectError::BadFiles { reason: reason.to_owned() });
+        }
+        // The crate would take `#insecure` as leave to believe anybody.
+        if url.contains('#') {
+            return Err(bad("it has a `#`, which is %23 in a password".to_owned()));
+        }
+        let bad_files = |reason| ConnectError::BadFiles { reason };
+        let security = files.load().map_err(bad_files)?;
+        let login = |plain: String| -> Result<Login, ConnectError> {
+            let info = info(&plain, timing).map_err(bad)?;
+            if !is_secure {
+                return Ok(Login { info, tls: None });
+            }
+            let tls = Some(security.config().map_err(bad_files)?);
+            Ok(Login { info: security.secure(info).map_err(bad_files)?, tls })
+        };
+        let single = if is_secure { "rediss" } else { "redis" };
+        if let "redis+sentinel" | "rediss+sentinel" = scheme {
+            let (user, hosts, path) = parts(rest);
             let (name, database) = path.split_once('/').unwrap_or((path, "0"));
             if name.is_empty() {
                 return Err(bad("the name of the primary is missing".to_owned()));
             }
             let sentinels = addresses(hosts).map_err(bad)?;
-            let login = info(&format!("redis://{login}{}/{database}", sentinels[0]), timing).map_err(bad)?;
-            return Ok(Address::Sentinels { name: name.to_owned(), sentinels, login: Login(login) });
+            let login = login(format!("{single}://{user}{}/{database}", sentinels[0]))?;
+            return Ok(Address::Sentinels { name: name.to_owned(), sentinels, login });
         }
-        if let Some(rest) = url.strip_prefix("redis+cluster://") {
-            let (login, hosts, path) = parts(rest);
+        if let "redis+cluster" | "rediss+cluster" = scheme {
+            let (user, hosts, path) = parts(rest);
             if !["", "0"].contains(&path) {
                 return Err(bad("a cluster has no databases".to_owned()));
             }
             let seeds = addresses(hosts).map_err(bad)?;
-            let login = info(&format!("redis://{login}{}", seeds[0]), timing).map_err(bad)?;
-            return Ok(Address::Cluster { seeds, login: Login(login) });
+            let login = login(format!("{single}://{user}{}", seeds[0]))?;
+            return Ok(Address::Cluster { seeds, login });
         }
-        let client = info(url, timing).and_then(|info| Client::open(info).map_err(|error| describe(&error)));
-        client.map(Address::Single).map_err(bad)
+        let client = Client::open(login(url.to_owned())?.info);
+        client.map(Address::Single).map_err(|error| bad(describe(&error)))
     }
 }
 

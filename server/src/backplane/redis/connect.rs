@@ -20,6 +20,13 @@ const VERSION_MIN: (u32, u32) = (6, 2);
 /// The oldest Redis Cluster with channels that stay within a shard.
 const CLUSTER_VERSION_MIN: (u32, u32) = (7, 0);
 
+/// Where nobody answers.
+const ADVICE: &str = "start one there (`redis-server --port <port>`), or correct the address";
+/// Where nobody answers over TLS.
+const TLS_ADVICE: &str = "it has to listen there with TLS (`tls-port`), with a certificate that is for this very host, \
+                          has not expired and is from an authority of --redis-ca, or without that from one that \
+                          browsers trust; one that asks for a certificate gets it by --redis-cert and --redis-key";
+
 /// Why this Redis cannot be the backplane, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConnectError {
@@ -27,7 +34,7 @@ pub enum ConnectError {
     #[error(
         "`{url}` is no address of a Redis ({reason}); write redis://[user:password@]host[:port][/database], or \
          redis+sentinel://[user:password@]host:port,host:port/name[/database], or \
-         redis+cluster://[user:password@]host:port,host:port"
+         redis+cluster://[user:password@]host:port,host:port; with TLS the first word is rediss"
     )]
     BadUrl {
         /// The address, without its password.
@@ -35,16 +42,21 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Nobody answers.
-    #[error(
-        "no Redis answers at {address} ({reason}); start one there (`redis-server --port <port>`), or correct \
-         the address"
-    )]
+    /// The files for TLS cannot be used.
+    #[error("{reason}")]
+    BadFiles {
+        /// Which one, why, and what would do.
+        reason: String,
+    },
+    /// Nobody answers, or nobody who can be believed.
+    #[error("no Redis answers at {address} ({reason}); {advice}")]
     Unreachable {
         /// Host and port.
         address: String,
         /// What the operating system or the server said.
         reason: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// Nobody knows of a primary.
     #[error("{reason}; start the sentinels and what they watch, or correct the address and the name in it")]
@@ -190,7 +202,8 @@ pub(super) async fn first_contact(
     purpose: Purpose,
 ) -> Result<(MultiplexedConnection, Vec<Warning>), ConnectError> {
     let address = client.get_connection_info().addr();
-    let unreachable = |reason| ConnectError::Unreachable { address: address.to_string(), reason };
+    let advice = if matches!(address, ConnectionAddr::TcpTls { .. }) { TLS_ADVICE } else { ADVICE };
+    let unreachable = |reason| ConnectError::Unreachable { address: address.to_string(), reason, advice };
     let contact = async {
         let link = link_to(client, timing).await?;
         let info = read_info(link.clone()).await?;
@@ -228,7 +241,8 @@ pub(super) async fn cluster_contact(
     timing: Timing,
     purpose: Purpose,
 ) -> Result<(Vec<Range>, Vec<Opened>, Vec<Warning>), ConnectError> {
-    let unreachable = |reason| ConnectError::Unreachable { address: seed.to_string(), reason };
+    let unreachable =
+        |reason| ConnectError::Unreachable { address: seed.to_string(), reason, advice: ADVICE };
     let client_of = |at: &HostPort| login.client(at).map_err(|error| unreachable(describe(&error)));
     let client = client_of(seed)?;
     let (link, _) = first_contact(&client, timing, Expected::ClusterNode, purpose).await?;

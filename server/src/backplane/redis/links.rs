@@ -12,6 +12,7 @@ use super::address::{Address, HostPort, Login};
 use super::connect::{self, ConnectError, Expected, Purpose, Warning};
 use super::connection::{self, Connection, Link, describe};
 use super::router::{self, Router};
+use super::security::SecurityFiles;
 use super::sharded::{self, ShardSubscriber};
 use super::subscriber::{self, Subscriber};
 use super::target::{Sentinels, Target};
@@ -44,11 +45,12 @@ impl Links {
     /// Connects, and checks that what answers can be trusted with matches.
     pub(super) async fn open(
         url: &str,
+        files: &SecurityFiles,
         timing: Timing,
         purpose: Purpose,
     ) -> Result<(Links, Vec<Warning>), ConnectError> {
-        match Address::parse(url, timing)? {
-            Address::Single(client) => open_one(Target::Fixed(client), timing, purpose).await,
+        match Address::parse(url, files, timing)? {
+            Address::Single(client) => open_one(Target::Fixed(Box::new(client)), timing, purpose).await,
             Address::Sentinels { name, sentinels, login } => {
                 let sentinels = Arc::new(Sentinels { name, sentinels, login });
                 open_one(Target::Primary(sentinels), timing, purpose).await

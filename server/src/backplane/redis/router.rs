@@ -391,7 +391,8 @@ impl Supervisor {
             return Some(at);
         }
         let client = self.login.client(address).ok()?;
-        let (connection, supervisor) = connection::supervised(Target::Fixed(client), self.timing, opened);
+        let (connection, supervisor) =
+            connection::supervised(Target::Fixed(Box::new(client)), self.timing, opened);
         self.connections.spawn(supervisor.run());
         let mut nodes = old.nodes.clone();
         nodes.push(Arc::new(Node { address: address.clone(), connection }));

@@ -21,7 +21,7 @@ use super::connection::{self, describe};
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     /// To this server.
-    Fixed(Client),
+    Fixed(Box<Client>),
     /// To the primary.
     Primary(Arc<Sentinels>),
 }
@@ -38,7 +38,7 @@ impl Target {
     /// Whom to connect to now.
     pub(super) async fn client(&self, timing: Timing) -> RedisResult<Client> {
         match self {
-            Target::Fixed(client) => Ok(client.clone()),
+            Target::Fixed(client) => Ok(Client::clone(client)),
             Target::Primary(sentinels) => sentinels.primary(timing).await,
         }
     }

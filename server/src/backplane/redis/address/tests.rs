@@ -3,7 +3,7 @@
 use super::*;
 
 fn parse(url: &str) -> Result<Address, ConnectError> {
-    Address::parse(url, Timing::default())
+    Address::parse(url, &SecurityFiles::default(), Timing::default())
 }
 
 fn shown(addresses: &[HostPort]) -> Vec<String> {
@@ -19,7 +19,7 @@ fn sentinels_and_clusters_are_told_from_one_server() {
                 (name.as_str(), shown(&sentinels)),
                 ("matches", ["a:1", "[::1]:2", "c:3"].map(str::to_owned).to_vec())
             );
-            let settings = login.0.redis_settings();
+            let settings = login.info.redis_settings();
             assert_eq!(
                 (settings.username(), settings.password(), settings.db()),
                 (Some("u"), Some("p@ss"), 4)

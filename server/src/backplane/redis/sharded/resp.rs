@@ -5,8 +5,10 @@
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::super::Timing;
 use super::super::address::{HostPort, Login};
@@ -33,9 +35,14 @@ pub(super) enum Reply {
     Refusal(String),
 }
 
+/// TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// A connection.
 pub(super) struct Link {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     read: BytesMut,
     write: BytesMut,
 }
@@ -55,6 +62,13 @@ impl Link {
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
         stream.set_nodelay(true)?;
         socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(timing.silence_max))?;
+        let stream: Box<dyn Stream> = match login.tls() {
+            None => Box::new(stream),
+            Some(config) => {
+                let name = ServerName::try_from(address.host.clone()).map_err(io::Error::other)?;
+                Box::new(TlsConnector::from(config).connect(name, stream).await?)
+            }
+        };
         let mut link = Link { stream, read: BytesMut::new(), write: BytesMut::new() };
         if let Some(words) = login.auth() {
             let words: Vec<&str> = ["AUTH"].into_iter().chain(words.iter().map(String::as_str)).collect();
