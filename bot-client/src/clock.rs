@@ -25,7 +25,7 @@ impl Clock {
     }
 }
 
-/// The wall clock, microseconds since 1970: for histories only.
+/// The wall clock, microseconds since 1970: for histories and tickets only.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub fn unix_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)

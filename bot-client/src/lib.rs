@@ -15,6 +15,7 @@ pub mod brain;
 pub mod clock;
 pub mod histogram;
 pub mod history;
+pub mod issuer;
 pub mod light;
 pub mod lineage;
 pub mod meter;

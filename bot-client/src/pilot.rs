@@ -57,6 +57,14 @@ impl Pilot {
         both!(self, bot => bot.marks())
     }
 
+    pub(crate) fn needs_ticket(&self) -> bool {
+        both!(self, bot => bot.client.needs_ticket())
+    }
+
+    pub(crate) fn show_ticket(&mut self, ticket: String) {
+        both!(self, bot => bot.client.show_ticket(ticket));
+    }
+
     pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         both!(self, bot => bot.poll_transmit())
     }

@@ -9,7 +9,10 @@ use thiserror::Error;
 use tickcast_client::stream::BadTrust;
 use tickcast_client::{Target, Trust};
 use tickcast_protocol::limits::{TICK_RATE_HZ_MAX, TICK_RATE_HZ_MIN};
+use tickcast_protocol::ticket::{Audience, BadKey};
 use tickcast_protocol::{MatchId, TickRate};
+
+use crate::issuer::Issuer;
 
 /// Connections that one source address can have to one place: Linux's range of ephemeral ports.
 pub const CONNECTIONS_PER_SOURCE_MAX: u64 = 28_000;
@@ -68,6 +71,13 @@ pub struct Flags {
     /// Join this existing match instead of creating one; may be repeated
     #[arg(long = "match-id", value_name = "ID", conflicts_with_all = ["matches", "game", "tick_rate", "options"])]
     match_ids: Vec<MatchId>,
+    /// Key of the server's tickets, as its --ticket-key; the first of two makes them. In the environment it is not in the
+    /// list of processes. Without it bots come as guests
+    #[arg(long, value_name = "KEY", env = "TICKCAST_TICKET_KEY", hide_env_values = true)]
+    ticket_key: Option<String>,
+    /// What the server's cluster is called in tickets
+    #[arg(long, value_name = "NAME", env = "TICKCAST_AUDIENCE", default_value = "tickcast")]
+    audience: Audience,
     /// Connections opened per second
     #[arg(long, value_name = "R", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     ramp_per_second: u32,
@@ -147,6 +157,8 @@ pub struct Plan {
     pub tick_rate: Option<TickRate>,
     /// Options of created matches.
     pub options: BTreeMap<String, i64>,
+    /// What bots' tickets are made with; `None` for guests.
+    pub issuer: Option<Issuer>,
     /// Connections opened per second by all processes together.
     pub ramp_per_second: u32,
     /// Processes that share the work.
@@ -203,6 +215,9 @@ pub enum BadPlan {
     /// A threshold on what is not measured.
     #[error("--light decodes no state, so it has no latency: leave out --light or --max-p99-latency-ms")]
     LightLatency,
+    /// Not a key.
+    #[error("--ticket-key: {0}")]
+    TicketKey(#[from] BadKey),
     /// An option was given twice.
     #[error("--option {0} is given twice")]
     DoubledOption(String),
@@ -254,6 +269,7 @@ impl TryFrom<Flags> for Plan {
             game: flags.game,
             tick_rate,
             options,
+            issuer: Issuer::of(flags.ticket_key, flags.audience)?,
             ramp_per_second: flags.ramp_per_second,
             processes: flags.processes,
             source_addresses: flags.source_addresses,
@@ -353,7 +369,8 @@ mod tests {
             "--url ws://127.0.0.1:1 --url http://127.0.0.1:2 --matches 3 --players 4 --spectators 2 --seconds 5 \
              --seed 9 --game grid --tick-rate 60 --option pickups=40 --option walls=-1 --ramp-per-second 50 \
              --processes 2 --source-addresses 3 --max-p99-latency-ms 80 --max-gap-ms 250.5 --json out.json \
-             --allow-slow-clients --reconnect-seconds 7 --quiet",
+             --allow-slow-clients --reconnect-seconds 7 --quiet \
+             --ticket-key 0123456789abcdef0123456789abcdef",
         )
         .unwrap();
         assert_eq!((plan.targets.len(), plan.connections(), plan.processes), (2, 18, 2));
@@ -394,6 +411,7 @@ mod tests {
         refused("--match-id not/one", "A-Z");
         refused("--light --history h.jsonl", "cannot be used with");
         refused("--seconds 0", "1..=86400");
+        refused("--ticket-key short", "at least 32");
     }
 
     #[test]

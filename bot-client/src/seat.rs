@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use crate::absence::Move;
 use crate::board::Board;
 use crate::bot::{Bot, Step};
+use crate::clock;
 use crate::pilot::Pilot;
 use crate::share::BotPlan;
 use crate::swarm::{Phase, Shared};
@@ -312,6 +313,9 @@ impl Seat {
     }
 
     async fn transmit(&mut self, socket: &mut Socket) -> Result<(), Failure> {
+        if let Some(issuer) = self.shared.plan.issuer.as_ref().filter(|_| self.pilot.needs_ticket()) {
+            self.pilot.show_ticket(issuer.mint(&self.plan, rand::random(), clock::unix_us() / 1000));
+        }
         while let Some(frame) = self.pilot.poll_transmit() {
             self.record();
             match timeout(SEND_MAX, socket.send(Message::binary(frame))).await {

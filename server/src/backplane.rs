@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
+use tickcast_protocol::ticket::TicketId;
 use tickcast_protocol::{Fence, MatchId, NodeId, Nonce, Tick};
 use tokio::sync::mpsc;
 
@@ -25,6 +26,7 @@ pub mod fields;
 pub mod memory;
 mod outlet;
 pub mod redis;
+pub mod spent;
 pub mod store;
 
 /// A match's hash: field name to value, as stored.
@@ -283,6 +285,13 @@ pub trait Backplane: Clone + Send + Sync + 'static {
         &self,
         node: &NodeId,
     ) -> impl Future<Output = Result<Subscription, Unavailable>> + Send;
+
+    /// Uses a ticket up, and remembers that for so long; `false` if it was used before, on whatever node.
+    fn spend_ticket(
+        &self,
+        id: TicketId,
+        remembered: Duration,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
     /// Makes every subscription anew: messages were sent and not heard. All receivers are told
     /// [`Delivery::Lost`].

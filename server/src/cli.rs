@@ -22,6 +22,7 @@ use crate::io::membership;
 use crate::io::node::Node;
 use crate::io::open_files;
 use crate::io::tls::{self, Identity};
+use crate::logic::joins::Joins;
 use crate::ops::admin::{self, AdminCommand, StoreArgs};
 use crate::ops::check::{self, CheckArgs, Verdict};
 use crate::ops::history::History;
@@ -247,6 +248,7 @@ fn announce(settings: &Settings, players: &TcpListener, operators: &TcpListener)
     println!("  page       http{s}://{players}/");
     println!("  players    ws{s}://{players}/ws");
     println!("  API        http{s}://{players}/v1/matches");
+    println!("  joins      {}", who_joins(&settings.joins));
     println!("  operators  http://{operators}/");
     println!("  try        cargo run --release -p tickcast-bots -- --url ws{s}://{players}/ws{trust}");
     Ok(())
@@ -254,6 +256,15 @@ fn announce(settings: &Settings, players: &TcpListener, operators: &TcpListener)
 
 fn hear(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| failure(format!("signals cannot be heard: {error}")))
+}
+
+/// Who may join, in a line.
+fn who_joins(joins: &Joins) -> &'static str {
+    match (&joins.keys, joins.guests) {
+        (None, _) => "anybody who reaches the players' address, as a guest: there is no ticket key",
+        (Some(_), true) => "with a ticket, or as a guest",
+        (Some(_), false) => "with a ticket only",
+    }
 }
 
 /// The two ways to be asked to stop; listening begins here, so that nobody who reads `ready` asks in vain.

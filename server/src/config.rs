@@ -11,15 +11,20 @@ use serde::Deserialize;
 use thiserror::Error;
 use tickcast_protocol::NodeId;
 use tickcast_protocol::limits::{HASH_EVERY_TICKS_MAX, RECONNECT_URL_BYTES_MAX};
+use tickcast_protocol::ticket::BadKey;
 
 use crate::backplane::redis::SecurityFiles;
 use crate::game::Options;
 use crate::io::tls::IdentityFiles;
+use crate::logic::joins::Joins;
 use crate::logic::operator_token::OperatorToken;
 
 use self::exposure::{Exposure, RawExposure};
 
 pub mod exposure;
+
+/// What a cluster is called in tickets unless it is told another name.
+pub const AUDIENCE: &str = "tickcast";
 
 /// The settings as a person writes them; everything may be left out. They hold a secret: no `Debug`.
 #[derive(Clone, Default, Args, Deserialize)]
@@ -136,6 +141,27 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_OPERATOR_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     operator_token: Option<String>,
 
+    /// Key that the game's backend makes tickets with, at least 32 characters; while it is changed two of them, the newer one
+    /// first and a comma between. With a key nobody joins without a ticket. In the environment or the file it is not in the
+    /// list of processes [default: none, everybody is a guest]
+    #[arg(long, env = "TICKCAST_TICKET_KEY", value_name = "KEY[,KEY]", hide_env_values = true)]
+    ticket_key: Option<String>,
+
+    /// What this cluster is called in tickets [default: tickcast]
+    #[arg(long, env = "TICKCAST_AUDIENCE", value_name = "NAME")]
+    audience: Option<String>,
+
+    /// Let in whoever comes without a ticket, although there is a key or the address is not on loopback [default: false]
+    #[arg(
+        long,
+        env = "TICKCAST_GUESTS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    guests: Option<bool>,
+
     /// File to which this node appends what it does with its matches, for `tickcast check` [default: none]
     #[arg(long, env = "TICKCAST_HISTORY", value_name = "FILE")]
     history: Option<PathBuf>,
@@ -212,6 +238,8 @@ pub struct Settings {
     pub operator_token: Option<OperatorToken>,
     /// What it is exposed to.
     pub exposure: Exposure,
+    /// Who may join.
+    pub joins: Joins,
     /// Where the history goes.
     pub history: Option<PathBuf>,
     /// Options of new matches, by game.
@@ -281,6 +309,9 @@ impl RawSettings {
             sweep_ms: self.sweep_ms.or(file.sweep_ms),
             log: self.log.or(file.log),
             operator_token: self.operator_token.or(file.operator_token),
+            ticket_key: self.ticket_key.or(file.ticket_key),
+            audience: self.audience.or(file.audience),
+            guests: self.guests.or(file.guests),
             history: self.history.or(file.history),
             exposure: self.exposure.or(file.exposure),
             games: if self.games.is_empty() { file.games } else { self.games },
@@ -308,11 +339,13 @@ impl RawSettings {
             None => None,
             some => Some(within("snapshot-every", some, 1, 1, 2000)?),
         };
+        let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7777)));
         let ops_listen = self.ops_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7778)));
         let operator_token = operator_token(self.operator_token)?;
         Ok(Settings {
             exposure: self.exposure.check(ops_listen, operator_token.is_some())?,
-            listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7777))),
+            listen,
+            joins: joins(listen, self.ticket_key, self.audience, self.guests)?,
             ops_listen,
             tls: identity(self.tls_cert, self.tls_key)?,
             redis: self.redis.filter(|url| !url.is_empty()),
@@ -368,6 +401,28 @@ fn operator_token(token: Option<String>) -> Result<Option<OperatorToken>, BadSet
     token.transpose().map_err(|wrong| BadSetting(format!("--operator-token: {wrong}")))
 }
 
+/// Who may join. The errors show no key.
+fn joins(
+    listen: SocketAddr,
+    keys: Option<String>,
+    audience: Option<String>,
+    guests: Option<bool>,
+) -> Result<Joins, BadSetting> {
+    let keys = keys.filter(|keys| !keys.is_empty()).map(|keys| keys.parse()).transpose();
+    let keys = keys.map_err(|bad: BadKey| BadSetting(format!("--ticket-key: {bad}")))?;
+    let audience = audience.unwrap_or_else(|| AUDIENCE.to_owned());
+    let audience = audience.parse().map_err(|error| BadSetting(format!("--audience {audience}: {error}")))?;
+    let guests = guests.unwrap_or(false);
+    if keys.is_none() && !guests && !listen.ip().is_loopback() {
+        return Err(BadSetting(format!(
+            "--listen {listen}: whoever reaches this address could join. Set TICKCAST_TICKET_KEY to the key that your game's \
+             backend makes tickets with (`openssl rand -hex 32` makes one; see \"Who may join\" in docs/operations.md), or \
+             say --guests to let everybody in"
+        )));
+    }
+    Ok(Joins { keys, audience, guests })
+}
+
 fn random_node() -> NodeId {
     format!("node-{:08x}", rand::random::<u32>()).parse().expect("the form of an id")
 }
@@ -399,5 +454,27 @@ mod tests {
         assert!(refused("bytes_per_second = 1").contains("2048 to 1000000"), "flattened fields are known");
         let short = refused("operator_token = \"secret\"");
         assert!(short.contains("at least 16") && !short.contains("secret"), "{short}");
+        let short = refused("ticket_key = \"secret\"");
+        assert!(short.contains("at least 32") && !short.contains("secret"), "{short}");
+        assert!(refused("audience = \"a b\"").contains("--audience"));
+    }
+
+    #[test]
+    fn beyond_loopback_there_is_a_key_or_there_are_guests_on_purpose() {
+        const KEY: &str = "0123456789abcdef0123456789abcdef";
+        let joins = |file: &str| check(file, RawSettings::default()).map(|settings| settings.joins);
+        for near in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
+            let joins = joins(&format!("listen = \"{near}\"")).unwrap();
+            assert!(joins.keys.is_none() && !joins.guests);
+        }
+        for far in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
+            let listen = format!("listen = \"{far}\"\n");
+            let BadSetting(refused) = joins(&listen).unwrap_err();
+            assert!(refused.contains("TICKCAST_TICKET_KEY") && refused.contains("--guests"), "{refused}");
+            assert!(joins(&format!("{listen}ticket_key = \"\"")).is_err());
+            assert!(joins(&format!("{listen}guests = false")).is_err());
+            assert!(joins(&format!("{listen}guests = true")).unwrap().guests);
+            assert!(joins(&format!("{listen}ticket_key = \"{KEY}\"")).unwrap().keys.is_some());
+        }
     }
 }

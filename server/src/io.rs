@@ -4,6 +4,7 @@ pub mod backlog;
 pub mod claims;
 pub mod clock;
 pub mod drain;
+pub mod entrance;
 pub mod gate;
 pub mod http;
 pub mod match_task;

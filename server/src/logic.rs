@@ -8,6 +8,7 @@ pub mod forwarded;
 pub mod gather;
 pub mod health;
 pub mod ingress;
+pub mod joins;
 pub mod laggards;
 pub mod lineage;
 pub mod operator_token;

@@ -148,6 +148,10 @@ pub fn entity_of(replica: &Replica, player: PlayerId) -> Option<EntityId> {
 #[derive(Debug)]
 pub struct Client {
     name: String,
+    /// What a hello that is no resume shows.
+    ticket: String,
+    /// Where to, until the hello is taken.
+    hello: Option<Join>,
     joined: Option<Joined>,
     /// Whether this connection was let in.
     welcomed: bool,
@@ -173,8 +177,10 @@ impl Client {
         while !name.is_char_boundary(end) {
             end -= 1;
         }
-        let mut client = Client {
+        Client {
             name: name[..end].to_owned(),
+            ticket: String::new(),
+            hello: Some(join),
             joined: None,
             welcomed: false,
             resuming: false,
@@ -185,9 +191,18 @@ impl Client {
             attempt: 0,
             entity: None,
             transmit: VecDeque::new(),
-        };
-        client.say_hello(join);
-        client
+        }
+    }
+
+    /// Whether the hello that is still to be sent shows a ticket, where one is asked for: a player who is back needs none.
+    pub fn needs_ticket(&self) -> bool {
+        self.hello.as_ref().is_some_and(|join| !matches!(join, Join::Resume { .. }))
+    }
+
+    /// Lets the hello that is still to be sent show this ticket. A ticket is good once: each connection of a spectator
+    /// needs another one.
+    pub fn show_ticket(&mut self, ticket: String) {
+        self.ticket = ticket;
     }
 
     /// The connection is gone or about to be: begins the next one, with a hello in [`Client::poll_transmit`] that
@@ -205,13 +220,13 @@ impl Client {
         };
         (self.welcomed, self.resuming, self.awaits_chat) = (false, true, true);
         self.transmit.clear();
-        self.say_hello(join);
+        self.hello = Some(join);
         Ok(())
     }
 
-    fn say_hello(&mut self, join: Join) {
-        let hello = ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: self.name.clone(), join };
-        self.transmit.push_back(hello.to_frame());
+    /// The name in our hellos.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What the last welcome told, once there was one; the state is that of the last connection until a resumed
@@ -243,6 +258,14 @@ impl Client {
 
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        if let Some(join) = self.hello.take() {
+            let ticket = match join {
+                Join::Resume { .. } => String::new(),
+                Join::Quick { .. } | Join::Match(_) | Join::Spectate(_) => std::mem::take(&mut self.ticket),
+            };
+            let (protocol, name) = (PROTOCOL_VERSION, self.name.clone());
+            return Some(ClientMessage::Hello { protocol, name, join, ticket }.to_frame());
+        }
         self.transmit.pop_front()
     }
 

@@ -51,7 +51,7 @@ close_codes! {
     NoPong = 4004, "nothing heard from the client", reconnect true;
     RateLimited = 4005, "too many messages: slow down", reconnect true;
     Malformed = 4500, "malformed message", reconnect false;
-    BadTicket = 4501, "the resume token is not, or no longer, good", reconnect false;
+    BadTicket = 4501, "the ticket or resume token is not, or no longer, good", reconnect false;
     HelloDeadline = 4502, "no hello in time", reconnect false;
     ProtocolVersion = 4503, "protocol version not spoken here", reconnect false;
     NoSuchMatch = 4504, "no such match or game", reconnect false;

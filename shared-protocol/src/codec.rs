@@ -37,6 +37,11 @@ pub fn encode<M: Serialize>(message: &M) -> Vec<u8> {
     out
 }
 
+/// Reads what a message begins with, whatever comes behind it.
+pub fn decode_prefix<M: DeserializeOwned>(bytes: &[u8]) -> Option<M> {
+    bincode::serde::decode_from_slice(bytes, config()).ok().map(|(prefix, _)| prefix)
+}
+
 /// Reads exactly one message; bytes behind it are an error.
 pub fn decode<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, MessageError> {
     let (message, used) = bincode::serde::decode_from_slice(bytes, config())

@@ -3,7 +3,7 @@
 //! Reading order: [`ids`] and [`tick`] name things, [`limits`] bounds them, [`schema`] declares a game's
 //! state and inputs, [`world`] holds the state, [`diff`] codes its changes, [`frame`] puts them on the
 //! wire, [`replica`] follows them, [`message`] is everything else said on a connection, [`chat`] what players say
-//! to each other, [`client`] is the client's half of it, [`history`] is how all of it is written down. `docs/wire.md` is the same contract for strangers.
+//! to each other, [`ticket`] says who may join, [`client`] is the client's half of it, [`history`] is how all of it is written down. `docs/wire.md` is the same contract for strangers.
 
 pub mod catch_up;
 pub mod chat;
@@ -27,6 +27,7 @@ pub mod replica;
 pub mod schema;
 pub mod snapshot;
 pub mod tick;
+pub mod ticket;
 pub mod varint;
 pub mod world;
 

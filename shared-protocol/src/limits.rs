@@ -4,6 +4,12 @@
 pub const MATCH_ID_BYTES_MAX: usize = 32;
 /// Longest player name, bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 24;
+/// Longest name of an account in a ticket, bytes.
+pub const SUBJECT_BYTES_MAX: usize = 64;
+/// Longest ticket as text, bytes.
+pub const TICKET_BYTES_MAX: usize = 512;
+/// For how long a ticket may be good, milliseconds: as long a used one has to be remembered.
+pub const TICKET_LIFE_MS_MAX: u64 = 3_600_000;
 /// Longest line of a chat, bytes of UTF-8.
 pub const CHAT_BYTES_MAX: usize = 240;
 /// Lines of its chat that a match keeps.
@@ -57,6 +63,10 @@ const _: () =
 const _: () = assert!(
     CHAT_LINES_MAX * (CHAT_BYTES_MAX + NAME_BYTES_MAX + 5 * VARINT_BYTES_MAX) < SERVER_CONTROL_BYTES_MAX,
     "a chat fits a control frame"
+);
+const _: () = assert!(
+    TICKET_BYTES_MAX + NAME_BYTES_MAX + MATCH_ID_BYTES_MAX + 128 < CLIENT_FRAME_BYTES_MAX,
+    "a hello with a ticket fits a frame"
 );
 const _: () = assert!(CHAT_BYTES_MAX + 64 < CLIENT_FRAME_BYTES_MAX, "a line fits a frame");
 const _: () = assert!(FIELDS_MAX <= 64, "a changed-field mask is one u64");

@@ -12,10 +12,13 @@ use crate::limits::{
 use crate::tick::{Position, Tick, TickRate};
 
 /// Version of this contract. Both ends say it first; a server refuses another with close code 4503.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// The WebSocket subprotocol a client may offer.
-pub const SUBPROTOCOL: &str = "tickcast.v3";
+pub const SUBPROTOCOL: &str = "tickcast.v4";
+
+/// Number of the variant [`ClientMessage::Hello`].
+const HELLO: u32 = 0;
 
 /// What a client wants to be put into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +59,11 @@ pub enum ClientMessage {
         name: String,
         /// Where to.
         join: Join,
+        /// What the game's backend gave the player to show, at most [`TICKET_BYTES_MAX`] bytes; empty for none, as
+        /// with [`Join::Resume`], which has a token of its own.
+        ///
+        /// [`TICKET_BYTES_MAX`]: crate::limits::TICKET_BYTES_MAX
+        ticket: String,
     },
     /// The player's input.
     Input {
@@ -166,6 +174,9 @@ pub enum ClientFrameError {
     /// The first byte is not that of a client's control frame.
     #[error("unknown frame kind")]
     Kind,
+    /// A hello of another version of the protocol, which says the rest in another way.
+    #[error("a hello of protocol {0}")]
+    Protocol(u16),
     /// Not a message.
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -188,6 +199,12 @@ impl ClientMessage {
             return Err(ClientFrameError::TooLong(frame.len()));
         }
         let Some((&CLIENT_CONTROL, rest)) = frame.split_first() else { return Err(ClientFrameError::Kind) };
+        // Whatever else changes, a hello begins with its variant and its version.
+        if let Some((HELLO, protocol)) = codec::decode_prefix::<(u32, u16)>(rest)
+            && protocol != PROTOCOL_VERSION
+        {
+            return Err(ClientFrameError::Protocol(protocol));
+        }
         let message: ClientMessage = codec::decode(rest)?;
         match &message {
             ClientMessage::Hello { name, .. } if name.len() > NAME_BYTES_MAX => {
@@ -254,5 +271,13 @@ mod tests {
         // An input that claims 2^63 values.
         let frame = [CLIENT_CONTROL, 1, 1, 1, 253, 0, 0, 0, 0, 0, 0, 0, 128];
         assert!(matches!(ClientMessage::from_frame(&frame), Err(ClientFrameError::Message(_))));
+    }
+
+    #[test]
+    fn a_hello_of_another_version_is_known_as_one() {
+        // As version 3 says it: nothing behind the place.
+        let frame = [CLIENT_CONTROL, 0, 3, 2, b'B', b'o', 0, 0];
+        assert_eq!(ClientMessage::from_frame(&frame), Err(ClientFrameError::Protocol(3)));
+        assert_eq!(ClientMessage::from_frame(&[CLIENT_CONTROL, 0, 9]), Err(ClientFrameError::Protocol(9)));
     }
 }

@@ -10,4 +10,5 @@ pub mod raw;
 pub mod redis;
 pub mod signals;
 pub mod sim;
+pub mod tickets;
 pub mod troubled;

@@ -102,7 +102,13 @@ impl Socket {
 
     /// Sends a hello.
     pub async fn hello(&mut self, join: Join) {
-        self.say(&ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "raw".to_owned(), join }).await;
+        self.hello_with(join, "").await;
+    }
+
+    /// Sends a hello that shows a ticket.
+    pub async fn hello_with(&mut self, join: Join, ticket: &str) {
+        let (protocol, name, ticket) = (PROTOCOL_VERSION, "raw".to_owned(), ticket.to_owned());
+        self.say(&ClientMessage::Hello { protocol, name, join, ticket }).await;
     }
 
     /// The next frame, or how the server closed.
@@ -167,7 +173,17 @@ impl Player {
     /// # Panics
     /// When that does not happen within [`JOINED_WITHIN`].
     pub async fn join(door: impl Into<Door<'_>>, name: &str, join: Join) -> Player {
-        Player::join_at(Socket::open(door).await, name, join).await
+        Player::join_at(Socket::open(door).await, Client::new(name, join)).await
+    }
+
+    /// Joins with a ticket.
+    ///
+    /// # Panics
+    /// As [`Player::join`].
+    pub async fn join_with(url: &str, name: &str, join: Join, ticket: &str) -> Player {
+        let mut client = Client::new(name, join);
+        client.show_ticket(ticket.to_owned());
+        Player::join_at(Socket::open(url).await, client).await
     }
 
     /// Joins over a socket that holds little: while this player does not read, it soon is behind.
@@ -175,13 +191,15 @@ impl Player {
     /// # Panics
     /// As [`Player::join`].
     pub async fn join_narrow(door: impl Into<Door<'_>>, name: &str, join: Join) -> Player {
-        Player::join_at(Socket::open_with(&door.into(), Some(NARROW_BYTES)).await, name, join).await
+        let socket = Socket::open_with(&door.into(), Some(NARROW_BYTES)).await;
+        Player::join_at(socket, Client::new(name, join)).await
     }
 
-    async fn join_at(socket: Socket, name: &str, join: Join) -> Player {
+    async fn join_at(socket: Socket, client: Client) -> Player {
+        let name = client.name().to_owned();
         let mut player = Player {
             socket,
-            client: Client::new(name, join),
+            client,
             ticks: 0,
             breaks: Vec::new(),
             seen: BTreeMap::new(),

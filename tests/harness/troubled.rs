@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tickcast_protocol::ticket::TicketId;
 use tickcast_protocol::{Fence, MatchId, NodeId};
 use tickcast_server::Games;
 use tickcast_server::backplane::memory::MemoryBackplane;
@@ -21,6 +22,7 @@ use tickcast_server::games::Arena;
 use tickcast_server::io::http::{self, Port};
 use tickcast_server::io::node::Node;
 use tickcast_server::io::{clock, tasks::Tasks};
+use tickcast_server::logic::joins::Joins;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
@@ -172,6 +174,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         advertise: String::new(),
         operator_token: None,
         exposure: Exposure::default(),
+        joins: Joins { keys: None, audience: "tickcast".parse().expect("the form of an id"), guests: false },
         resume_window: seconds(10),
         rewind: Duration::from_millis(250),
         chat_per_minute: 60,
@@ -281,6 +284,10 @@ impl Backplane for Troubled {
 
     async fn subscribe_orders(&self, node: &NodeId) -> Result<Subscription, Unavailable> {
         self.store.subscribe_orders(node).await
+    }
+
+    async fn spend_ticket(&self, id: TicketId, remembered: Duration) -> Result<bool, Unavailable> {
+        self.store.spend_ticket(id, remembered).await
     }
 
     fn distrust_subscriptions(&self) {

@@ -92,6 +92,7 @@ contract! {
     ownership::one_may_read_a_few_fields,
     ownership::nodes_are_listed_as_they_say,
     ownership::orders_reach_their_node,
+    ownership::a_ticket_is_used_once,
     ownership::distrust_tells_everybody_of_a_loss,
     channels::what_is_published_is_what_was_committed,
     channels::a_notice_is_published_but_not_stored,

@@ -34,7 +34,7 @@ async fn operations_md_lists_every_setting_with_its_default() {
     let help = help(&["serve"]).await;
     let mut flags = BTreeSet::new();
     for setting in help.split("\n      --").skip(1) {
-        let flag = format!("--{}", setting.split(' ').next().unwrap_or_default());
+        let flag = format!("--{}", setting.split([' ', '[']).next().unwrap_or_default());
         let variable =
             between(setting, "[env: ", &['=', ']']).unwrap_or_else(|| panic!("{flag} has no variable"));
         if flag == "--config" {

@@ -26,6 +26,7 @@ mod store_kinds;
 mod store_trouble;
 mod stranger;
 mod takeover;
+mod tickets;
 mod tidy;
 mod tls;
 mod web_files;

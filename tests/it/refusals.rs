@@ -91,7 +91,8 @@ fn binary(message: &ClientMessage) -> Message {
 
 fn hello(protocol: u16, name: &str) -> Message {
     let join = Join::Quick { game: String::new() };
-    binary(&ClientMessage::Hello { protocol, name: name.to_owned(), join })
+    let ticket = String::new();
+    binary(&ClientMessage::Hello { protocol, name: name.to_owned(), join, ticket })
 }
 
 fn input(seq: u32, values: &[i32]) -> Message {
@@ -131,7 +132,7 @@ async fn wrong_openings_are_refused_and_nobody_else_notices() {
         told(place.says_hello(Join::Match(nowhere.clone())).await, 4504, "no such match");
         told(place.says_hello(Join::Spectate(nowhere.clone())).await, 4504, "no such match");
         told(place.says_hello(Join::Quick { game: "chess".to_owned() }).await, 4504, "there is: arena");
-        let malformed: [&[u8]; 5] = [b"", &[9], &[1], &[1, 0xfe], &[1, 0, 1, 250, b'x']];
+        let malformed: [&[u8]; 5] = [b"", &[9], &[1], &[1, 0xfe], &[1, 0, PROTOCOL_VERSION as u8, 250, b'x']];
         for frame in malformed {
             told(place.opens_with(Message::binary(frame.to_vec())).await, 4500, "");
         }

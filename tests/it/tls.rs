@@ -8,7 +8,7 @@ use harness::http::{self, Answer};
 use harness::player::{Door, Player};
 use harness::process::{Node, NodeOptions, bots, program, run, wait_until};
 use harness::redis::{Persistence, RedisServer};
-use tickcast_client::{Connection, Failure, News, Trust};
+use tickcast_client::{Access, Connection, Failure, News, Trust};
 use tickcast_protocol::client::Event;
 use tickcast_protocol::message::Join;
 use tokio::time::timeout;
@@ -78,7 +78,7 @@ async fn a_native_client_plays_over_tls() {
     let authority = Authority::new("ours");
     let node = node(&authority.identity("node", HERE)).await;
     let nodes = [node.players.parse().expect("an address")];
-    let opened = Connection::open_trusting(&nodes, &authority.trust(), "native", quick()).await;
+    let opened = Connection::open_with(&nodes, "native", quick(), &trusting(authority.trust())).await;
     let mut connection = opened.expect("a place");
     let played = timeout(WITHIN, async {
         while connection.joined().acknowledged().is_none_or(|seq| seq.0 < 30) {
@@ -92,10 +92,15 @@ async fn a_native_client_plays_over_tls() {
     node.until_metric("connections", WITHIN, |count| count == 0).await;
 }
 
+/// The way in of a client for whom these authorities vouch.
+fn trusting(trust: Trust) -> Access {
+    Access { trust, ..Access::default() }
+}
+
 /// What a client says that does not trust a node.
 async fn refusal(node: &Node, trust: &Trust) -> String {
     let nodes = [node.players.parse().expect("an address")];
-    match Connection::open_trusting(&nodes, trust, "wary", quick()).await {
+    match Connection::open_with(&nodes, "wary", quick(), &trusting(trust.clone())).await {
         Err(Failure::Tls(error)) => error.to_string(),
         Err(other) => panic!("not refused for its certificate: {other}"),
         Ok(_) => panic!("not refused"),
@@ -117,7 +122,7 @@ async fn clients_refuse_who_cannot_prove_its_name() {
     // A node that speaks no TLS is not spoken to without.
     let plain = Node::start(NodeOptions::default()).await;
     let nodes = [plain.players.replace("ws://", "wss://").parse().expect("an address")];
-    let opened = Connection::open_trusting(&nodes, &ours.trust(), "wary", quick()).await;
+    let opened = Connection::open_with(&nodes, "wary", quick(), &trusting(ours.trust())).await;
     assert!(matches!(opened, Err(Failure::Tls(_))));
 
     let untrusting = bots(&[&good.players], &["--players", "1", "--seconds", "1"]).await;
@@ -152,7 +157,7 @@ async fn a_new_certificate_is_shown_to_who_comes_and_who_is_there_plays_on() {
     node.hang_up();
     let back = async || {
         let nodes = [node.players.parse().expect("an address")];
-        Connection::open_trusting(&nodes, &old.trust(), "asks", quick()).await.ok()
+        Connection::open_with(&nodes, "asks", quick(), &trusting(old.trust())).await.ok()
     };
     wait_until(WITHIN, "the last certificate is shown", back).await.leave().await;
     there.follow_ticks(30, WITHIN).await;

@@ -28,7 +28,7 @@ from state import Schema
 from websocket import Closed, WebSocket
 from wire import SERVER_MESSAGE, Broken, client_frame, decode_whole, position
 
-PROTOCOL = 3
+PROTOCOL = 4
 SEQ_AHEAD_MAX = 64
 WELCOME_SECONDS_MAX = 10
 # Section 9.2: the waits between two tries, and for how long it is tried after a loss.
@@ -44,8 +44,8 @@ def may_come_back(code):
 class Client:
     """One player or spectator, over all its connections (section 2.2)."""
 
-    def __init__(self, urls, name, join):
-        self.urls, self.name, self.join = urls, name, join
+    def __init__(self, urls, name, join, ticket):
+        self.urls, self.name, self.join, self.ticket = urls, name, join, ticket
         self.random = random.Random()
         self.socket = None
         self.match = self.player = self.token = self.replica = self.entity = None
@@ -73,7 +73,8 @@ class Client:
                                    "shown": self.shown, "attempt": self.attempts}}
         self.socket = WebSocket(url, f"tickcast.v{PROTOCOL}", WELCOME_SECONDS_MAX)
         self.welcomed, self.heard = False, time.monotonic()
-        self.say({"Hello": {"protocol": PROTOCOL, "name": self.name, "join": join}})
+        self.say({"Hello": {"protocol": PROTOCOL, "name": self.name, "join": join,
+                            "ticket": "" if "Resume" in join else self.ticket}})
 
     def say(self, message):
         self.socket.send(client_frame(message))
@@ -268,7 +269,7 @@ def play(arguments):
         join = {"Spectate" if arguments.spectate else "Match": arguments.match}
     else:
         join = {"Quick": {"game": arguments.game}}
-    client = Client(arguments.url, arguments.name, join)
+    client = Client(arguments.url, arguments.name, join, arguments.ticket)
     try:
         client.run(arguments.seconds, arguments.drop_after)
     except (Broken, Closed, OSError) as error:
@@ -286,6 +287,7 @@ def main():
     parser.add_argument("--spectate", action="store_true", help="only watch the match (needs --match)")
     parser.add_argument("--game", default="", help="game of a quick play; the server's default game without it")
     parser.add_argument("--name", default="stranger", help="the player's name")
+    parser.add_argument("--ticket", default="", help="what the game's backend gave to show (section 14)")
     parser.add_argument("--golden", type=Path, metavar="DIR", help="check the golden files instead")
     arguments = parser.parse_args()
     if arguments.golden:

@@ -117,7 +117,7 @@ CHAT_REFUSAL = ("enum", [(name, None) for name in (
 CHAT_LINE = ("record", [("number", "u64"), ("tick", "u64"), ("from", "u32"), ("seq", "u32"), ("team", "u32"),
                         ("name", "player_name"), ("text", "line")])
 CLIENT_MESSAGE = ("enum", [
-    ("Hello", [("protocol", "u16"), ("name", "player_name"), ("join", JOIN)]),
+    ("Hello", [("protocol", "u16"), ("name", "player_name"), ("join", JOIN), ("ticket", "string")]),
     ("Input", [("seq", "u32"), ("seen", "u64"), ("behind", "u16"), ("values", ("list", "i32"))]),
     ("Ping", [("nonce", "u32")]),
     ("NeedSnapshot", None),

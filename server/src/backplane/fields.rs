@@ -2,6 +2,7 @@
 //! Entities are `<kind>:<index>`; everything that begins with `~` is about the match itself.
 
 use tickcast_protocol::limits::CHAT_LINES_MAX;
+use tickcast_protocol::ticket::TicketId;
 use tickcast_protocol::{Epoch, Fence, MatchId, NodeId, Nonce, PlayerId};
 
 use super::{Channel, MatchFields};
@@ -127,6 +128,11 @@ pub const INDEX_KEY: &str = "tickcast:matches";
 
 /// Key of the hash of nodes, by name.
 pub const NODES_KEY: &str = "tickcast:nodes";
+
+/// Key that is there while a used ticket is remembered.
+pub fn spent(ticket: TicketId) -> String {
+    format!("tickcast:ticket:{ticket}")
+}
 
 /// Name of the channel with the orders for a node.
 pub fn orders(node: &NodeId) -> String {

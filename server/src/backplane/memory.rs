@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tickcast_protocol::ticket::TicketId;
 use tickcast_protocol::{Fence, MatchId, NodeId};
 
 use super::outlet::Outlet;
+use super::spent::{SPENT_MAX, Spent};
 use super::store::{Publication, Store};
 use super::{
     Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Release, Subscription,
@@ -29,6 +32,7 @@ pub struct MemoryBackplane {
 struct Shared {
     store: Store,
     nodes: BTreeMap<NodeId, Bytes>,
+    spent: Spent,
     /// By the channel's name.
     outlets: BTreeMap<String, Vec<Outlet>>,
 }
@@ -162,6 +166,13 @@ impl Backplane for MemoryBackplane {
 
     async fn subscribe_orders(&self, node: &NodeId) -> Result<Subscription, Unavailable> {
         Ok(self.lock().subscribe(fields::orders(node)))
+    }
+
+    async fn spend_ticket(&self, id: TicketId, remembered: Duration) -> Result<bool, Unavailable> {
+        let now_ms = (self.clock_ms)();
+        let until_ms = now_ms.saturating_add(remembered.as_millis() as u64);
+        let spent = self.lock().spent.spend(id, until_ms, now_ms);
+        spent.ok_or_else(|| Unavailable(format!("{SPENT_MAX} used tickets are remembered, and no more")))
     }
 
     fn distrust_subscriptions(&self) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use redis::{RedisResult, cmd};
+use tickcast_protocol::ticket::TicketId;
 use tickcast_protocol::{Fence, MatchId, NodeId};
 use tokio::time::timeout;
 
@@ -386,6 +387,14 @@ impl Backplane for RedisBackplane {
 
     async fn subscribe_orders(&self, node: &NodeId) -> Result<Subscription, Unavailable> {
         self.shared.links.subscriptions.subscribe(fields::orders(node)).await
+    }
+
+    async fn spend_ticket(&self, id: TicketId, remembered: Duration) -> Result<bool, Unavailable> {
+        let key = fields::spent(id);
+        let mut call = cmd("SET");
+        call.arg(&key).arg("").arg("NX").arg("PX").arg(decimal_ms(remembered).max(1));
+        let set: Option<String> = self.run(&key, call).await?;
+        Ok(set.is_some())
     }
 
     fn distrust_subscriptions(&self) {

@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::game::{Games, Options};
 use crate::io::claims::Claimed;
 use crate::io::clock;
+use crate::io::entrance::Visitor;
 use crate::io::gate::Gate;
 use crate::io::match_task::MatchOrder;
 use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, RelayCommand, Uplink, Wish};
@@ -24,7 +25,7 @@ use crate::io::tasks::Tasks;
 use crate::io::websocket::Readers;
 use crate::logic::health::Health;
 use crate::logic::rate::Bucket;
-use crate::logic::resume::{Judgement, Ticket};
+use crate::logic::resume::{Judgement, Proof};
 use crate::logic::stored::{self, StoredMatch};
 use crate::ops::history::History;
 use crate::ops::inspector::Inspector;
@@ -187,24 +188,24 @@ impl<B: Backplane> Node<B> {
     }
 
     /// Puts a client where it wants to be.
-    pub async fn join(
+    pub(in crate::io) async fn join(
         self: &Arc<Self>,
         session: SessionId,
         sink: &Arc<Sink>,
-        name: String,
-        join: Join,
+        visitor: Visitor,
     ) -> Result<Joined, Refusal> {
         if self.is_leaving() {
             return Err(Refusal::new(CloseCode::Shutdown, CloseCode::Shutdown.text()));
         }
+        let Visitor { name, join } = visitor;
         let (id, wish) = match join {
             Join::Quick { game } => (self.quick(&game).await?, Wish::Play { name }),
             Join::Match(id) => (id, Wish::Play { name }),
             Join::Spectate(id) => (id, Wish::Watch),
             Join::Resume { match_id, player, token, shown, attempt } => {
-                let ticket = Ticket { player, token, shown, attempt };
-                let (known, set_back) = self.check_ticket(&match_id, &ticket).await?;
-                (match_id, Wish::Resume { ticket, known, set_back })
+                let proof = Proof { player, token, shown, attempt };
+                let (known, set_back) = self.check_proof(&match_id, &proof).await?;
+                (match_id, Wish::Resume { proof, known, set_back })
             }
         };
         for _ in 0..JOIN_TRIES {
@@ -220,16 +221,16 @@ impl<B: Backplane> Node<B> {
         Err(Refusal::new(CloseCode::Internal, "the match is starting or ending: reconnect"))
     }
 
-    /// Where the match stands, and what the player of a ticket has to be told of a set-back.
-    async fn check_ticket(
+    /// Where the match stands, and what the player of a proof has to be told of a set-back.
+    async fn check_proof(
         &self,
         id: &MatchId,
-        ticket: &Ticket,
+        proof: &Proof,
     ) -> Result<(Position, Option<(Tick, Tick)>), Refusal> {
-        let names = ticket.fields();
+        let names = proof.fields();
         let names = names.each_ref().map(String::as_str);
         let stored = self.backplane.read(id, &names).await.map_err(Refusal::unavailable)?;
-        match ticket.judge(&stored.ok_or_else(Refusal::no_such_match)?) {
+        match proof.judge(&stored.ok_or_else(Refusal::no_such_match)?) {
             Judgement::Good { stored, set_back } => Ok((stored, set_back)),
             Judgement::Later => Err(Refusal::new(CloseCode::Internal, "the store lost ticks: reconnect")),
             Judgement::Bad => Err(Refusal::new(CloseCode::BadTicket, CloseCode::BadTicket.text())),

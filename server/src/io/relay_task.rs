@@ -18,7 +18,7 @@ use crate::logic::channel::{UPSTREAM_BATCH_MAX, Upstream};
 use crate::logic::chat::Saying;
 use crate::logic::laggards::{Laggards, Next, Standing};
 use crate::logic::relay::{Relay, Seen, Verdict};
-use crate::logic::resume::Ticket;
+use crate::logic::resume::Proof;
 use crate::logic::sayings::Sayings;
 use crate::logic::stored::{self, Restored, StoredMatch};
 use crate::logic::watch::Watch;
@@ -95,10 +95,10 @@ pub enum Wish {
         /// The player's name.
         name: String,
     },
-    /// The place it had. The ticket has been found good.
+    /// The place it had. The proof has been found good.
     Resume {
         /// What it showed.
-        ticket: Ticket,
+        proof: Proof,
         /// Where the match stood then.
         known: Position,
         /// The last tick that it saw, and up to where that may have happened, if the store has lost what it saw.

@@ -43,7 +43,7 @@ pub fn displaces(attempt: u32, other: u32) -> bool {
 
 /// What a client shows to be a player again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket {
+pub struct Proof {
     /// Who it is.
     pub player: PlayerId,
     /// That it is.
@@ -54,7 +54,7 @@ pub struct Ticket {
     pub attempt: u32,
 }
 
-/// What the store says of a ticket.
+/// What the store says of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
     /// The seat is the player's.
@@ -70,8 +70,8 @@ pub enum Judgement {
     Bad,
 }
 
-impl Ticket {
-    /// The fields that [`Ticket::judge`] reads; the first is the seat's.
+impl Proof {
+    /// The fields that [`Proof::judge`] reads; the first is the seat's.
     pub fn fields(&self) -> [String; 5] {
         let [epoch, nonce, tick, claims] =
             [fields::EPOCH, fields::NONCE, fields::TICK, fields::CLAIMS].map(str::to_owned);
@@ -123,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_judged_by_token_and_by_what_was_shown() {
-        let ticket = |player, token, nonce, tick| Ticket {
+    fn a_proof_is_judged_by_token_and_by_what_was_shown() {
+        let proof = |player, token, nonce, tick| Proof {
             player: PlayerId(player),
             token: ResumeToken([token; 16]),
             shown: Position { fence: fence(nonce), tick: Tick(tick) },
@@ -132,16 +132,16 @@ mod tests {
         };
         let at = Position { fence: fence(9), tick: Tick(40) };
         let good = |set_back| Judgement::Good { stored: at, set_back };
-        assert_eq!(ticket(4, 7, 9, 40).judge(&stored()), good(None));
-        assert_eq!(ticket(4, 7, 0, 0).judge(&stored()), good(None), "nothing was shown");
-        assert_eq!(ticket(4, 7, 8, 30).judge(&stored()), good(Some((Tick(30), Tick(0)))));
-        assert_eq!(ticket(4, 7, 9, 41).judge(&stored()), Judgement::Later);
-        assert_eq!(ticket(4, 6, 9, 41).judge(&stored()), Judgement::Bad, "another's token");
-        assert_eq!(ticket(5, 7, 9, 40).judge(&stored()), Judgement::Bad, "no such seat");
-        assert_eq!(ticket(5, 7, 9, 41).judge(&stored()), Judgement::Later, "the seat may be written again");
+        assert_eq!(proof(4, 7, 9, 40).judge(&stored()), good(None));
+        assert_eq!(proof(4, 7, 0, 0).judge(&stored()), good(None), "nothing was shown");
+        assert_eq!(proof(4, 7, 8, 30).judge(&stored()), good(Some((Tick(30), Tick(0)))));
+        assert_eq!(proof(4, 7, 9, 41).judge(&stored()), Judgement::Later);
+        assert_eq!(proof(4, 6, 9, 41).judge(&stored()), Judgement::Bad, "another's token");
+        assert_eq!(proof(5, 7, 9, 40).judge(&stored()), Judgement::Bad, "no such seat");
+        assert_eq!(proof(5, 7, 9, 41).judge(&stored()), Judgement::Later, "the seat may be written again");
         let mut broken = stored();
         broken.insert(fields::CLAIMS.into(), "x".into());
-        assert_eq!(ticket(4, 7, 9, 40).judge(&broken), Judgement::Later);
+        assert_eq!(proof(4, 7, 9, 40).judge(&broken), Judgement::Later);
     }
 
     #[test]

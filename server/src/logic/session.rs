@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tickcast_protocol::chat::{ChatRefusal, ChatText, ChatTo, plain};
-use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role};
+use tickcast_protocol::message::{ClientFrameError, ClientMessage, Join, PROTOCOL_VERSION, Role};
 use tickcast_protocol::{CloseCode, InputSeq, PlayerId, Schema, Tick, TickRate};
 
 use crate::logic::chat::Saying;
@@ -33,6 +33,8 @@ pub enum Output {
         name: String,
         /// Where to.
         join: Join,
+        /// The ticket that was shown; empty for none.
+        ticket: String,
     },
     /// Pass the input on.
     Input {
@@ -176,12 +178,16 @@ impl Session {
         }
         let message = match ClientMessage::from_frame(frame) {
             Ok(message) => message,
+            Err(ClientFrameError::Protocol(theirs)) if matches!(self.state, State::AwaitingHello { .. }) => {
+                let text = format!("this server speaks protocol {PROTOCOL_VERSION}, the client {theirs}");
+                return self.close(CloseCode::ProtocolVersion, &text);
+            }
             Err(error) => return self.close(CloseCode::Malformed, &error.to_string()),
         };
         match (&self.state, message) {
             (State::Closed, _) => Output::Nothing,
-            (State::AwaitingHello { .. }, ClientMessage::Hello { protocol, name, join }) => {
-                self.handle_hello(protocol, name, join)
+            (State::AwaitingHello { .. }, ClientMessage::Hello { name, join, ticket, .. }) => {
+                self.handle_hello(&name, join, ticket)
             }
             (State::AwaitingHello { .. }, _) => {
                 self.close(CloseCode::Malformed, "the first message is a hello")
@@ -235,15 +241,12 @@ impl Session {
         if chat.take(now) { Ok((*player, text)) } else { Err(ChatRefusal::TooFast) }
     }
 
-    fn handle_hello(&mut self, protocol: u16, name: String, join: Join) -> Output {
-        if protocol != PROTOCOL_VERSION {
-            let text = format!("this server speaks protocol {PROTOCOL_VERSION}, the client {protocol}");
-            return self.close(CloseCode::ProtocolVersion, &text);
-        }
+    /// Its version is ours, or it would not have been read.
+    fn handle_hello(&mut self, name: &str, join: Join, ticket: String) -> Output {
         self.state = State::Joining;
-        let name = Some(plain(&name)).filter(|name| !name.is_empty());
+        let name = Some(plain(name)).filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| "player".to_owned());
-        Output::Join { name, join }
+        Output::Join { name, join, ticket }
     }
 
     fn close(&mut self, code: CloseCode, text: &str) -> Output {

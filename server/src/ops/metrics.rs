@@ -62,6 +62,8 @@ counters! {
     inputs_lost: "Upstream messages that a full queue or an unreachable store swallowed.",
     chat_lines: "Lines of chat that owned matches committed.",
     chat_refused: "Lines of chat that were not said, and whose player was told so.",
+    tickets_spent: "Tickets with which somebody came in.",
+    tickets_refused: "Hellos without a ticket, or with one that was not good.",
     commands_dropped: "Client messages that a full relay refused.",
     foreign_messages: "Messages on a match's channels that nobody of ours could have sent.",
     accepts_failed: "Connections that the system could not accept, mostly for want of file descriptors.",

@@ -70,7 +70,8 @@ fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
 
 fn hello() -> Vec<u8> {
     let join = Join::Quick { game: String::new() };
-    ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "Ada".to_owned(), join }.to_frame()
+    let (name, ticket) = ("Ada".to_owned(), String::new());
+    ClientMessage::Hello { protocol: PROTOCOL_VERSION, name, join, ticket }.to_frame()
 }
 
 fn sockets() -> Vec<Vec<u8>> {

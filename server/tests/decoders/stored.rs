@@ -5,7 +5,7 @@ use tickcast_protocol::{PlayerId, Position, ResumeToken, Tick};
 use tickcast_server::backplane::MatchFields;
 use tickcast_server::game::GameType;
 use tickcast_server::games::Arena;
-use tickcast_server::logic::resume::Ticket;
+use tickcast_server::logic::resume::Proof;
 use tickcast_server::logic::stored::{self, Restored, StoredError, StoredMatch};
 
 use super::sample;
@@ -84,8 +84,8 @@ fn look(fields: &MatchFields) {
         let missed = stored::ticks_after(fields, &stored, Tick(stored.tick.0.saturating_sub(3)));
         assert!(missed.is_none_or(|ticks| ticks.len() <= 3));
         let shown = Position { fence: stored.fence, tick: stored.tick };
-        let ticket = Ticket { player: PlayerId(1), token: ResumeToken([1; 16]), shown, attempt: 1 };
-        let _ = ticket.judge(fields);
+        let proof = Proof { player: PlayerId(1), token: ResumeToken([1; 16]), shown, attempt: 1 };
+        let _ = proof.judge(fields);
     }
 }
 

@@ -19,7 +19,7 @@ const RECONNECT_MS = 15_000;
 const NOTICE_MS = 6_000;
 /** How often another match is looked for when the one that was found has filled up meanwhile. */
 const TRIES = 3;
-const TICKET = 'tickcast-ticket';
+const SEAT = 'tickcast-seat';
 
 class Page {
   constructor() {
@@ -80,9 +80,9 @@ class Page {
   /** What the address asks for. */
   begin() {
     const { match, spectate, autoplay } = this.asked;
-    const ticket = ticketOf(match);
+    const seat = seatOf(match);
     if (match !== '') element('play', HTMLButtonElement).textContent = spectate ? 'Watch this match' : 'Join this match';
-    if (ticket !== null && !spectate) void this.resume(ticket);
+    if (seat !== null && !spectate) void this.resume(seat);
     else if (match !== '' && spectate) void this.watch(match);
     else if (autoplay) void this.play();
     else this.toLobby();
@@ -128,8 +128,8 @@ class Page {
 
   /** @param {string} id */
   async join(id) {
-    const ticket = ticketOf(id);
-    if (ticket !== null) return this.resume(ticket);
+    const seat = seatOf(id);
+    if (seat !== null) return this.resume(seat);
     this.lastId = id;
     return this.tryEnter(() => this.server.join(id, { name: this.lobby.name }), `Joining ${id}`);
   }
@@ -140,15 +140,15 @@ class Page {
     return this.tryEnter(() => this.server.spectate(id, { name: this.lobby.name }), `Opening ${id}`);
   }
 
-  /** The page was loaded anew: the same player again, if its place is still kept. @param {string} ticket */
-  async resume(ticket) {
-    const { matchId } = JSON.parse(ticket);
+  /** The page was loaded anew: the same player again, if its place is still kept. @param {string} seat */
+  async resume(seat) {
+    const { matchId } = JSON.parse(seat);
     this.lastId = matchId;
     const attempt = this.connecting(`Back to ${matchId}`);
     try {
-      await this.enter(() => this.server.resume(ticket), attempt);
+      await this.enter(() => this.server.resume(seat), attempt);
     } catch {
-      keepTicket(null);
+      keepSeat(null);
       if (attempt === this.attempt) await this.join(matchId);
     }
   }
@@ -183,7 +183,7 @@ class Page {
     this.game = new Game(match, this.parts);
     this.follow(match);
     const spectates = match.player === null;
-    keepTicket(match.ticket);
+    keepSeat(match.seat);
     history.replaceState(null, '', `/?match=${encodeURIComponent(match.id)}${spectates ? '&spectate=1' : ''}`);
     element('share', HTMLAnchorElement).href = link(window.location.origin, match.id);
     this.inMatch();
@@ -217,7 +217,7 @@ class Page {
 
   /** @param {number} code @param {string} text */
   closed(code, text) {
-    keepTicket(null);
+    keepSeat(null);
     this.endGame();
     const words = wordsAfter(code, text);
     this.show(stateAfter(code), words.title, words.text);
@@ -239,7 +239,7 @@ class Page {
       if (match.player !== null) match.leave();
       match.close();
     }
-    keepTicket(null);
+    keepSeat(null);
     this.asked.match = this.lastId = '';
     element('play', HTMLButtonElement).textContent = 'Play';
     history.replaceState(null, '', '/');
@@ -277,21 +277,21 @@ class Page {
   }
 }
 
-/** The ticket of this tab for a match, if it played there. @param {string} match */
-function ticketOf(match) {
+/** The seat of this tab for a match, if it played there. @param {string} match */
+function seatOf(match) {
   try {
-    const ticket = sessionStorage.getItem(TICKET);
-    return ticket !== null && JSON.parse(ticket).matchId === match ? ticket : null;
+    const seat = sessionStorage.getItem(SEAT);
+    return seat !== null && JSON.parse(seat).matchId === match ? seat : null;
   } catch {
     return null;
   }
 }
 
-/** @param {string | null} ticket */
-function keepTicket(ticket) {
+/** @param {string | null} seat */
+function keepSeat(seat) {
   try {
-    if (ticket === null) sessionStorage.removeItem(TICKET);
-    else sessionStorage.setItem(TICKET, ticket);
+    if (seat === null) sessionStorage.removeItem(SEAT);
+    else sessionStorage.setItem(SEAT, seat);
   } catch {
     // Without storage a page that is loaded anew is a new player.
   }

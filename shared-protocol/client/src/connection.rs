@@ -17,11 +17,15 @@ use crate::retry::Retry;
 use crate::socket::{CONNECT_MAX, Failure, JOIN_MAX, Route, SEND_MAX, SILENCE_MAX, Socket, connect, resolve};
 use crate::stream::Trust;
 use crate::target::Target;
+use crate::tickets::Tickets;
 
 /// How long a way back is looked for. Servers hold a player's place for 10 seconds unless they are set otherwise.
 const RESUME_MAX: Duration = Duration::from_secs(10);
 /// How long the connection may be silent until a sign of life is asked for.
 const PING_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a ticket may take: servers wait 5 seconds for a hello.
+const HELLO_MAX: Duration = Duration::from_secs(4);
 
 /// What has happened.
 #[derive(Debug)]
@@ -34,13 +38,36 @@ pub enum News {
     Resumed,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<Socket, Failure>> + Send>>;
+/// How one gets in.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Where servers let nobody in without a ticket: where these come from.
+    pub tickets: Tickets,
+    /// Who says who the nodes are, where their addresses begin with `wss://`.
+    pub trust: Trust,
+}
+
+impl Access {
+    /// The same, where no ticket is needed without one.
+    fn with_ticket(&self, is_needed: bool) -> Access {
+        let tickets = if is_needed { self.tickets.clone() } else { Tickets::None };
+        Access { tickets, trust: self.trust.clone() }
+    }
+}
+
+/// A socket, and the ticket that the client shows on it; none for a player who is back.
+struct Opened {
+    socket: Socket,
+    ticket: String,
+}
+
+type Opening = Pin<Box<dyn Future<Output = Result<Opened, Failure>> + Send>>;
 
 /// A place in a match: a client, its socket, and the way back.
 pub struct Connection {
     client: Client,
+    access: Access,
     nodes: Vec<Target>,
-    trust: Trust,
     node: usize,
     retry: Retry,
     begun: Instant,
@@ -64,26 +91,27 @@ impl Connection {
     /// # Panics
     /// Without a node.
     pub async fn open(nodes: &[Target], name: &str, join: Join) -> Result<Connection, Failure> {
-        Connection::open_trusting(nodes, &Trust::default(), name, join).await
+        Connection::open_with(nodes, name, join, &Access::default()).await
     }
 
-    /// As [`Connection::open`], where somebody else than the authorities of browsers says who the nodes are.
+    /// As [`Connection::open`], where servers let nobody in without a ticket, or somebody else than the authorities of
+    /// browsers says who the nodes are.
     ///
     /// # Errors
-    /// As [`Connection::open`].
+    /// As there.
     ///
     /// # Panics
-    /// Without a node.
-    pub async fn open_trusting(
+    /// As there.
+    pub async fn open_with(
         nodes: &[Target],
-        trust: &Trust,
         name: &str,
         join: Join,
+        access: &Access,
     ) -> Result<Connection, Failure> {
         assert!(!nodes.is_empty(), "name at least one node");
         let mut failure = Failure::ConnectTime;
         for node in 0..nodes.len() {
-            match Connection::open_at(nodes, trust, node, name, join.clone()).await {
+            match Connection::open_at(nodes, node, Client::new(name, join.clone()), access).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failure = error,
             }
@@ -96,17 +124,18 @@ impl Connection {
 
     async fn open_at(
         nodes: &[Target],
-        trust: &Trust,
         node: usize,
-        name: &str,
-        join: Join,
+        mut client: Client,
+        access: &Access,
     ) -> Result<Connection, Failure> {
-        let socket = reach(nodes[node].clone(), trust.clone(), CONNECT_MAX).await?;
+        let asked = access.with_ticket(client.needs_ticket());
+        let Opened { socket, ticket } = reach(nodes[node].clone(), CONNECT_MAX, asked).await?;
+        client.show_ticket(ticket);
         let now = clock::now();
         let mut connection = Connection {
-            client: Client::new(name, join),
+            client,
+            access: access.clone(),
             nodes: nodes.to_vec(),
-            trust: trust.clone(),
             node,
             retry: Retry::new(rand::random(), RESUME_MAX),
             begun: now,
@@ -209,7 +238,7 @@ impl Connection {
                 let wait = self.retry.moment_within(*within);
                 let target =
                     url.as_deref().and_then(|url| url.parse().ok()).unwrap_or_else(|| self.other_node());
-                self.opening = Some(open_after(wait, target, self.trust.clone(), CONNECT_MAX));
+                self.opening = Some(open_after(wait, target, CONNECT_MAX, self.asked()));
             }
             _ => {}
         }
@@ -221,9 +250,17 @@ impl Connection {
         self.nodes[self.node].clone()
     }
 
-    fn change_to(&mut self, socket: Socket) -> News {
+    /// How the next connection gets in: a player needs no ticket.
+    fn asked(&self) -> Access {
+        let is_player = self.client.joined().is_some_and(|joined| joined.player().is_some());
+        self.access.with_ticket(!is_player)
+    }
+
+    fn change_to(&mut self, opened: Opened) -> News {
+        let Opened { socket, ticket } = opened;
         // Who has a first state was welcomed.
         let _ = self.client.resume();
+        self.client.show_ticket(ticket);
         let now = clock::now();
         (self.socket, self.opening, self.heard, self.pinged) = (Some(socket), None, now, false);
         self.admitted_by = Some(now + JOIN_MAX);
@@ -244,7 +281,7 @@ impl Connection {
         let Some(wait) = self.retry.next_wait(now) else { return Err(Failure::GivenUp(Box::new(failure))) };
         let left = self.retry.time_left(now).saturating_sub(wait);
         let node = self.other_node();
-        self.opening = Some(open_after(wait, node, self.trust.clone(), left.min(CONNECT_MAX)));
+        self.opening = Some(open_after(wait, node, left.min(CONNECT_MAX), self.asked()));
         Ok(News::Lost(failure))
     }
 
@@ -304,19 +341,24 @@ impl Connection {
     }
 }
 
-async fn reach(target: Target, trust: Trust, within: Duration) -> Result<Socket, Failure> {
+/// Opens a socket, and asks for a ticket once it is open: it is to be fresh.
+async fn reach(target: Target, within: Duration, access: Access) -> Result<Opened, Failure> {
+    let Access { tickets, trust } = access;
     let address = resolve(&target, false).await.map_err(Failure::Connect)?;
-    connect(Route { target, address, source: None, trust }, within).await
+    let socket = connect(Route { target, address, source: None, trust }, within).await?;
+    let ticket = timeout(HELLO_MAX, tickets.next()).await;
+    let ticket = ticket.unwrap_or_else(|_| Err(Failure::Ticket("it did not come in time".to_owned())))?;
+    Ok(Opened { socket, ticket })
 }
 
-fn open_after(wait: Duration, target: Target, trust: Trust, within: Duration) -> Opening {
+fn open_after(wait: Duration, target: Target, within: Duration, access: Access) -> Opening {
     Box::pin(async move {
         tokio::time::sleep(wait).await;
-        reach(target, trust, within).await
+        reach(target, within, access).await
     })
 }
 
-async fn poll_opening(opening: &mut Option<Opening>) -> Result<Socket, Failure> {
+async fn poll_opening(opening: &mut Option<Opening>) -> Result<Opened, Failure> {
     match opening {
         Some(opening) => opening.await,
         None => std::future::pending().await,

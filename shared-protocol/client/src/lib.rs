@@ -23,7 +23,8 @@
 //!
 //! `examples/headless.rs` is a whole client. All that is decided about the protocol is `tickcast_protocol::client`, which
 //! has no socket: a game with a runtime of its own can drive that one instead. [`socket`] opens connections and names
-//! what can go wrong, [`stream`] has TLS for addresses with `wss://`, [`retry`] says when to try again, [`target`] reads addresses.
+//! what can go wrong, [`stream`] has TLS for addresses with `wss://`, [`retry`] says when to try again, [`target`] reads
+//! addresses. Where servers let nobody in without a ticket, [`Connection::open_with`] takes [`tickets`] along.
 
 mod clock;
 mod connection;
@@ -31,8 +32,10 @@ pub mod retry;
 pub mod socket;
 pub mod stream;
 pub mod target;
+pub mod tickets;
 
-pub use connection::{Connection, News};
+pub use connection::{Access, Connection, News};
 pub use socket::Failure;
 pub use stream::Trust;
 pub use target::Target;
+pub use tickets::Tickets;

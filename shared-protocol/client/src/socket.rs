@@ -72,6 +72,9 @@ pub enum Failure {
     /// The server sent text.
     #[error("server: a text frame")]
     Text,
+    /// The game's backend gave no ticket.
+    #[error("ticket: {0}")]
+    Ticket(String),
     /// No way back was found in the time for it.
     #[error("not back in time: {0}")]
     GivenUp(Box<Failure>),
@@ -120,6 +123,8 @@ impl Failure {
             Failure::Connect(_) | Failure::Tls(_) => true,
             Failure::Handshake(_) | Failure::ConnectTime | Failure::JoinTime => true,
             Failure::Silent | Failure::Unheard | Failure::Socket(_) | Failure::SendTime => true,
+            // Another try asks it again.
+            Failure::Ticket(_) => true,
             Failure::Server(_) | Failure::Text | Failure::GivenUp(_) | Failure::Away(_) => false,
         }
     }

@@ -165,7 +165,8 @@ fn a_resumed_player_is_the_same_and_says_again_what_is_not_acknowledged() {
         shown: client.joined().unwrap().replica.position(),
         attempt: 1,
     };
-    let hello = ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "n".to_owned(), join };
+    let ticket = String::new();
+    let hello = ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "n".to_owned(), join, ticket };
     assert_eq!(said(&mut client), (vec![hello.clone()], vec![]), "and nothing of the last connection");
     assert_eq!(client.input(&[0]), None, "only pings before the welcome");
     let early = client.handle_frame(&snapshot_of(&world, 6));

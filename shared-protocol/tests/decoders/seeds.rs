@@ -165,7 +165,12 @@ fn messages() -> Vec<Vec<u8>> {
             attempt: 1,
         },
     ];
-    let hello = |join| ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: "näme".to_owned(), join };
+    let hello = |join| ClientMessage::Hello {
+        protocol: PROTOCOL_VERSION,
+        name: "näme".to_owned(),
+        join,
+        ticket: "AQcHBw".to_owned(),
+    };
     let mut client: Vec<ClientMessage> = join.into_iter().map(hello).collect();
     let values = vec![i32::MIN, -1, 0, 300, i32::MAX];
     client.extend([

@@ -2,6 +2,7 @@
 
 use tickcast_protocol::chat::{ChatLine, ChatName, ChatRefusal, ChatTo};
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
+use tickcast_protocol::ticket::{Permit, Place, Ticket, TicketId};
 use tickcast_protocol::{
     Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, Position, ResumeToken, SessionId, Tick,
     TickRate,
@@ -22,7 +23,29 @@ fn match_id() -> MatchId {
 }
 
 fn hello(name: &str, join: Join) -> ClientMessage {
-    ClientMessage::Hello { protocol: PROTOCOL_VERSION, name: name.to_owned(), join }
+    hello_with(name, join, "")
+}
+
+fn hello_with(name: &str, join: Join, ticket: &str) -> ClientMessage {
+    let (name, ticket) = (name.to_owned(), ticket.to_owned());
+    ClientMessage::Hello { protocol: PROTOCOL_VERSION, name, join, ticket }
+}
+
+/// The key of the worked example.
+pub(crate) const TICKET_KEY: &str = "correct-horse-battery-staple-42!";
+
+/// The ticket of the worked example in the document.
+pub(crate) fn worked_ticket() -> Ticket {
+    Ticket {
+        id: TicketId(std::array::from_fn(|index| index as u8)),
+        audience: "tickcast".parse().expect("an audience"),
+        subject: "account-42".parse().expect("a subject"),
+        permit: Permit::Play,
+        place: Place::Match(match_id()),
+        name: "Zoë".to_owned(),
+        not_before_ms: 1_800_000_000_000,
+        expires_ms: 1_800_000_060_000,
+    }
 }
 
 fn client() -> Vec<Entry> {
@@ -40,6 +63,11 @@ fn client() -> Vec<Entry> {
         ("hello_default", "quick play of the node's default game, without a name", hello("", quick(""))),
         ("hello_match", "play this match", hello("Bo", Join::Match(match_id()))),
         ("hello_spectate", "watch this match", hello("Bo", Join::Spectate(match_id()))),
+        (
+            "hello_ticket",
+            "go where the ticket leads; it is the one of section 14",
+            hello_with("Bo", quick(""), &worked_ticket().mint(&TICKET_KEY.parse().expect("a key"))),
+        ),
         ("hello_resume", "be player 1 of this match again", hello("Bo", resume())),
         (
             "input",

@@ -7,7 +7,7 @@ use tickcast_protocol::frame::{self, StateFrame};
 use tickcast_protocol::{CloseCode, limits};
 
 use crate::prior::{LEVEL_MAX, zero_at};
-use crate::{file, streams};
+use crate::{control, file, streams};
 
 fn document() -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/wire.md");
@@ -115,6 +115,21 @@ fn check_schemas(folder: &Path) {
     assert!(found > 0, "docs/wire.md shows no schema");
 }
 
+/// The worked example of a ticket, as hex and as text, is the one that the code makes.
+pub(crate) fn check_ticket() {
+    let document = document();
+    let text = control::worked_ticket().mint(&control::TICKET_KEY.parse().expect("a key"));
+    assert!(document.contains(&format!("\n{text}\n")), "docs/wire.md lacks the ticket\n{text}");
+    assert!(document.contains(&format!("`{}`", control::TICKET_KEY)), "docs/wire.md names another key");
+    let (_, shown) =
+        document.split_once("\nticket:account-42\n").expect("docs/wire.md shows a ticket's bytes");
+    let lines = shown.lines().take_while(|line| !line.starts_with("```"));
+    let bytes: Vec<u8> =
+        lines.flat_map(|line| file::unhex(line.split(';').next().unwrap_or_default())).collect();
+    let made = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).expect("a ticket is base64url");
+    assert_eq!(file::hex(&bytes), file::hex(&made), "docs/wire.md shows other bytes of the ticket");
+}
+
 /// The tables of close codes and limits.
 pub(crate) fn check_tables() {
     let document = document();
@@ -130,6 +145,7 @@ pub(crate) fn check_tables() {
         MATCH_ID_BYTES_MAX NAME_BYTES_MAX IDENT_BYTES_MAX TICK_RATE_HZ_MIN TICK_RATE_HZ_MAX KINDS_MAX
         FIELDS_MAX INPUT_FIELDS_MAX TEXT_BYTES_MAX ENTITIES_MAX SNAPSHOT_PAYLOAD_BYTES_MAX FRAME_BYTES_MAX
         CLIENT_FRAME_BYTES_MAX SERVER_CONTROL_BYTES_MAX SCHEMA_JSON_BYTES_MAX RECONNECT_URL_BYTES_MAX
-        CLOSE_REASON_BYTES_MAX INPUT_SEQ_AHEAD_MAX HASH_EVERY_TICKS_MAX
+        CLOSE_REASON_BYTES_MAX INPUT_SEQ_AHEAD_MAX HASH_EVERY_TICKS_MAX SUBJECT_BYTES_MAX TICKET_BYTES_MAX
+        TICKET_LIFE_MS_MAX
     }
 }

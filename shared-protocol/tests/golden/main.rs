@@ -141,6 +141,11 @@ fn wire_md_lists_every_close_code_and_limit() {
 }
 
 #[test]
+fn wire_md_shows_the_ticket_that_the_code_makes() {
+    doc::check_ticket();
+}
+
+#[test]
 fn wire_md_lists_every_level() {
     doc::check_levels();
 }

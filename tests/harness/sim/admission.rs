@@ -6,7 +6,7 @@ use rand::RngExt;
 use tickcast_protocol::message::{PROTOCOL_VERSION, Role, ServerMessage};
 use tickcast_protocol::{CloseCode, PlayerId, Position, ResumeToken, SessionId, Tick};
 use tickcast_server::logic::channel::Upstream;
-use tickcast_server::logic::resume::{Judgement, Ticket, TokenDigest, displaces};
+use tickcast_server::logic::resume::{Judgement, Proof, TokenDigest, displaces};
 
 use super::cluster::Cluster;
 use super::counters::Seen;
@@ -40,10 +40,10 @@ pub(super) enum Wish {
     Play {
         name: String,
     },
-    Resume(Ticket),
-    /// The ticket was good: where the match stood, until that was loaded, and what to tell of a set-back.
+    Resume(Proof),
+    /// The proof was good: where the match stood, until that was loaded, and what to tell of a set-back.
     Admitted {
-        ticket: Ticket,
+        proof: Proof,
         known: Option<Position>,
         set_back: Option<(Tick, Tick)>,
     },
@@ -92,15 +92,15 @@ impl Cluster {
     pub(super) fn handle_token(&mut self, id: u64, answer: Answer) {
         let Some(connection) = self.connections.get(&id) else { return };
         let (node, game, wish) = (connection.node, connection.game, connection.wish.clone());
-        let Some(Wish::Resume(ticket)) = wish else { return };
+        let Some(Wish::Resume(proof)) = wish else { return };
         let stored = match answer {
             Answer::Loaded(Some(stored)) => stored,
             Answer::Loaded(None) => return self.close(id, CloseCode::NoSuchMatch),
             _ => return self.close(id, CloseCode::Internal),
         };
-        match ticket.judge(&stored) {
+        match proof.judge(&stored) {
             Judgement::Good { stored: known, set_back } => {
-                let wish = Wish::Admitted { ticket, known: Some(known), set_back };
+                let wish = Wish::Admitted { proof, known: Some(known), set_back };
                 self.join_relay(node, game, Join { connection: id, wish });
             }
             Judgement::Later => {
@@ -122,8 +122,8 @@ impl Cluster {
             return;
         }
         let Join { connection: id, wish } = join;
-        if let Wish::Admitted { ticket, .. } = &wish
-            && !self.admits_again(node, game, id, ticket)
+        if let Wish::Admitted { proof, .. } = &wish
+            && !self.admits_again(node, game, id, proof)
         {
             return;
         }
@@ -137,8 +137,8 @@ impl Cluster {
                     (PlayerId(self.rng.random_range(1..1 << 30)), ResumeToken(self.rng.random()));
                 (player, token, 0, Some((name, TokenDigest::of(&token))))
             }
-            Wish::Resume(ticket) | Wish::Admitted { ticket, .. } => {
-                (ticket.player, ticket.token, ticket.attempt, None)
+            Wish::Resume(proof) | Wish::Admitted { proof, .. } => {
+                (proof.player, proof.token, proof.attempt, None)
             }
         };
         let name = self.nodes[node].id.clone();
@@ -177,13 +177,13 @@ impl Cluster {
 
     /// Whether the copy is older than what the store was seen to hold: then it is loaded, and the join comes after.
     fn catches_up_first(&mut self, node: usize, game: usize, join: &Join) -> bool {
-        let Wish::Admitted { ticket, known: Some(known), set_back } = join.wish else { return false };
+        let Wish::Admitted { proof, known: Some(known), set_back } = join.wish else { return false };
         let Some(live) = self.live(node, game) else { return false };
         let have = live.relay.replica().position();
         if have.fence == known.fence && have.tick >= known.tick && !live.is_astray() {
             return false;
         }
-        let wish = Wish::Admitted { ticket, known: None, set_back };
+        let wish = Wish::Admitted { proof, known: None, set_back };
         if let Some(follow) = &mut self.nodes[node].slots[game].follow {
             follow.work.push_front(Work::Join(Join { connection: join.connection, wish }));
         }
@@ -191,7 +191,7 @@ impl Cluster {
         true
     }
 
-    fn admits_again(&mut self, node: usize, game: usize, id: u64, ticket: &Ticket) -> bool {
+    fn admits_again(&mut self, node: usize, game: usize, id: u64, proof: &Proof) -> bool {
         let Some(live) = self.live(node, game) else { return false };
         let (astray, listeners) = (live.is_astray(), live.listeners.clone());
         if astray {
@@ -201,7 +201,7 @@ impl Cluster {
         let newer = listeners
             .iter()
             .filter_map(|other| self.connections.get(other))
-            .any(|other| other.player == Some(ticket.player) && !displaces(ticket.attempt, other.attempt));
+            .any(|other| other.player == Some(proof.player) && !displaces(proof.attempt, other.attempt));
         if newer {
             self.close(id, CloseCode::Replaced);
         }

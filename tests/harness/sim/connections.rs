@@ -5,7 +5,7 @@ use tickcast_protocol::message::{Join, ServerMessage};
 use tickcast_protocol::{CloseCode, PlayerId};
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::laggards::Standing;
-use tickcast_server::logic::resume::Ticket;
+use tickcast_server::logic::resume::Proof;
 use tickcast_server::logic::session::{Output, Session};
 
 use super::admission::{Gone, Wish};
@@ -78,10 +78,10 @@ impl Cluster {
             return self.at(paused_until_ms, Event::Up { connection: id, frame });
         }
         match connection.session.handle_frame(now, &frame) {
-            Output::Join { name, join } => {
+            Output::Join { name, join, .. } => {
                 let wish = match join {
                     Join::Resume { player, token, shown, attempt, .. } => {
-                        Wish::Resume(Ticket { player, token, shown, attempt })
+                        Wish::Resume(Proof { player, token, shown, attempt })
                     }
                     _ => Wish::Play { name },
                 };

@@ -143,6 +143,7 @@ async fn a_12_a_message_that_is_begun_must_end() {
     let (players, id, authority) = (siege.node.players.clone(), siege.id.clone(), siege.authority());
     let hello = |id| ClientMessage::Hello {
         protocol: PROTOCOL_VERSION,
+        ticket: String::new(),
         name: "begins".to_owned(),
         join: Join::Spectate(id),
     };

@@ -29,7 +29,7 @@ const NAMES: [&str; 9] = [
 
 fn hello(join: Join) -> Vec<u8> {
     let name = "somebody".to_owned();
-    ClientMessage::Hello { protocol: PROTOCOL_VERSION, name, join }.to_frame()
+    ClientMessage::Hello { protocol: PROTOCOL_VERSION, name, join, ticket: String::new() }.to_frame()
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tickcast_protocol::ticket::TicketId;
 use tickcast_protocol::{Epoch, Fence, Nonce, Tick};
 use tickcast_server::backplane::{
     Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Delivery, Guarded, Release, fields,
@@ -226,4 +227,21 @@ pub(super) async fn distrust_tells_everybody_of_a_loss<B: Backplane>(plane: &B) 
     assert_eq!(next(&mut subscription).await, Delivery::Lost);
     commit_ok(plane, &id, &commit_of(fence, 1)).await;
     expect_message(&mut subscription, &message(1)).await;
+}
+
+pub(super) async fn a_ticket_is_used_once<B: Backplane>(plane: &B) {
+    let (one, two) = (TicketId([1; 16]), TicketId([2; 16]));
+    assert_eq!(plane.spend_ticket(one, LONG).await, Ok(true));
+    assert_eq!(plane.spend_ticket(one, LONG).await, Ok(false));
+    assert_eq!(plane.spend_ticket(two, LONG).await, Ok(true));
+    let (first, second) = tokio::join!(
+        plane.spend_ticket(TicketId([3; 16]), LONG),
+        plane.spend_ticket(TicketId([3; 16]), LONG)
+    );
+    assert_eq!([first, second].iter().filter(|spent| **spent == Ok(true)).count(), 1);
+    // It is remembered for as long as was asked, and no longer.
+    let short = TicketId([4; 16]);
+    assert_eq!(plane.spend_ticket(short, Duration::from_millis(1)).await, Ok(true));
+    eventually("it is forgotten", || async { plane.spend_ticket(short, LONG).await == Ok(true) }).await;
+    assert_eq!(plane.spend_ticket(one, LONG).await, Ok(false));
 }

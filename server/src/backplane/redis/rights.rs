@@ -7,6 +7,7 @@ use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 /// A match's id cannot begin like this.
 const KEY: &str = "tickcast:{~probe}";
 const SET: &str = "tickcast:{~probe}:set";
+const TICKET: &str = "tickcast:{~probe}:ticket";
 const CHANNEL: &str = "tickcast:{~probe}:diff";
 const SCRIPT: &str = "return 1";
 /// SHA-1 of the script.
@@ -36,6 +37,7 @@ fn probes(publish: &str) -> Vec<(&'static str, Cmd)> {
         ("sadd", &["SADD", SET, "m"]),
         ("smembers", &["SMEMBERS", SET]),
         ("srem", &["SREM", SET, "m"]),
+        ("set", &["SET", TICKET, "", "NX", "PX", "1"]),
         ("del", &["DEL", KEY]),
         ("time", &["TIME"]),
         ("ping", &["PING"]),

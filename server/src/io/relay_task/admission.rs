@@ -15,7 +15,7 @@ use crate::io::node::Refusal;
 use crate::io::sink::Sink;
 use crate::logic::channel::Upstream;
 use crate::logic::laggards::Standing;
-use crate::logic::resume::{Ticket, TokenDigest, displaces};
+use crate::logic::resume::{Proof, TokenDigest, displaces};
 
 /// Beats between two repetitions of a request that the owner has not answered.
 const REPEAT_BEATS: u64 = 4;
@@ -61,8 +61,8 @@ impl<B: Backplane> Followed<B> {
             let _ = reply.send(Err(Refusal::new(CloseCode::MatchFull, &text)));
             return;
         }
-        if let Wish::Resume { ticket, .. } = &wish
-            && let Err(refusal) = self.admit_again(ticket)
+        if let Wish::Resume { proof, .. } = &wish
+            && let Err(refusal) = self.admit_again(proof)
         {
             let _ = reply.send(Err(refusal));
             return;
@@ -70,7 +70,7 @@ impl<B: Backplane> Followed<B> {
         let (player, token) = match &wish {
             Wish::Watch => (None, ResumeToken::default()),
             Wish::Play { .. } => (Some(self.free_player()), ResumeToken(rand::random())),
-            Wish::Resume { ticket, .. } => (Some(ticket.player), ticket.token),
+            Wish::Resume { proof, .. } => (Some(proof.player), proof.token),
         };
         let role = player.map_or(Role::Spectator, Role::Player);
         let welcome = ServerMessage::Welcome {
@@ -91,7 +91,7 @@ impl<B: Backplane> Followed<B> {
         }
         sink.send_control(&welcome.to_frame());
         let attempt = match &wish {
-            Wish::Resume { ticket, .. } => ticket.attempt,
+            Wish::Resume { proof, .. } => proof.attempt,
             Wish::Play { .. } | Wish::Watch => 0,
         };
         if let Wish::Resume { set_back: Some((from, to)), .. } = wish {
@@ -115,13 +115,12 @@ impl<B: Backplane> Followed<B> {
     }
 
     /// Whether a player may be let in again just now, on a connection that is not out of date already.
-    fn admit_again(&self, ticket: &Ticket) -> Result<(), Refusal> {
+    fn admit_again(&self, proof: &Proof) -> Result<(), Refusal> {
         if self.is_astray() {
             return Err(Refusal::new(CloseCode::Internal, "the match cannot be shown just now: reconnect"));
         }
-        let newer = |other: &Listener| {
-            other.player == Some(ticket.player) && !displaces(ticket.attempt, other.attempt)
-        };
+        let newer =
+            |other: &Listener| other.player == Some(proof.player) && !displaces(proof.attempt, other.attempt);
         match self.listeners.values().any(newer) {
             true => Err(Refusal::new(CloseCode::Replaced, CloseCode::Replaced.text())),
             false => Ok(()),

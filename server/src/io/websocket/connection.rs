@@ -229,7 +229,7 @@ impl<B: Backplane> Connection<B> {
         match output {
             Output::Nothing => {}
             Output::Ping => self.sink.send_ping(),
-            Output::Join { name, join } => self.join(name, join),
+            Output::Join { name, join, ticket } => self.join(name, join, ticket),
             Output::Input { player, seq, seen, behind, values } => {
                 let input = Upstream::Input { player, seq, seen, behind, values };
                 let refused = self.uplink.as_ref().is_some_and(|uplink| !uplink.push(input));
@@ -251,11 +251,17 @@ impl<B: Backplane> Connection<B> {
         }
     }
 
-    fn join(&mut self, name: String, join: Join) {
+    fn join(&mut self, name: String, join: Join, ticket: String) {
         self.phase = Phase::Joining;
         let (node, sink, id) = (Arc::clone(&self.node), Arc::clone(&self.sink), self.id);
         let address = self.address.clone();
-        self.node.tasks.spawn(async move { address.joined(id, node.join(id, &sink, name, join).await) });
+        self.node.tasks.spawn(async move {
+            let joined = match node.admit(name, join, &ticket).await {
+                Ok(visitor) => node.join(id, &sink, visitor).await,
+                Err(refusal) => Err(refusal),
+            };
+            address.joined(id, joined);
+        });
     }
 
     /// The wish to join was answered: the client is listened to again.

@@ -12,7 +12,8 @@ fn schema() -> Arc<Schema> {
 
 fn hello(protocol: u16) -> Vec<u8> {
     let join = Join::Quick { game: String::new() };
-    ClientMessage::Hello { protocol, name: " a\nb ".to_owned(), join }.to_frame()
+    let ticket = String::new();
+    ClientMessage::Hello { protocol, name: " a\nb ".to_owned(), join, ticket }.to_frame()
 }
 
 fn input(values: Vec<i32>) -> Vec<u8> {

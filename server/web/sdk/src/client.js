@@ -44,6 +44,8 @@ export class Client {
     this.welcomed = false;
     /** The first state of a resumed connection is still to come. */
     this.resuming = join.kind === 'resume';
+    /** Where the last hello asks for. */
+    this.asked = join;
     /** Frames to send, in this order. @type {Uint8Array[]} */
     this.transmit = [message.hello(name, join)];
     /** The last message besides the welcome. @type {import('./message.js').ServerMessage} */
@@ -90,7 +92,13 @@ export class Client {
       join = seat === null
         ? { kind: 'spectate', matchId: this.welcome.matchId } : { kind: 'resume', seat, shown, attempt: attempts };
     }
+    this.asked = join;
     this.transmit.push(message.hello(this.name, join));
+  }
+
+  /** Lets the hello that is still to be sent show a ticket. @param {string} ticket */
+  show(ticket) {
+    this.transmit[0] = message.hello(this.name, this.asked, ticket);
   }
 
   /**

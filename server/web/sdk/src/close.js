@@ -12,7 +12,7 @@ const TEXTS = {
   4004: 'nothing was heard from this client',
   4005: 'this client sends too much',
   4500: 'this client sent what the server does not understand',
-  4501: 'the seat is not held any more',
+  4501: 'the ticket is not good, or the seat is not held any more',
   4502: 'no hello in time',
   4503: 'the server speaks another version',
   4504: 'no such match or game',

@@ -21,6 +21,8 @@ import { SUBPROTOCOL } from './limits.js';
  * @property {(code?: number, reason?: string) => void} close
  */
 
+/** A ticket, or what asks the game's backend for one: each is good once. @typedef {string | (() => string | Promise<string>)} Tickets */
+
 /** @typedef {new (url: string, protocols?: string | string[]) => Socket} SocketType */
 
 /**
@@ -28,6 +30,7 @@ import { SUBPROTOCOL } from './limits.js';
  * @property {string[]} urls of nodes; after a loss the next one is tried
  * @property {SocketType} [WebSocket] what to connect with; by default what the browser or Node has
  * @property {number} [reconnectMs] for how long to try to come back; 0 never tries
+ * @property {Tickets} [ticket] what a connection shows that is no player's next one
  * @property {() => number} [now] milliseconds of a steady clock
  * @property {() => number} [random] from 0 to 1
  */
@@ -48,10 +51,12 @@ export function socketType(given) {
 
 export class Connection {
   /** @param {Match} match @param {ConnectionOptions} options */
-  constructor(match, { urls, WebSocket, reconnectMs = 10_000, now = () => performance.now(), random = Math.random }) {
+  constructor(match, { urls, WebSocket, ticket = '', reconnectMs = 10_000, now = () => performance.now(), random = Math.random }) {
     this.match = match;
     this.urls = urls;
     this.type = socketType(WebSocket);
+    this.ticket = ticket;
+    this.isOver = false;
     this.now = now;
     this.random = random;
     this.retry = new Retry(reconnectMs);
@@ -70,18 +75,36 @@ export class Connection {
 
   /** Opens the next connection. @param {string} url empty for the next one of ours */
   open(url) {
-    try {
+    this.next.at = Infinity;
+    this.admit((ticket) => {
+      if (ticket) this.match.client.show(ticket);
       this.take(this.make(url));
-    } catch (error) {
-      this.finish(1006, `${error}`);
-    }
+    }, (error) => this.finish(1006, `${error}`));
+  }
+
+  /**
+   * Goes on with a ticket: at once where none is needed, as by a player who has a seat, or where it is there.
+   * @param {(ticket: string) => void} then @param {(error: unknown) => void} failed
+   */
+  admit(then, failed) {
+    const { ticket, match } = this;
+    /** @param {string} shown */
+    const go = (shown) => {
+      try {
+        if (!this.isOver) then(shown);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    if (match.client.seat !== null) go('');
+    else if (typeof ticket === 'string') go(ticket);
+    else Promise.resolve().then(ticket).then(go, (error) => this.isOver || failed(error));
   }
 
   /** @param {string} url */
   make(url) {
     const to = url || this.urls[this.opened % this.urls.length];
     this.opened += 1;
-    this.next.at = Infinity;
     const socket = new this.type(to, [SUBPROTOCOL]);
     socket.binaryType = 'arraybuffer';
     socket.onerror = () => {};
@@ -100,18 +123,18 @@ export class Connection {
 
   /** Goes on elsewhere once that is open; until then, and if it never is, the match is followed here. @param {string} url */
   move(url) {
-    try {
+    this.next.at = Infinity;
+    this.admit((ticket) => {
       const socket = this.make(url);
       this.moving = socket;
       socket.onopen = () => {
         this.moving = null;
         this.match.client.resume();
+        if (ticket) this.match.client.show(ticket);
         this.take(socket);
         this.flush();
       };
-    } catch {
-      // Where we are will say when it ends.
-    }
+    }, () => {}); // Where we are will say when it ends.
   }
 
   /** @param {unknown} data */
@@ -198,6 +221,7 @@ export class Connection {
   }
 
   end() {
+    this.isOver = true;
     clearInterval(this.timer);
     this.next.at = Infinity;
     this.drop();

@@ -16,11 +16,14 @@ export { Prediction } from './netcode/prediction.js';
 
 /** @typedef {import('./message.js').Join} Join */
 
+/** @typedef {import('./connection.js').Tickets} Tickets */
+
 /**
  * @typedef {object} Options
  * @property {string | string[]} [url] of a node or of several, for example `ws://127.0.0.1:7777/ws`; on a page of a
  *   node that node by default
  * @property {string} [name] of the player
+ * @property {Tickets} [ticket] who may join, said by the game's backend; a function is asked for each that is needed
  * @property {import('./connection.js').SocketType} [WebSocket]
  * @property {typeof globalThis.fetch} [fetch]
  * @property {number} [reconnectMs] for how long to try to come back after a loss; 0 never tries
@@ -63,9 +66,9 @@ export class Tickcast extends Api {
     return this.enter({ kind: 'spectate', matchId }, name);
   }
 
-  /** Goes on as the player of a `match.ticket`. @param {string} ticket */
-  resume(ticket) {
-    const { matchId, player, token } = JSON.parse(ticket);
+  /** Goes on as the player of a `match.seat`. @param {string} kept */
+  resume(kept) {
+    const { matchId, player, token } = JSON.parse(kept);
     const seat = { matchId, player, token: Uint8Array.from(token) };
     const shown = { fence: { epoch: 0n, nonce: 0n }, tick: 0 };
     // The page before this one has counted its lines: one per second at most, but for a few that are in the history.
@@ -84,8 +87,8 @@ export class Tickcast extends Api {
         resolve(match);
       });
       const refused = match.on('close', (code, text) => reject(new Closed(code, closeText(code, text))));
-      const { WebSocket, reconnectMs } = this.options;
-      new Connection(match, { urls: this.urls, WebSocket, reconnectMs, now });
+      const { WebSocket, reconnectMs, ticket } = this.options;
+      new Connection(match, { urls: this.urls, WebSocket, reconnectMs, ticket, now });
     });
   }
 }

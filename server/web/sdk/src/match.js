@@ -117,7 +117,7 @@ export class Match extends Emitter {
   }
 
   /** What another page needs to go on as this player, within the resume window. As secret as a password. */
-  get ticket() {
+  get seat() {
     const { seat } = this.client;
     return seat === null ? null : JSON.stringify({ ...seat, token: Array.from(seat.token) });
   }
@@ -245,7 +245,7 @@ export class Match extends Emitter {
     this.transport.flush();
   }
 
-  /** Ends the connection; the player keeps its seat for a while, see `ticket`. */
+  /** Ends the connection; the player keeps its seat for a while, see `seat`. */
   close() {
     this.transport.close();
     this.ends(1000, 'closed by this page');

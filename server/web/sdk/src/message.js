@@ -67,12 +67,13 @@ function begin(variant) {
   return out;
 }
 
-/** @param {string} name at most 24 bytes of it are sent @param {Join} join */
-export function hello(name, join) {
+/** @param {string} name at most 24 bytes of it are sent @param {Join} join @param {string} [ticket] */
+export function hello(name, join, ticket = '') {
   const out = begin(0);
   out.uint(PROTOCOL);
   out.string(cut(name, NAME_BYTES_MAX));
   putJoin(out, join);
+  out.string(ticket);
   return out.finish();
 }
 

@@ -55,7 +55,7 @@ function inputsIn(said) {
 
 test('a page sees who comes and goes', (t) => {
   const { match, owner, socket, told } = playing(t);
-  assert.deepEqual([socket.url, socket.protocols, socket.binaryType], ['ws://a/ws', ['tickcast.v3'], 'arraybuffer']);
+  assert.deepEqual([socket.url, socket.protocols, socket.binaryType], ['ws://a/ws', ['tickcast.v4'], 'arraybuffer']);
   owner.set('player:3', { player: 9, name: 'Bo', x: 160 });
   socket.says(owner.next());
   owner.end('player:3');
@@ -259,9 +259,9 @@ test('leaving and closing', (t) => {
   assert.equal(match.closed, true);
 });
 
-test('a ticket lets another page go on', (t) => {
+test('a kept seat lets another page go on', (t) => {
   const { match } = playing(t);
-  assert.deepEqual(JSON.parse(match.ticket ?? ''), { ...SEAT, token: Array.from(TOKEN) });
+  assert.deepEqual(JSON.parse(match.seat ?? ''), { ...SEAT, token: Array.from(TOKEN) });
 });
 
 test('without a WebSocket it is said what to do', () => {
@@ -292,4 +292,66 @@ test('what is shown of the own player is predicted, of others a little in the pa
   assert.equal(match.own('aim'), 0, 'what is not predicted is as of everybody');
   match.smooth.prediction && (match.smooth.prediction.enabled = false);
   assert.equal(match.own('x'), match.entities('player').shown(0, 'x'));
+});
+
+/** @param {import('node:test').TestContext} t @param {import('../src/message.js').Join} join @param {import('../src/connection.js').Tickets} ticket */
+function arriving(t, join, ticket) {
+  const { made, Fake } = sockets();
+  const match = new Match('Zoë', join, () => 0);
+  const ends = new Promise((resolve) => match.on('close', (code, text) => resolve(`${code} ${text}`)));
+  const connection = new Connection(match, { urls: URLS, WebSocket: Fake, ticket, now: () => 0, random: () => 0.5 });
+  t.after(() => connection.end());
+  return { made, match, connection, ends };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('a ticket is shown in the hello of a player, who needs no other to come back', (t) => {
+  const join = /** @type {const} */ ({ kind: 'quick', game: '' });
+  const { made, match, connection } = arriving(t, join, 'a-ticket');
+  made[0].open();
+  assert.deepEqual(made[0].said, [message.hello('Zoë', join, 'a-ticket')]);
+  made[0].says(welcome(4));
+  made[0].ends(4000);
+  match.client.resume();
+  connection.open('');
+  made[1].open();
+  const { shown } = match.client;
+  assert.deepEqual(made[1].said, [message.hello('Zoë', { kind: 'resume', seat: SEAT, shown, attempt: 1 })]);
+});
+
+test('a ticket is asked for as often as one is needed', async (t) => {
+  const join = /** @type {const} */ ({ kind: 'spectate', matchId: 'm1' });
+  let asked = 0;
+  const { made, match, connection } = arriving(t, join, async () => `ticket-${asked += 1}`);
+  assert.equal(made.length, 0, 'no server waits for a ticket');
+  await turn();
+  made[0].open();
+  assert.deepEqual(made[0].said, [message.hello('Zoë', join, 'ticket-1')]);
+  made[0].says(welcome(null));
+  made[0].ends(4000);
+  match.client.resume();
+  connection.open('');
+  await turn();
+  made[1].open();
+  assert.deepEqual(made[1].said, [message.hello('Zoë', join, 'ticket-2')]);
+  // The node asks to go elsewhere: the next one is shown there, and until then nothing changes here.
+  connection.move('ws://c/ws');
+  await turn();
+  assert.equal(made[2].url, 'ws://c/ws');
+  made[2].open();
+  assert.deepEqual(made[2].said, [message.hello('Zoë', join, 'ticket-3')]);
+});
+
+test('a backend that gives no ticket is the end, with its reason', async (t) => {
+  const { made, ends } = arriving(t, { kind: 'quick', game: '' }, () => Promise.reject(new Error('log in first')));
+  assert.equal(await ends, '1006 Error: log in first');
+  assert.equal(made.length, 0);
+});
+
+test('who leaves while a ticket is under way opens no connection', async (t) => {
+  const { made, connection } = arriving(t, { kind: 'quick', game: '' }, async () => 'late');
+  connection.end();
+  await turn();
+  assert.equal(made.length, 0);
 });

@@ -86,9 +86,9 @@ test('plays the arena, is seen by others, and comes back as the same player', op
   const { seq } = players.all(me) ?? assert.fail('gone');
   await until(match, () => players.get(match.me, 'seq') > Number(seq) + 30, 'inputs go on');
 
-  const { ticket } = match;
+  const { seat } = match;
   match.close();
-  const again = await server.resume(ticket ?? '');
+  const again = await server.resume(seat ?? '');
   t.after(() => again.close());
   assert.deepEqual([again.player, again.me], [player, me], 'a page that was loaded anew');
   const number = again.input({ aim: 5 });
@@ -173,9 +173,9 @@ test('what is said is heard by all, also later and by a page that was loaded ane
   const said = ['Zoë: <b>hello</b>', 'Bo: hi'];
   assert.deepEqual([heard(match), heard(other)], [said, said]);
 
-  const { ticket } = match;
+  const { seat } = match;
   match.close();
-  const again = await at(url).resume(ticket ?? '');
+  const again = await at(url).resume(seat ?? '');
   const late = await at(url).spectate(match.id);
   t.after(() => [again, late].forEach((each) => each.close()));
   /** @type {string[]} */

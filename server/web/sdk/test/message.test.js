@@ -26,7 +26,7 @@ function encode(told) {
   if (told.Chat) return message.chat(told.Chat.seq, told.Chat.to === 'Team' ? 'team' : 'everyone', told.Chat.text);
   if (told.Ping) return message.ping(told.Ping.nonce);
   if (told.Input) return message.input(told.Input.seq, told.Input.seen, told.Input.behind, told.Input.values);
-  return message.hello(told.Hello.name, joinOf(told.Hello.join));
+  return message.hello(told.Hello.name, joinOf(told.Hello.join), told.Hello.ticket);
 }
 
 /** @param {any} told @returns {message.Join} */
@@ -62,7 +62,7 @@ function shown(said) {
   const { node, session, matchId, player, tickRate, schema, token } = said;
   const role = player === null ? 'Spectator' : { Player: player };
   const resume = Array.from(token);
-  return { Welcome: { protocol: 3, node, session: Number(session), match_id: matchId, role, tick_rate: tickRate, schema, resume } };
+  return { Welcome: { protocol: 4, node, session: Number(session), match_id: matchId, role, tick_rate: tickRate, schema, resume } };
 }
 
 /** @param {string} words with dashes between them */

@@ -197,7 +197,7 @@ function writeWhole(coder, table, base) {
 /** What a server says to a hello. @param {number | null} player @param {{ token?: Uint8Array, matchId?: string }} [other] */
 export function welcome(player, { token = TOKEN, matchId = 'm1' } = {}) {
   const out = control(0);
-  out.uint(3);
+  out.uint(4);
   out.string('n1');
   out.uint(1);
   out.string(matchId);
