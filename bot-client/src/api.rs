@@ -12,6 +12,7 @@ use tickcast_protocol::{MatchId, TickRate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::issuer::ApiKey;
 use crate::plan::Plan;
 
 /// How long an answer may take.
@@ -67,8 +68,8 @@ pub async fn create_match(plan: &Plan, target: &Target, trust: &Trust) -> Result
     let new = NewMatch { game: &plan.game, tick_rate: plan.tick_rate, options: &plan.options };
     let body = serde_json::to_string(&new).expect("plain data is JSON");
     let node = target.authority();
-    let bytes = match tokio::time::timeout(ANSWER_MAX, exchange(target, trust, &request(&node, &body))).await
-    {
+    let request = request(&node, plan.api_key.as_ref(), &body);
+    let bytes = match tokio::time::timeout(ANSWER_MAX, exchange(target, trust, &request)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) => return Err(ApiError::Unreachable(node, error)),
         Err(_) => return Err(ApiError::Silent(node)),
@@ -88,9 +89,10 @@ pub async fn create_match(plan: &Plan, target: &Target, trust: &Trust) -> Result
     Err(ApiError::Refused(node, answer.status, text))
 }
 
-fn request(authority: &str, body: &str) -> String {
+fn request(authority: &str, key: Option<&ApiKey>, body: &str) -> String {
+    let key = key.map(|ApiKey(key)| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
     format!(
-        "POST /v1/matches HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\n\
+        "POST /v1/matches HTTP/1.1\r\nHost: {authority}\r\n{key}Content-Type: application/json\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )

@@ -12,7 +12,7 @@ use tickcast_protocol::limits::{TICK_RATE_HZ_MAX, TICK_RATE_HZ_MIN};
 use tickcast_protocol::ticket::{Audience, BadKey};
 use tickcast_protocol::{MatchId, TickRate};
 
-use crate::issuer::Issuer;
+use crate::issuer::{ApiKey, Issuer};
 
 /// Connections that one source address can have to one place: Linux's range of ephemeral ports.
 pub const CONNECTIONS_PER_SOURCE_MAX: u64 = 28_000;
@@ -75,6 +75,9 @@ pub struct Flags {
     /// list of processes. Without it bots come as guests
     #[arg(long, value_name = "KEY", env = "TICKCAST_TICKET_KEY", hide_env_values = true)]
     ticket_key: Option<String>,
+    /// Key for backends of the server, as its --api-key, to create matches where they need it
+    #[arg(long, value_name = "KEY", env = "TICKCAST_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
     /// What the server's cluster is called in tickets
     #[arg(long, value_name = "NAME", env = "TICKCAST_AUDIENCE", default_value = "tickcast")]
     audience: Audience,
@@ -157,6 +160,9 @@ pub struct Plan {
     pub tick_rate: Option<TickRate>,
     /// Options of created matches.
     pub options: BTreeMap<String, i64>,
+    /// What the server's backends show; workers create no matches.
+    #[serde(skip)]
+    pub api_key: Option<ApiKey>,
     /// What bots' tickets are made with; `None` for guests.
     pub issuer: Option<Issuer>,
     /// Connections opened per second by all processes together.
@@ -269,6 +275,7 @@ impl TryFrom<Flags> for Plan {
             game: flags.game,
             tick_rate,
             options,
+            api_key: flags.api_key.filter(|key| !key.is_empty()).map(ApiKey),
             issuer: Issuer::of(flags.ticket_key, flags.audience)?,
             ramp_per_second: flags.ramp_per_second,
             processes: flags.processes,

@@ -28,6 +28,7 @@ use crate::ops::check::{self, CheckArgs, Verdict};
 use crate::ops::history::History;
 use crate::ops::inspect::{self, InspectArgs};
 use crate::ops::logging;
+use crate::ops::ticket::TicketCommand;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -53,6 +54,8 @@ enum Command {
     Inspect(InspectArgs),
     /// Prove the guarantees over the histories that nodes and clients wrote
     Check(CheckArgs),
+    /// Make a ticket with the node's key, for development: what the game's backend does
+    Ticket(Box<TicketCommand>),
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -63,6 +66,7 @@ pub fn run(games: Games) -> ExitCode {
     let outcome = match cli.command {
         Some(Command::Inspect(args)) => run_inspect(&args),
         Some(Command::Check(args)) => run_check(&args),
+        Some(Command::Ticket(command)) => run_ticket(*command),
         Some(Command::Admin(command)) => run_admin(&command),
         Some(Command::Serve(args)) => run_serve(*args, games),
         None => run_serve(cli.serve, games),
@@ -127,6 +131,12 @@ fn run_admin(command: &AdminCommand) -> Result<(), Failure> {
         println!("{}", admin::run(&backplane, command).await.map_err(failure)?);
         Ok(())
     })
+}
+
+fn run_ticket(command: TicketCommand) -> Result<(), Failure> {
+    let minted = command.mint(rand::random(), clock::unix_ms());
+    println!("{}", minted.map_err(|text| Failure { text, code: 2 })?);
+    Ok(())
 }
 
 fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {

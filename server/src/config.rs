@@ -17,7 +17,7 @@ use crate::backplane::redis::SecurityFiles;
 use crate::game::Options;
 use crate::io::tls::IdentityFiles;
 use crate::logic::joins::Joins;
-use crate::logic::operator_token::OperatorToken;
+use crate::logic::secret::Secret;
 
 use self::exposure::{Exposure, RawExposure};
 
@@ -147,6 +147,12 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_TICKET_KEY", value_name = "KEY[,KEY]", hide_env_values = true)]
     ticket_key: Option<String>,
 
+    /// Secret that backends show to use the API under /v1 of the players' port, at least 16 characters; without it the API is
+    /// closed where there is a ticket key. In the environment or the file it is not in the list of processes
+    /// [default: none]
+    #[arg(long, env = "TICKCAST_API_KEY", value_name = "KEY", hide_env_values = true)]
+    api_key: Option<String>,
+
     /// What this cluster is called in tickets [default: tickcast]
     #[arg(long, env = "TICKCAST_AUDIENCE", value_name = "NAME")]
     audience: Option<String>,
@@ -185,6 +191,22 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     settings: RawSettings,
+}
+
+/// Where `tickcast ticket` has the key from: as a node has it.
+#[derive(Clone, Default, Args)]
+pub struct TicketArgs {
+    /// The node's configuration file
+    #[arg(long, env = "TICKCAST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The node's ticket key; of two the first makes the ticket
+    #[arg(long, env = "TICKCAST_TICKET_KEY", value_name = "KEY[,KEY]", hide_env_values = true)]
+    ticket_key: Option<String>,
+
+    /// What the cluster is called in tickets [default: tickcast]
+    #[arg(long, env = "TICKCAST_AUDIENCE", value_name = "NAME")]
+    audience: Option<String>,
 }
 
 /// The settings of a node, checked.
@@ -235,7 +257,9 @@ pub struct Settings {
     /// Log filter.
     pub log: String,
     /// What operators show; `None` takes no orders over HTTP.
-    pub operator_token: Option<OperatorToken>,
+    pub operator_token: Option<Secret>,
+    /// What backends show; `None` closes the API where tickets are needed.
+    pub api_key: Option<Secret>,
     /// What it is exposed to.
     pub exposure: Exposure,
     /// Who may join.
@@ -280,6 +304,19 @@ fn known_settings() -> String {
     format!("expected one of {}`games`", names.collect::<String>())
 }
 
+impl TicketArgs {
+    /// What tickets are made with.
+    pub fn joins(&self) -> Result<Joins, BadSetting> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => RawSettings::default(),
+        };
+        let (keys, audience) = (self.ticket_key.clone(), self.audience.clone());
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        joins(loopback, keys.or(file.ticket_key), audience.or(file.audience), None)
+    }
+}
+
 impl RawSettings {
     fn or(self, file: RawSettings) -> RawSettings {
         RawSettings {
@@ -310,6 +347,7 @@ impl RawSettings {
             log: self.log.or(file.log),
             operator_token: self.operator_token.or(file.operator_token),
             ticket_key: self.ticket_key.or(file.ticket_key),
+            api_key: self.api_key.or(file.api_key),
             audience: self.audience.or(file.audience),
             guests: self.guests.or(file.guests),
             history: self.history.or(file.history),
@@ -341,7 +379,7 @@ impl RawSettings {
         };
         let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7777)));
         let ops_listen = self.ops_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7778)));
-        let operator_token = operator_token(self.operator_token)?;
+        let operator_token = secret("operator-token", self.operator_token)?;
         Ok(Settings {
             exposure: self.exposure.check(ops_listen, operator_token.is_some())?,
             listen,
@@ -368,6 +406,7 @@ impl RawSettings {
             sweep: Duration::from_millis(within("sweep-ms", self.sweep_ms, 2000, 100, 600_000)?),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             operator_token,
+            api_key: secret("api-key", self.api_key)?,
             history: self.history.filter(|path| !path.as_os_str().is_empty()),
             game_options: self.games,
         })
@@ -395,10 +434,10 @@ fn identity(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Identi
     }
 }
 
-/// The error does not show the token.
-fn operator_token(token: Option<String>) -> Result<Option<OperatorToken>, BadSetting> {
-    let token = token.filter(|token| !token.is_empty()).map(|token| OperatorToken::new(&token));
-    token.transpose().map_err(|wrong| BadSetting(format!("--operator-token: {wrong}")))
+/// The error does not show the secret.
+fn secret(flag: &str, text: Option<String>) -> Result<Option<Secret>, BadSetting> {
+    let secret = text.filter(|text| !text.is_empty()).map(|text| Secret::new(&text));
+    secret.transpose().map_err(|wrong| BadSetting(format!("--{flag}: {wrong}")))
 }
 
 /// Who may join. The errors show no key.

@@ -7,3 +7,4 @@ pub mod inspect;
 pub mod inspector;
 pub mod logging;
 pub mod metrics;
+pub mod ticket;

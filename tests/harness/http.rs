@@ -12,6 +12,9 @@ use tokio::time::timeout;
 /// Within this a node answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// The key for backends of the tests' nodes that have one; the others do not look at it.
+pub const API_KEY: &str = "planted-api-key-of-backends";
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -107,7 +110,9 @@ pub async fn request_over(
 /// # Panics
 /// When the node refuses.
 pub async fn create_match(authority: &str, body: &Value) -> tickcast_protocol::MatchId {
-    let answer = request(authority, "POST", "/v1/matches", &body.to_string()).await;
+    let key = format!("Bearer {API_KEY}");
+    let headers = [("Authorization", key.as_str())];
+    let answer = request_with(authority, "POST", "/v1/matches", &headers, &body.to_string()).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let id = answer.json()["id"].as_str().map(str::parse);
     id.and_then(Result::ok).unwrap_or_else(|| panic!("no id: {answer:?}"))

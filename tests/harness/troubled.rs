@@ -173,6 +173,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         connections_max: 100,
         advertise: String::new(),
         operator_token: None,
+        api_key: None,
         exposure: Exposure::default(),
         joins: Joins { keys: None, audience: "tickcast".parse().expect("the form of an id"), guests: false },
         resume_window: seconds(10),

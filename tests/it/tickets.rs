@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::http::{create_match, request};
+use harness::http::{API_KEY, create_match, request};
 use harness::player::{Close, Player, Socket};
 use harness::process::{Ended, Node, NodeOptions, bots, program, run};
 use harness::redis::{Persistence, RedisServer};
@@ -14,6 +14,7 @@ use tickcast_protocol::MatchId;
 use tickcast_protocol::message::{Join, ServerMessage};
 use tickcast_protocol::ticket::{Permit, Place, Ticket};
 
+mod backends;
 mod guests;
 mod secrets;
 
@@ -28,7 +29,8 @@ fn env(name: &str, value: &str) -> (String, String) {
 
 fn with_key(key: &str, args: &[&str]) -> NodeOptions {
     let args = args.iter().map(ToString::to_string).collect();
-    NodeOptions { env: vec![env("TICKCAST_TICKET_KEY", key)], args, ..NodeOptions::default() }
+    let env = vec![env("TICKCAST_TICKET_KEY", key), env("TICKCAST_API_KEY", API_KEY)];
+    NodeOptions { env, args, ..NodeOptions::default() }
 }
 
 /// A node that lets nobody in without a ticket, and a match.

@@ -40,6 +40,7 @@ use self::answer::{Answer, error, json_answer, not_allowed, read_json, refused, 
 
 mod answer;
 mod assets;
+mod backends;
 mod guard;
 mod operators;
 
@@ -186,17 +187,26 @@ async fn answer<B: Backplane>(
 ) -> Answer {
     let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
+    if let (Port::Players, ["v1", ..]) = (port, segments.as_slice())
+        && let Some(refused) = backends::refuse(&node, request.headers())
+    {
+        return refused;
+    }
     match (port, request.method(), segments.as_slice()) {
         (Port::Players, &Method::GET, ["ws"]) => upgrade(node, request, peer),
         (Port::Players, &Method::GET, ["v1", "games"]) => list_games(&node),
         (Port::Players, &Method::GET, ["v1", "matches"]) => list_matches(&node).await,
         (Port::Players, &Method::POST, ["v1", "matches"]) => create_match(&node, request).await,
         (Port::Players, &Method::GET, ["v1", "matches", id]) => show_match(&node, id).await,
+        (Port::Players, &Method::POST, ["v1", "tickets"]) => backends::make_ticket(&node, request).await,
+        (Port::Players, &Method::GET, ["healthz"]) => plain_health(&node),
         (Port::Operators, &Method::GET, ["healthz"]) => health(&node, false),
         (Port::Operators, &Method::GET, ["readyz"]) => health(&node, true),
         (Port::Operators, &Method::GET, ["metrics"]) => metrics(&node),
         (Port::Players, _, ["ws"] | ["v1", "games"] | ["v1", "matches", _]) => not_allowed("GET"),
         (Port::Players, _, ["v1", "matches"]) => not_allowed("GET, POST"),
+        (Port::Players, _, ["v1", "tickets"]) => not_allowed("POST"),
+        (Port::Players, _, ["healthz"]) => not_allowed("GET"),
         (Port::Operators, _, ["v1", inner @ ..]) => operators::answer(&node, request, inner).await,
         (Port::Operators, _, ["healthz"] | ["readyz"] | ["metrics"]) => not_allowed("GET"),
         (_, method, _) => match assets::answer(port, &path, request.headers()) {
@@ -355,6 +365,14 @@ fn health<B: Backplane>(node: &Arc<Node<B>>, to_come: bool) -> Answer {
     match complaints.is_empty() {
         true => text(StatusCode::OK, "ok\n"),
         false => text(StatusCode::SERVICE_UNAVAILABLE, &(complaints.join("\n") + "\n")),
+    }
+}
+
+/// Whether the node does its work, for whoever may know no more.
+fn plain_health<B: Backplane>(node: &Arc<Node<B>>) -> Answer {
+    match node.complaints().is_empty() {
+        true => text(StatusCode::OK, "ok\n"),
+        false => text(StatusCode::SERVICE_UNAVAILABLE, "not ok\n"),
     }
 }
 

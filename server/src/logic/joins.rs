@@ -3,8 +3,12 @@
 
 use thiserror::Error;
 use tickcast_protocol::MatchId;
+use tickcast_protocol::limits::{IDENT_BYTES_MAX, NAME_BYTES_MAX, TICKET_LIFE_MS_MAX};
 use tickcast_protocol::message::Join;
-use tickcast_protocol::ticket::{Audience, Flaw, Permit, Place, Ticket, TicketKeys};
+use tickcast_protocol::ticket::{Audience, Flaw, Permit, Place, Subject, Ticket, TicketId, TicketKeys};
+
+/// How long a ticket is good unless something else is asked for.
+pub const LIFE_SECONDS: u64 = 60;
 
 /// Why nobody is let in. It goes into the log; the client is told [`Denial::text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -88,6 +92,50 @@ impl Joins {
             (true, false) => Err(Denial::Permit),
             (true, true) => Ok(join),
         }
+    }
+}
+
+/// What a ticket is to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Whom it lets in.
+    pub subject: Subject,
+    /// To do what.
+    pub permit: Permit,
+    /// Where.
+    pub place: Place,
+    /// What others see the player as; empty leaves that to the player.
+    pub name: String,
+    /// For how long, from now on; [`LIFE_SECONDS`] if nothing is said.
+    pub seconds: Option<u64>,
+}
+
+/// Why no ticket is made. The text says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Unmade(String);
+
+impl Joins {
+    /// Makes a ticket, with an id that was drawn at random.
+    pub fn mint(&self, wanted: Wanted, id: [u8; 16], now_ms: u64) -> Result<(Ticket, String), Unmade> {
+        let Some(keys) = &self.keys else {
+            return Err(Unmade("there is no ticket key: set TICKCAST_TICKET_KEY or --ticket-key".to_owned()));
+        };
+        let Wanted { subject, permit, place, name, seconds } = wanted;
+        let (seconds, longest) = (seconds.unwrap_or(LIFE_SECONDS), TICKET_LIFE_MS_MAX / 1000);
+        if !(1..=longest).contains(&seconds) {
+            return Err(Unmade(format!("a ticket is good for 1 to {longest} seconds, not {seconds}")));
+        }
+        if name.len() > NAME_BYTES_MAX {
+            return Err(Unmade(format!("a name has at most {NAME_BYTES_MAX} bytes")));
+        }
+        if matches!(&place, Place::Game(game) if !(1..=IDENT_BYTES_MAX).contains(&game.len())) {
+            return Err(Unmade(format!("a game's name has 1 to {IDENT_BYTES_MAX} bytes")));
+        }
+        let (id, audience, expires_ms) = (TicketId(id), self.audience.clone(), now_ms + seconds * 1000);
+        let ticket = Ticket { id, audience, subject, permit, place, name, not_before_ms: now_ms, expires_ms };
+        let text = ticket.mint(keys);
+        Ok((ticket, text))
     }
 }
 

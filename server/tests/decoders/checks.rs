@@ -7,9 +7,9 @@ use std::str::FromStr;
 use bytes::Bytes;
 use tickcast_protocol::{MatchId, NodeId};
 use tickcast_server::logic::channel::{self, FromOwner};
-use tickcast_server::logic::operator_token::OperatorToken;
 use tickcast_server::logic::orders::Order;
 use tickcast_server::logic::placement::NodeEntry;
+use tickcast_server::logic::secret::Secret;
 use tickcast_server::ops::inspector::query::Params;
 
 use super::{owner, socket, stored};
@@ -74,7 +74,7 @@ fn words(input: &[u8]) -> bool {
     if let Ok((_, limit)) = params.page() {
         assert!((1..=200).contains(&limit), "a page of {limit} rows");
     }
-    let _ = OperatorToken::new(&text).map(|token| assert!(token.admits(&text), "it is itself"));
+    let _ = Secret::new(&text).map(|token| assert!(token.admits(&text), "it is itself"));
     let ids = [reads_back::<MatchId>(&text), reads_back::<NodeId>(&text)];
     ids.contains(&true)
 }

@@ -34,7 +34,8 @@ async fn no_secret_is_ever_logged() {
     let hex: String = resume.0.iter().map(|byte| format!("{byte:02x}")).collect();
     let list = format!("{:?}", resume.0);
     let code = |ticket: &str| ticket[ticket.len() - 40..].to_owned();
-    for secret in [KEY, OTHER_KEY, OPERATOR, &code(&good), &code(&bad), &code(&in_url), &hex, &list] {
+    for secret in [KEY, OTHER_KEY, OPERATOR, API_KEY, &code(&good), &code(&bad), &code(&in_url), &hex, &list]
+    {
         assert!(!output.contains(secret), "{secret} is in the log:\n{output}");
     }
 }

@@ -1,7 +1,6 @@
 //! Which hellos a ticket lets in, as a table.
 
 use tickcast_protocol::PlayerId;
-use tickcast_protocol::ticket::TicketId;
 
 use super::*;
 
@@ -90,6 +89,30 @@ fn a_match_of_a_game_is_still_to_be_proven() {
     let join = Join::Match(id("m2"));
     assert_eq!(unproven(&ticket(Permit::Play, of_game), &join), Some((&id("m2"), "arena")));
     assert_eq!(unproven(&ticket(Permit::Play, of_match), &join), None);
+}
+
+#[test]
+fn what_is_made_lets_in_and_nothing_else_is_made() {
+    let wanted = || Wanted {
+        subject: "me".parse().unwrap(),
+        permit: Permit::Play,
+        place: Place::Match(id("m1")),
+        name: "Zoë".to_owned(),
+        seconds: None,
+    };
+    let joins = joins(KEY, false);
+    let (ticket, text) = joins.mint(wanted(), [9; 16], NOW_MS).unwrap();
+    assert_eq!(joins.read(&text), Ok(Some(ticket.clone())));
+    assert_eq!(ticket.expires_ms, NOW_MS + 60_000);
+    assert_eq!(joins.lead(&ticket, Join::Match(id("m1")), NOW_MS), Ok(Join::Match(id("m1"))));
+    let unmade = |wanted| joins.mint(wanted, [9; 16], NOW_MS).map(|_| ()).unwrap_err().0;
+    assert!(unmade(Wanted { seconds: Some(0), ..wanted() }).contains("1 to 3600 seconds"));
+    assert!(unmade(Wanted { seconds: Some(u64::MAX), ..wanted() }).contains("1 to 3600 seconds"));
+    assert!(unmade(Wanted { name: "n".repeat(25), ..wanted() }).contains("24 bytes"));
+    assert!(unmade(Wanted { place: Place::Game(String::new()), ..wanted() }).contains("1 to 32"));
+    let Unmade(none) =
+        super::Joins { keys: None, ..joins.clone() }.mint(wanted(), [9; 16], NOW_MS).unwrap_err();
+    assert!(none.contains("TICKCAST_TICKET_KEY"), "{none}");
 }
 
 #[test]
