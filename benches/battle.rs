@@ -126,6 +126,7 @@ impl Battle {
                 player: PlayerId(player),
                 name,
                 token: TokenDigest::of(&ResumeToken::default()),
+                subject: None,
             });
         }
         written(battle.tick(Vec::new()));

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tickcast_protocol::ticket::TicketId;
+use tickcast_protocol::ticket::{Subject, TicketId};
 use tickcast_protocol::{Fence, MatchId, NodeId, Nonce, Tick};
 use tokio::sync::mpsc;
 
@@ -292,6 +292,19 @@ pub trait Backplane: Clone + Send + Sync + 'static {
         id: TicketId,
         remembered: Duration,
     ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+
+    /// Says until when and why a subject may not join; `None` lets it in again.
+    fn set_ban(
+        &self,
+        subject: &Subject,
+        ban: Option<Bytes>,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// What was said of a subject.
+    fn ban(&self, subject: &Subject) -> impl Future<Output = Result<Option<Bytes>, Unavailable>> + Send;
+
+    /// All of that, by ascending subject.
+    fn bans(&self) -> impl Future<Output = Result<Vec<(Subject, Bytes)>, Unavailable>> + Send;
 
     /// Makes every subscription anew: messages were sent and not heard. All receivers are told
     /// [`Delivery::Lost`].

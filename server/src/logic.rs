@@ -2,6 +2,7 @@
 //! clock, spawns, or knows a socket or Redis.
 
 pub mod admission;
+pub mod bans;
 pub mod channel;
 pub mod chat;
 pub mod forwarded;

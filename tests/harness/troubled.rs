@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tickcast_protocol::ticket::TicketId;
+use tickcast_protocol::ticket::{Subject, TicketId};
 use tickcast_protocol::{Fence, MatchId, NodeId};
 use tickcast_server::Games;
 use tickcast_server::backplane::memory::MemoryBackplane;
@@ -289,6 +289,18 @@ impl Backplane for Troubled {
 
     async fn spend_ticket(&self, id: TicketId, remembered: Duration) -> Result<bool, Unavailable> {
         self.store.spend_ticket(id, remembered).await
+    }
+
+    async fn set_ban(&self, subject: &Subject, ban: Option<Bytes>) -> Result<(), Unavailable> {
+        self.store.set_ban(subject, ban).await
+    }
+
+    async fn ban(&self, subject: &Subject) -> Result<Option<Bytes>, Unavailable> {
+        self.store.ban(subject).await
+    }
+
+    async fn bans(&self) -> Result<Vec<(Subject, Bytes)>, Unavailable> {
+        self.store.bans().await
     }
 
     fn distrust_subscriptions(&self) {

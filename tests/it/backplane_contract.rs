@@ -93,6 +93,7 @@ contract! {
     ownership::nodes_are_listed_as_they_say,
     ownership::orders_reach_their_node,
     ownership::a_ticket_is_used_once,
+    ownership::bans_are_kept_until_they_are_lifted,
     ownership::distrust_tells_everybody_of_a_loss,
     channels::what_is_published_is_what_was_committed,
     channels::a_notice_is_published_but_not_stored,

@@ -96,7 +96,7 @@ fn golden_channel_messages_have_every_variant() {
     assert_eq!(said.len(), 2, "golden/channel.hex has ticks with chat, one with and one without a prior");
     #[rustfmt::skip]
     let all = [
-        "Chat", "ChatRefused", "Drain", "Ended", "HandOver", "Input", "InputsLost", "Join", "Leave", "Present", "Refused",
+        "Bans", "Chat", "ChatRefused", "Drain", "Ended", "HandOver", "Input", "InputsLost", "Join", "Kick", "Leave", "Present", "Refused",
         "Released", "Resume", "Resumed", "Take",
     ];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "golden/channel.hex lacks an example");
@@ -111,6 +111,7 @@ fn upstream_name(upstream: &Upstream) -> &'static str {
         Upstream::Input { .. } => "Input",
         Upstream::Present { .. } => "Present",
         Upstream::Chat { .. } => "Chat",
+        Upstream::Kick { .. } => "Kick",
     }
 }
 
@@ -132,6 +133,7 @@ fn order_name(order: &Order) -> &'static str {
         Order::Take { .. } => "Take",
         Order::HandOver { .. } => "HandOver",
         Order::Drain => "Drain",
+        Order::Bans => "Bans",
     }
 }
 
@@ -146,7 +148,7 @@ fn golden_join_has_the_digest_of_the_golden_token() {
             _ => None,
         })
         .collect();
-    assert_eq!(digests, [TokenDigest::of(&token)]);
+    assert_eq!(digests, [TokenDigest::of(&token); 2]);
 }
 
 /// The rows of the table are the constants, no more and no less; `~dN`, `~cN`, `~seat:PLAYER` and `~said:PLAYER`

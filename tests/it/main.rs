@@ -18,6 +18,7 @@ mod no_answer;
 mod ownership_model;
 mod planted;
 mod poison;
+mod put_out;
 mod redis_tls;
 mod refusals;
 mod simulation;

@@ -15,14 +15,15 @@ NOTE = ("enum", [("Refused", [("player", "u32"), ("code", "u16")]), ("Ended", No
                  ("InputsLost", None), ("Resumed", [("player", "u32"), ("session", "u64"), ("attempt", "u32")]),
                  ("ChatRefused", [("player", "u32"), ("seq", "u32"), ("reason", CHAT_REFUSAL)])])
 UPSTREAM = ("list", ("enum", [
-    ("Join", [("player", "u32"), ("name", "player_name"), ("token", "digest")]),
+    ("Join", [("player", "u32"), ("name", "player_name"), ("token", "digest"), ("subject", ("optional", "string"))]),
     ("Resume", [("player", "u32"), ("session", "u64"), ("attempt", "u32")]),
     ("Leave", [("player", "u32")]),
     ("Input", [("player", "u32"), ("seq", "u32"), ("seen", "u64"), ("behind", "u16"), ("values", ("list", "i32"))]),
     ("Present", [("players", ("list", "u32"))]),
     ("Chat", [("player", "u32"), ("seq", "u32"), ("to", CHAT_TO), ("text", "line")]),
+    ("Kick", [("player", "u32")]),
 ]))
-ORDER = ("enum", [("Take", [("id", "id")]), ("HandOver", [("id", "id"), ("to", ("optional", "id"))]), ("Drain", None)])
+ORDER = ("enum", [("Take", [("id", "id")]), ("HandOver", [("id", "id"), ("to", ("optional", "id"))]), ("Drain", None), ("Bans", None)])
 
 
 class Golden:

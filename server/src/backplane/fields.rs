@@ -65,9 +65,10 @@ pub const OPEN: &str = "open";
 /// Value of [`STATUS`] in a match that nobody may own.
 pub const QUARANTINED: &str = "quarantined";
 /// Value of [`VERSION`] in what this program writes.
-pub const VERSION_WRITTEN: u64 = 3;
+pub const VERSION_WRITTEN: u64 = 4;
 
-/// Field with the digest of a player's resume token, 64 hex digits; there as long as the player has a seat.
+/// Field with the digest of a player's resume token, 64 hex digits, and of one who came with a ticket behind a blank the
+/// account; there as long as the player has a seat.
 pub fn seat(player: PlayerId) -> String {
     format!("{SEAT_PREFIX}{player}")
 }
@@ -128,6 +129,9 @@ pub const INDEX_KEY: &str = "tickcast:matches";
 
 /// Key of the hash of nodes, by name.
 pub const NODES_KEY: &str = "tickcast:nodes";
+
+/// Key of the hash of bans, by subject.
+pub const BANS_KEY: &str = "tickcast:bans";
 
 /// Key that is there while a used ticket is remembered.
 pub fn spent(ticket: TicketId) -> String {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tickcast_protocol::ticket::TicketId;
+use tickcast_protocol::ticket::{Subject, TicketId};
 use tickcast_protocol::{Fence, MatchId, NodeId};
 
 use super::outlet::Outlet;
@@ -33,6 +33,7 @@ struct Shared {
     store: Store,
     nodes: BTreeMap<NodeId, Bytes>,
     spent: Spent,
+    bans: BTreeMap<Subject, Bytes>,
     /// By the channel's name.
     outlets: BTreeMap<String, Vec<Outlet>>,
 }
@@ -173,6 +174,23 @@ impl Backplane for MemoryBackplane {
         let until_ms = now_ms.saturating_add(remembered.as_millis() as u64);
         let spent = self.lock().spent.spend(id, until_ms, now_ms);
         spent.ok_or_else(|| Unavailable(format!("{SPENT_MAX} used tickets are remembered, and no more")))
+    }
+
+    async fn set_ban(&self, subject: &Subject, ban: Option<Bytes>) -> Result<(), Unavailable> {
+        let bans = &mut self.lock().bans;
+        match ban {
+            Some(ban) => bans.insert(subject.clone(), ban),
+            None => bans.remove(subject),
+        };
+        Ok(())
+    }
+
+    async fn ban(&self, subject: &Subject) -> Result<Option<Bytes>, Unavailable> {
+        Ok(self.lock().bans.get(subject).cloned())
+    }
+
+    async fn bans(&self) -> Result<Vec<(Subject, Bytes)>, Unavailable> {
+        Ok(self.lock().bans.clone().into_iter().collect())
     }
 
     fn distrust_subscriptions(&self) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use redis::{RedisResult, cmd};
-use tickcast_protocol::ticket::TicketId;
+use tickcast_protocol::ticket::{Subject, TicketId};
 use tickcast_protocol::{Fence, MatchId, NodeId};
 use tokio::time::timeout;
 
@@ -395,6 +395,28 @@ impl Backplane for RedisBackplane {
         call.arg(&key).arg("").arg("NX").arg("PX").arg(decimal_ms(remembered).max(1));
         let set: Option<String> = self.run(&key, call).await?;
         Ok(set.is_some())
+    }
+
+    async fn set_ban(&self, subject: &Subject, ban: Option<Bytes>) -> Result<(), Unavailable> {
+        let mut call = cmd(if ban.is_some() { "HSET" } else { "HDEL" });
+        call.arg(fields::BANS_KEY).arg(subject.as_str()).arg(ban.as_deref());
+        let _fields: u64 = self.run(fields::BANS_KEY, call).await?;
+        Ok(())
+    }
+
+    async fn ban(&self, subject: &Subject) -> Result<Option<Bytes>, Unavailable> {
+        let mut call = cmd("HGET");
+        call.arg(fields::BANS_KEY).arg(subject.as_str());
+        let stored: Option<Vec<u8>> = self.run(fields::BANS_KEY, call).await?;
+        Ok(stored.map(Bytes::from))
+    }
+
+    async fn bans(&self) -> Result<Vec<(Subject, Bytes)>, Unavailable> {
+        let mut call = cmd("HGETALL");
+        call.arg(fields::BANS_KEY);
+        let named =
+            |(name, ban): (Vec<u8>, Bytes)| Some((std::str::from_utf8(&name).ok()?.parse().ok()?, ban));
+        Ok(to_fields(self.run(fields::BANS_KEY, call).await?).into_iter().filter_map(named).collect())
     }
 
     fn distrust_subscriptions(&self) {

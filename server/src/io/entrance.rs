@@ -1,15 +1,22 @@
 //! The way into a match: a hello and the ticket it shows, checked, and the ticket spent, before anything else is done
 //! for the client.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_protocol::CloseCode;
 use tickcast_protocol::message::Join;
-use tickcast_protocol::ticket::Ticket;
+use tickcast_protocol::ticket::{Subject, Ticket};
 
-use crate::backplane::{Backplane, fields};
+use crate::backplane::{Backplane, Unavailable, fields};
 use crate::io::node::{Node, Refusal};
+use crate::io::relay_task::RelayCommand;
+use crate::logic::bans::Ban;
 use crate::logic::joins::{Denial, unproven};
+
+/// What somebody is told who is banned. Why, operators know.
+pub(in crate::io) const BANNED: &str = "banned";
 
 /// Somebody who may come in.
 pub(in crate::io) struct Visitor {
@@ -17,7 +24,12 @@ pub(in crate::io) struct Visitor {
     pub(in crate::io) name: String,
     /// Where to.
     pub(in crate::io) join: Join,
+    /// The account, of one with a ticket.
+    pub(in crate::io) subject: Option<Subject>,
 }
+
+/// The bans that hold, as last looked at.
+pub type Banned = Arc<BTreeSet<Subject>>;
 
 impl<B: Backplane> Node<B> {
     /// Lets somebody in, or not. A player who is back needs no ticket: its token is the seat's.
@@ -28,10 +40,10 @@ impl<B: Backplane> Node<B> {
         shown: &str,
     ) -> Result<Visitor, Refusal> {
         if matches!(join, Join::Resume { .. }) {
-            return Ok(Visitor { name, join });
+            return Ok(Visitor { name, join, subject: None });
         }
         match self.settings.joins.read(shown) {
-            Ok(None) => Ok(Visitor { name, join }),
+            Ok(None) => Ok(Visitor { name, join, subject: None }),
             Ok(Some(ticket)) => self.admit_with(ticket, name, join).await,
             Err(denial) => Err(self.deny(denial)),
         }
@@ -48,6 +60,7 @@ impl<B: Backplane> Node<B> {
                 return Err(self.deny(Denial::Place));
             }
         }
+        self.check_ban(&ticket.subject, now_ms).await?;
         let remembered = Duration::from_millis(ticket.remembered_ms(now_ms));
         match self.backplane.spend_ticket(ticket.id, remembered).await {
             Ok(true) => self.metrics.tickets_spent.add(1),
@@ -55,7 +68,41 @@ impl<B: Backplane> Node<B> {
             Err(error) => return Err(Refusal::unavailable(error)),
         }
         tracing::debug!(ticket = %ticket.id, subject = %ticket.subject, "a ticket was used");
-        Ok(Visitor { name: if ticket.name.is_empty() { name } else { ticket.name }, join })
+        let name = if ticket.name.is_empty() { name } else { ticket.name };
+        Ok(Visitor { name, join, subject: Some(ticket.subject) })
+    }
+
+    async fn check_ban(&self, subject: &Subject, now_ms: u64) -> Result<(), Refusal> {
+        let stored = self.backplane.ban(subject).await.map_err(Refusal::unavailable)?;
+        if stored.is_some_and(|stored| Ban::holds(&stored, now_ms)) {
+            self.metrics.banned_refused.add(1);
+            return Err(Refusal::new(CloseCode::Kicked, BANNED));
+        }
+        Ok(())
+    }
+
+    /// Whether a player who is back may come in: who has an account may be banned meanwhile.
+    pub(in crate::io) async fn check_return(&self, subject: Option<&Subject>) -> Result<(), Refusal> {
+        let Some(subject) = subject else { return Ok(()) };
+        let now_ms = self.backplane.now_ms().await.map_err(Refusal::unavailable)?;
+        self.check_ban(subject, now_ms).await
+    }
+
+    /// Puts out whoever is banned now, of the clients of this node.
+    pub(in crate::io) async fn enforce_bans(&self) -> Result<(), Unavailable> {
+        let now_ms = self.backplane.now_ms().await?;
+        let bans = self.backplane.bans().await?.into_iter();
+        let banned = bans.filter(|(_, ban)| Ban::holds(ban, now_ms)).map(|(subject, _)| subject);
+        let banned: Banned = Arc::new(banned.collect());
+        if banned.is_empty() {
+            return Ok(());
+        }
+        let relays: Vec<_> = self.followed.iter().map(|entry| entry.value().clone()).collect();
+        for relay in relays {
+            // One that is just ending has nobody any more, and one that is full is told at the next look.
+            let _ = relay.try_send(RelayCommand::PutOut { banned: Arc::clone(&banned) });
+        }
+        Ok(())
     }
 
     fn deny(&self, denial: Denial) -> Refusal {

@@ -41,6 +41,7 @@ use self::answer::{Answer, error, json_answer, not_allowed, read_json, refused, 
 mod answer;
 mod assets;
 mod backends;
+mod bans;
 mod guard;
 mod operators;
 

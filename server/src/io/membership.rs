@@ -21,6 +21,8 @@ const BEAT: Duration = Duration::from_millis(500);
 const ENTRY_AGE_MAX_MS: u64 = 2_000;
 /// An entry this old is taken out of the list.
 const ENTRY_FORGOTTEN_MS: u64 = 60_000;
+/// Time between two looks at the bans, besides those that are ordered.
+const BANS_EVERY: Duration = Duration::from_secs(10);
 /// Pause before a lost subscription to orders is made again.
 const ORDERS_PAUSE: Duration = Duration::from_millis(500);
 
@@ -47,12 +49,20 @@ pub async fn sweep<B: Backplane>(node: Arc<Node<B>>) {
     let mut leaving = node.leaving();
     let mut stopping = node.stopping();
     let mut suspects = Suspects::new();
+    let mut bans_due = clock::now();
     loop {
         let pause = node.settings.sweep.mul_f64(0.75 + rand::random::<f64>() / 2.0);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = leaving.changed() => return,
             _ = stopping.changed() => return,
+        }
+        // The order to do so may have got lost, or come just before somebody who was about to come in.
+        if bans_due <= clock::now() {
+            bans_due = clock::now() + BANS_EVERY;
+            if let Err(error) = node.enforce_bans().await {
+                tracing::debug!(%error, "the bans could not be looked at");
+            }
         }
         suspects = node.sweep(suspects).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "the sweep was not answered");
@@ -106,6 +116,10 @@ async fn handle_order<B: Backplane>(node: &Arc<Node<B>>, message: &Bytes) {
             Ok(heir) => tracing::info!(%id, %heir, "asked to hand a match over"),
             Err(reason) => tracing::warn!(%id, reason, "asked to hand a match over"),
         },
+        Ok(Order::Bans) => {
+            let enforced = node.enforce_bans().await;
+            tracing::info!(?enforced, "asked to put out who is banned");
+        }
         Ok(Order::Drain) => {
             tracing::info!("asked to leave");
             node.leave();

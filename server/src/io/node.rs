@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use tickcast_protocol::history::Event;
 use tickcast_protocol::message::Join;
+use tickcast_protocol::ticket::Subject;
 use tickcast_protocol::{CloseCode, MatchId, Position, SessionId, Tick};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
@@ -197,15 +198,16 @@ impl<B: Backplane> Node<B> {
         if self.is_leaving() {
             return Err(Refusal::new(CloseCode::Shutdown, CloseCode::Shutdown.text()));
         }
-        let Visitor { name, join } = visitor;
+        let Visitor { name, join, subject } = visitor;
         let (id, wish) = match join {
-            Join::Quick { game } => (self.quick(&game).await?, Wish::Play { name }),
-            Join::Match(id) => (id, Wish::Play { name }),
-            Join::Spectate(id) => (id, Wish::Watch),
+            Join::Quick { game } => (self.quick(&game).await?, Wish::Play { name, subject }),
+            Join::Match(id) => (id, Wish::Play { name, subject }),
+            Join::Spectate(id) => (id, Wish::Watch { subject }),
             Join::Resume { match_id, player, token, shown, attempt } => {
                 let proof = Proof { player, token, shown, attempt };
-                let (known, set_back) = self.check_proof(&match_id, &proof).await?;
-                (match_id, Wish::Resume { proof, known, set_back })
+                let (known, set_back, subject) = self.check_proof(&match_id, &proof).await?;
+                self.check_return(subject.as_ref()).await?;
+                (match_id, Wish::Resume { proof, known, set_back, subject })
             }
         };
         for _ in 0..JOIN_TRIES {
@@ -221,17 +223,17 @@ impl<B: Backplane> Node<B> {
         Err(Refusal::new(CloseCode::Internal, "the match is starting or ending: reconnect"))
     }
 
-    /// Where the match stands, and what the player of a proof has to be told of a set-back.
+    /// Where the match stands, what the player of a proof has to be told of a set-back, and who the player is.
     async fn check_proof(
         &self,
         id: &MatchId,
         proof: &Proof,
-    ) -> Result<(Position, Option<(Tick, Tick)>), Refusal> {
+    ) -> Result<(Position, Option<(Tick, Tick)>, Option<Subject>), Refusal> {
         let names = proof.fields();
         let names = names.each_ref().map(String::as_str);
         let stored = self.backplane.read(id, &names).await.map_err(Refusal::unavailable)?;
         match proof.judge(&stored.ok_or_else(Refusal::no_such_match)?) {
-            Judgement::Good { stored, set_back } => Ok((stored, set_back)),
+            Judgement::Good { stored, set_back, subject } => Ok((stored, set_back, subject)),
             Judgement::Later => Err(Refusal::new(CloseCode::Internal, "the store lost ticks: reconnect")),
             Judgement::Bad => Err(Refusal::new(CloseCode::BadTicket, CloseCode::BadTicket.text())),
         }

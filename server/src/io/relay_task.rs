@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tickcast_protocol::message::{Role, ServerMessage};
 use tickcast_protocol::replica::Gap;
+use tickcast_protocol::ticket::Subject;
 use tickcast_protocol::{CloseCode, MatchId, PlayerId, Position, Replica, Schema, SessionId, Tick, TickRate};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription, fields};
 use crate::io::clock;
+use crate::io::entrance::Banned;
 use crate::io::node::{Node, Refusal};
 use crate::io::sink::{Sink, ws_frames};
 use crate::logic::channel::{UPSTREAM_BATCH_MAX, Upstream};
@@ -80,6 +82,11 @@ pub enum RelayCommand {
         /// To whom.
         session: SessionId,
     },
+    /// Put out whoever is banned.
+    PutOut {
+        /// All who are.
+        banned: Banned,
+    },
     /// Tell what the copy is like.
     Look {
         /// Where the answer goes; dropped when the relay is just ending.
@@ -94,6 +101,8 @@ pub enum Wish {
     Play {
         /// The player's name.
         name: String,
+        /// The account, of one with a ticket.
+        subject: Option<Subject>,
     },
     /// The place it had. The proof has been found good.
     Resume {
@@ -103,9 +112,14 @@ pub enum Wish {
         known: Position,
         /// The last tick that it saw, and up to where that may have happened, if the store has lost what it saw.
         set_back: Option<(Tick, Tick)>,
+        /// The account, of one who came with a ticket.
+        subject: Option<Subject>,
     },
     /// To look on.
-    Watch,
+    Watch {
+        /// The account, of one with a ticket.
+        subject: Option<Subject>,
+    },
 }
 
 /// What a joined connection needs to know.
@@ -125,6 +139,7 @@ pub struct Joined {
 struct Listener {
     sink: Arc<Sink>,
     player: Option<PlayerId>,
+    subject: Option<Subject>,
     /// Which of the player's resumes made the connection; 0 is the join.
     attempt: u32,
     standing: Standing,
@@ -275,6 +290,7 @@ impl<B: Backplane> Followed<B> {
             }
             RelayCommand::Leave { session, for_good } => self.remove(session, for_good),
             RelayCommand::Say(saying) => self.handle_saying(saying),
+            RelayCommand::PutOut { banned } => self.put_out(&banned),
             RelayCommand::Ping { session, nonce } => {
                 if let Some(listener) = self.listeners.get(&session) {
                     let tick = self.relay.replica().position().tick;

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tickcast_protocol::chat::{ChatLine, ChatRefusal, ChatText, ChatTo};
 use tickcast_protocol::codec::{self, MessageError};
 use tickcast_protocol::frame;
+use tickcast_protocol::ticket::Subject;
 use tickcast_protocol::varint::{DecodeError, Reader};
 use tickcast_protocol::{InputSeq, PlayerId, Position, SessionId, Tick};
 
@@ -80,6 +81,8 @@ pub enum Upstream {
         name: String,
         /// Of the token that gives the player back on another connection.
         token: TokenDigest,
+        /// The account, if the player came with a ticket.
+        subject: Option<Subject>,
     },
     /// A player is back on another connection, which has shown the token. Repeated until the owner has told it.
     Resume {
@@ -123,6 +126,11 @@ pub enum Upstream {
         to: ChatTo,
         /// What is said.
         text: ChatText,
+    },
+    /// An operator puts a player out.
+    Kick {
+        /// Who.
+        player: PlayerId,
     },
 }
 

@@ -22,6 +22,8 @@ pub enum Order {
     },
     /// Hand everything over and stop.
     Drain,
+    /// The list of bans has changed: put out whoever is on it.
+    Bans,
 }
 
 impl Order {

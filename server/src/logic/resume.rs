@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tickcast_protocol::ticket::Subject;
 use tickcast_protocol::{PlayerId, Position, ResumeToken, Tick};
 
 use crate::backplane::{MatchFields, fields};
@@ -36,6 +37,32 @@ impl TokenDigest {
     }
 }
 
+/// Whose a seat is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Of the token that gives the player back on another connection.
+    pub token: TokenDigest,
+    /// The account, if the player came with a ticket.
+    pub subject: Option<Subject>,
+}
+
+impl Holder {
+    /// As the store holds it: the digest, and behind a blank the subject.
+    pub fn to_text(&self) -> String {
+        let token = self.token.to_text();
+        self.subject.as_ref().map_or_else(|| token.clone(), |subject| format!("{token} {subject}"))
+    }
+
+    /// Reads what [`Holder::to_text`] wrote.
+    pub fn from_text(text: &str) -> Option<Holder> {
+        let (token, subject) = match text.split_once(' ') {
+            Some((token, subject)) => (token, Some(subject.parse().ok()?)),
+            None => (text, None),
+        };
+        Some(Holder { token: TokenDigest::from_text(token)?, subject })
+    }
+}
+
 /// Whether a connection of one resume takes the place of that of another one.
 pub fn displaces(attempt: u32, other: u32) -> bool {
     other <= attempt
@@ -55,7 +82,7 @@ pub struct Proof {
 }
 
 /// What the store says of a proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
     /// The seat is the player's.
     Good {
@@ -63,6 +90,8 @@ pub enum Judgement {
         stored: Position,
         /// The last tick that it saw, and up to where that may have happened, if the store has lost what it saw.
         set_back: Option<(Tick, Tick)>,
+        /// The account that it is, if the player came with a ticket.
+        subject: Option<Subject>,
     },
     /// The store has lost ticks that its owner may write again, perhaps those of the seat: try again.
     Later,
@@ -86,14 +115,22 @@ impl Proof {
         let Some((lineage, (fence, tick))) = lineage.zip(place) else { return Judgement::Later };
         let stored_at = Position { fence, tick: Tick(tick) };
         let past = lineage.judge(stored_at, self.shown);
-        let seat = fields::text(stored, &fields::seat(self.player)).map(TokenDigest::from_text);
+        let seat = fields::text(stored, &fields::seat(self.player)).map(Holder::from_text);
+        let token = |holder: &Option<Holder>| holder.as_ref().map(|holder| holder.token);
         match (seat, past) {
-            (Some(digest), _) if digest != Some(TokenDigest::of(&self.token)) => Judgement::Bad,
+            (Some(holder), _) if token(&holder) != Some(TokenDigest::of(&self.token)) => Judgement::Bad,
             (_, Past::Behind) => Judgement::Later,
             (None, _) => Judgement::Bad,
-            (Some(_), Past::Held) => Judgement::Good { stored: stored_at, set_back: None },
-            (Some(_), Past::Lost { common }) => {
-                Judgement::Good { stored: stored_at, set_back: Some((self.shown.tick, common)) }
+            (Some(holder), past) => {
+                let set_back = match past {
+                    Past::Lost { common } => Some((self.shown.tick, common)),
+                    Past::Held | Past::Behind => None,
+                };
+                Judgement::Good {
+                    stored: stored_at,
+                    set_back,
+                    subject: holder.and_then(|holder| holder.subject),
+                }
             }
         }
     }
@@ -131,7 +168,7 @@ mod tests {
             attempt: 1,
         };
         let at = Position { fence: fence(9), tick: Tick(40) };
-        let good = |set_back| Judgement::Good { stored: at, set_back };
+        let good = |set_back| Judgement::Good { stored: at, set_back, subject: None };
         assert_eq!(proof(4, 7, 9, 40).judge(&stored()), good(None));
         assert_eq!(proof(4, 7, 0, 0).judge(&stored()), good(None), "nothing was shown");
         assert_eq!(proof(4, 7, 8, 30).judge(&stored()), good(Some((Tick(30), Tick(0)))));
@@ -139,9 +176,30 @@ mod tests {
         assert_eq!(proof(4, 6, 9, 41).judge(&stored()), Judgement::Bad, "another's token");
         assert_eq!(proof(5, 7, 9, 40).judge(&stored()), Judgement::Bad, "no such seat");
         assert_eq!(proof(5, 7, 9, 41).judge(&stored()), Judgement::Later, "the seat may be written again");
+        let mut with_ticket = stored();
+        let seat = Holder { token: TokenDigest::of(&ResumeToken([7; 16])), subject: "me".parse().ok() };
+        with_ticket.insert("~seat:4".into(), seat.to_text().into());
+        let subject = "me".parse().ok();
+        assert_eq!(
+            proof(4, 7, 9, 40).judge(&with_ticket),
+            Judgement::Good { stored: at, set_back: None, subject }
+        );
         let mut broken = stored();
         broken.insert(fields::CLAIMS.into(), "x".into());
         assert_eq!(proof(4, 7, 9, 40).judge(&broken), Judgement::Later);
+    }
+
+    #[test]
+    fn a_holder_comes_back_with_the_account_or_without() {
+        let token = TokenDigest::of(&ResumeToken([7; 16]));
+        for subject in [None, "me".parse().ok(), "~".repeat(64).parse().ok()] {
+            let holder = Holder { token, subject };
+            assert_eq!(Holder::from_text(&holder.to_text()), Some(holder));
+        }
+        let digest = token.to_text();
+        for bad in [format!("{digest} "), format!("{digest} a b"), format!(" {digest}"), "me".to_owned()] {
+            assert_eq!(Holder::from_text(&bad), None, "{bad}");
+        }
     }
 
     #[test]

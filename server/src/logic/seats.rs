@@ -10,7 +10,7 @@ use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::{EntityId, InputSeq, PlayerId, SessionId, Tick, World};
 
 use crate::game::View;
-use crate::logic::resume::{TokenDigest, displaces};
+use crate::logic::resume::{Holder, displaces};
 
 /// Inputs that wait per player; the oldest gives way.
 pub const INPUTS_QUEUED_MAX: usize = 8;
@@ -48,8 +48,8 @@ pub enum Admission {
 #[derive(Debug)]
 struct Seat {
     entity: EntityId,
-    /// What the player proves itself with on another connection.
-    token: Option<TokenDigest>,
+    /// Who the player is, and what it proves that with on another connection.
+    holder: Option<Holder>,
     /// The newest connection that the player came back on, and which of its resumes made it.
     connection: Option<(u32, SessionId)>,
     /// The last input that was applied or given up: the next in order has one number more.
@@ -79,8 +79,8 @@ pub struct Seats {
 }
 
 impl Seats {
-    /// The seats that a world's player entities tell of, with what the store knows of their tokens.
-    pub fn of(world: &World, tick: Tick, tokens: &BTreeMap<PlayerId, TokenDigest>) -> Seats {
+    /// The seats that a world's player entities tell of, with what the store knows of who they are.
+    pub fn of(world: &World, tick: Tick, holders: &BTreeMap<PlayerId, Holder>) -> Seats {
         let mut seats = Seats::default();
         let schema = world.schema();
         for entity in world.ids(schema.player_kind()) {
@@ -89,17 +89,17 @@ impl Seats {
                 continue;
             }
             let done = InputSeq(world.get(entity, schema.seq_field()) as u32);
-            seats.seat(player, entity, tokens.get(&player).copied(), tick);
+            seats.seat(player, entity, holders.get(&player).cloned(), tick);
             seats.seats.entry(player).and_modify(|seat| seat.done = done);
         }
         seats
     }
 
     /// Gives a player a seat; its first input has number 1.
-    pub fn seat(&mut self, player: PlayerId, entity: EntityId, token: Option<TokenDigest>, tick: Tick) {
+    pub fn seat(&mut self, player: PlayerId, entity: EntityId, holder: Option<Holder>, tick: Tick) {
         let seat = Seat {
             entity,
-            token,
+            holder,
             connection: None,
             done: InputSeq(0),
             credits: 1,
@@ -111,9 +111,9 @@ impl Seats {
         self.seats.insert(player, seat);
     }
 
-    /// The players whose tokens are known, with them.
-    pub fn tokens(&self) -> impl Iterator<Item = (PlayerId, TokenDigest)> {
-        self.seats.iter().filter_map(|(player, seat)| Some((*player, seat.token?)))
+    /// The players of whom is known who they are.
+    pub fn holders(&self) -> impl Iterator<Item = (PlayerId, &Holder)> {
+        self.seats.iter().filter_map(|(player, seat)| Some((*player, seat.holder.as_ref()?)))
     }
 
     /// Takes a player's seat away and returns the player's entity.

@@ -14,7 +14,7 @@ use crate::backplane::{Commit, MatchFields, fields};
 use crate::game::{Game, Past, PlayerInput, Step, TickRng, View};
 use crate::logic::channel::{self, Note, Upstream};
 use crate::logic::chat::{Chat, Saying};
-use crate::logic::resume::TokenDigest;
+use crate::logic::resume::Holder;
 use crate::logic::seats::{Admission, Seats, Waiting};
 use crate::logic::stored::{self, Restored, StoredError, entity_name};
 
@@ -69,7 +69,7 @@ pub struct Writing {
 struct Joining {
     player: PlayerId,
     name: String,
-    token: TokenDigest,
+    holder: Holder,
 }
 
 /// A match that this node owns.
@@ -80,10 +80,11 @@ pub struct Simulation {
     seats: Seats,
     joins: Vec<Joining>,
     leaves: Vec<PlayerId>,
+    kicks: Vec<PlayerId>,
     resumes: Vec<PlayerId>,
     chat: Chat,
     /// Seats that the next commit writes, or takes out.
-    seats_changed: Vec<(PlayerId, Option<TokenDigest>)>,
+    seats_changed: Vec<(PlayerId, Option<Holder>)>,
     /// Ticks made under this ownership.
     ticks: u64,
     position: Position,
@@ -101,16 +102,16 @@ pub struct Simulation {
 impl Simulation {
     /// Goes on from a restored match, whose fence is the claim's.
     pub fn new(mut game: Box<dyn Game>, restored: Restored, writing: Writing) -> Simulation {
-        let Restored { stored, world, prior, tokens, chat } = restored;
+        let Restored { stored, world, prior, holders, chat } = restored;
         if stored.tick > Tick(0) {
             game.restore(&world);
         }
         let snapshot_every = writing.snapshot_every.clamp(1, stored.ring);
         let hash_every = writing.hash_every.clamp(1, HASH_EVERY_TICKS_MAX);
-        let seats = Seats::of(&world, stored.tick, &tokens);
+        let seats = Seats::of(&world, stored.tick, &holders);
         let mut past = Past::new(world.schema(), &game.remembers(), stored.tick_rate.hz(), writing.rewind);
         past.record(stored.tick, &world);
-        let vacant = tokens.into_keys().filter(|player| !seats.contains(*player));
+        let vacant = holders.into_keys().filter(|player| !seats.contains(*player));
         Simulation {
             chat: Chat::new(chat, |player| seats.contains(player)),
             seats_changed: vacant.map(|player| (player, None)).collect(),
@@ -120,6 +121,7 @@ impl Simulation {
             past,
             joins: Vec::new(),
             leaves: Vec::new(),
+            kicks: Vec::new(),
             resumes: Vec::new(),
             ticks: 0,
             position: stored.position(),
@@ -168,11 +170,12 @@ impl Simulation {
     pub fn handle_upstream(&mut self, upstream: Upstream) {
         let tick = self.position.tick;
         match upstream {
-            Upstream::Join { player, name, token } => {
+            Upstream::Join { player, name, token, subject } => {
                 let waits = self.joins.iter().any(|joining| joining.player == player);
                 let known = waits || self.seats.contains(player);
                 if !known && player.is_of_client() && self.joins.len() < JOINS_QUEUED_MAX {
-                    self.joins.push(Joining { player, name, token });
+                    let holder = Holder { token, subject };
+                    self.joins.push(Joining { player, name, holder });
                 }
             }
             Upstream::Resume { player, session, attempt } => {
@@ -182,10 +185,10 @@ impl Simulation {
                 }
                 self.seats.handle_presence(player, tick);
             }
-            Upstream::Leave { player } => {
-                self.joins.retain(|joining| joining.player != player);
-                if self.seats.contains(player) {
-                    self.leaves.push(player);
+            Upstream::Leave { player } => drop(self.handle_leave(player)),
+            Upstream::Kick { player } => {
+                if self.handle_leave(player) {
+                    self.kicks.push(player);
                 }
             }
             Upstream::Present { players } => {
@@ -202,6 +205,17 @@ impl Simulation {
             // Who is not seated yet is heard when it is repeated.
             Upstream::Chat { .. } => {}
         }
+    }
+
+    /// Whether the player was there, or about to be.
+    fn handle_leave(&mut self, player: PlayerId) -> bool {
+        let joining = self.joins.len();
+        self.joins.retain(|joining| joining.player != player);
+        let is_seated = self.seats.contains(player);
+        if is_seated {
+            self.leaves.push(player);
+        }
+        is_seated || self.joins.len() < joining
     }
 
     fn handle_input(&mut self, player: PlayerId, input: Waiting) {
@@ -224,6 +238,8 @@ impl Simulation {
         self.ticks += 1;
         self.remove_players(tick);
         let mut notes = self.admit_players(tick, &mut rng);
+        let kicked = std::mem::take(&mut self.kicks).into_iter();
+        notes.extend(kicked.map(|player| Note::Refused { player, code: CloseCode::Kicked.number() }));
         notes.extend(self.answer_resumes());
         let applied = self.step(tick, &mut rng);
         let (lines, refused) = self.chat.take(tick, &self.world, |player| self.seats.entity(player));
@@ -259,13 +275,13 @@ impl Simulation {
         let player_kind = self.world.schema().player_kind();
         let player_field = self.world.schema().player_field();
         let mut notes = Vec::new();
-        for Joining { player, name, token } in std::mem::take(&mut self.joins) {
+        for Joining { player, name, holder } in std::mem::take(&mut self.joins) {
             let entity = self.game.join(player, &name, rng, &mut self.world);
             match entity.filter(|entity| entity.kind == player_kind && self.world.contains(*entity)) {
                 Some(entity) => {
                     self.world.set(entity, player_field, player.0 as i32);
-                    self.seats.seat(player, entity, Some(token), tick);
-                    self.seats_changed.push((player, Some(token)));
+                    self.seats.seat(player, entity, Some(holder.clone()), tick);
+                    self.seats_changed.push((player, Some(holder)));
                 }
                 None => notes.push(Note::Refused { player, code: CloseCode::MatchFull.number() }),
             }
@@ -326,10 +342,10 @@ impl Simulation {
             prior_frame
         });
         let mut delete = Vec::new();
-        for (player, token) in std::mem::take(&mut self.seats_changed) {
+        for (player, holder) in std::mem::take(&mut self.seats_changed) {
             let name = fields::seat(player).into_bytes();
-            match token {
-                Some(token) => set.push((name, Bytes::from(token.to_text()))),
+            match holder {
+                Some(holder) => set.push((name, Bytes::from(holder.to_text()))),
                 None => delete.push(name),
             }
         }
@@ -385,8 +401,8 @@ impl Simulation {
             let record = record::encode_entity(world, id).expect("an entity of this world");
             set.push((entity_name(schema, id).into_bytes(), record.into()));
         }
-        for (player, token) in self.seats.tokens() {
-            set.push((fields::seat(player).into_bytes(), Bytes::from(token.to_text())));
+        for (player, holder) in self.seats.holders() {
+            set.push((fields::seat(player).into_bytes(), Bytes::from(holder.to_text())));
         }
         self.chat.write_all(&mut set);
         self.world.take_touched();

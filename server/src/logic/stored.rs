@@ -19,7 +19,7 @@ use crate::game::{GameInfo, Options};
 use crate::logic::channel::{self, FromOwner, TickMessage};
 use crate::logic::chat::StoredChat;
 use crate::logic::lineage::Lineage;
-use crate::logic::resume::TokenDigest;
+use crate::logic::resume::Holder;
 
 /// Ring fields a match may have.
 const RING_MAX: u64 = 4096;
@@ -166,8 +166,8 @@ pub struct Restored {
     pub world: World,
     /// What the next diff is coded with.
     pub prior: Arc<Prior>,
-    /// The players' resume tokens.
-    pub tokens: BTreeMap<PlayerId, TokenDigest>,
+    /// Whose the seats are.
+    pub holders: BTreeMap<PlayerId, Holder>,
     /// What its players said.
     pub chat: StoredChat,
 }
@@ -180,7 +180,7 @@ pub fn restore(fields: &MatchFields) -> Result<Restored, StoredError> {
     if world.hash() != stored.hash {
         return Err(StoredError::Hash { expected: stored.hash, actual: world.hash() });
     }
-    Ok(Restored { stored, world, prior, tokens: read_tokens(fields)?, chat: read_chat(fields)? })
+    Ok(Restored { stored, world, prior, holders: read_holders(fields)?, chat: read_chat(fields)? })
 }
 
 /// What the players of a match said.
@@ -188,12 +188,12 @@ pub fn read_chat(fields: &MatchFields) -> Result<StoredChat, StoredError> {
     StoredChat::read(fields).map_err(|name| bad_field(&name))
 }
 
-fn read_tokens(fields: &MatchFields) -> Result<BTreeMap<PlayerId, TokenDigest>, StoredError> {
+fn read_holders(fields: &MatchFields) -> Result<BTreeMap<PlayerId, Holder>, StoredError> {
     let prefix = SEAT_PREFIX.as_bytes();
-    let read = |(name, digest): (&Vec<u8>, &Bytes)| {
+    let read = |(name, holder): (&Vec<u8>, &Bytes)| {
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
         let player = text(&name[prefix.len()..])?.parse().ok()?;
-        Some((PlayerId(player), TokenDigest::from_text(&text(digest)?)?))
+        Some((PlayerId(player), Holder::from_text(&text(holder)?)?))
     };
     let seats = fields.range(prefix.to_vec()..).take_while(|(name, _)| name.starts_with(prefix));
     seats.map(|seat| read(seat).ok_or_else(|| bad_field(seat.0))).collect()

@@ -1,12 +1,12 @@
 //! What an operator asks of a cluster: who is there, hand a match over, let a node leave, let a quarantined match
-//! go on, end a match; from the command line and over the operators' port. Orders go over Redis; whether they were followed is waited for and told.
+//! go on, end a match, put somebody out; from the command line and over the operators' port. Orders go over Redis; whether they were followed is waited for and told.
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
-use tickcast_protocol::{MatchId, NodeId};
+use tickcast_protocol::{MatchId, NodeId, PlayerId};
 
 use crate::backplane::redis::SecurityFiles;
 use crate::backplane::{Backplane, Guarded, fields};
@@ -15,6 +15,7 @@ use crate::logic::channel::{self, Note};
 use crate::logic::orders::Order;
 use crate::logic::placement::NodeEntry;
 
+pub mod bans;
 mod leaving;
 
 use leaving::Leaving;
@@ -69,6 +70,47 @@ pub enum AdminCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
+    /// Put a player out of a match; with a new ticket it may come again
+    Kick {
+        /// The match
+        match_id: String,
+        /// The player's number in it
+        player: u32,
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Put an account out of all matches, and let it join none for a while
+    Ban {
+        /// The account, as tickets name it
+        subject: String,
+        /// For how long: 90s, 30m, 24h, 7d [default: 24h]
+        #[arg(long = "for", value_name = "TIME")]
+        lasts: Option<String>,
+        /// Why, for operators
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        reason: String,
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Let an account join again
+    Unban {
+        /// The account
+        subject: String,
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// List who is banned, for how long and why
+    Bans {
+        /// Where the cluster's store is
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Let a match run again that was quarantined because its game failed again and again
     Revive {
         /// Match to let go on
@@ -100,6 +142,10 @@ impl AdminCommand {
             | AdminCommand::Move { store, .. }
             | AdminCommand::Drain { store, .. }
             | AdminCommand::End { store, .. }
+            | AdminCommand::Kick { store, .. }
+            | AdminCommand::Ban { store, .. }
+            | AdminCommand::Unban { store, .. }
+            | AdminCommand::Bans { store, .. }
             | AdminCommand::Revive { store, .. } => store,
         }
     }
@@ -115,6 +161,14 @@ pub async fn run<B: Backplane>(backplane: &B, command: &AdminCommand) -> Result<
         }
         AdminCommand::Drain { node, .. } => drain(backplane, &parse("node", node)?).await,
         AdminCommand::End { match_id, .. } => end(backplane, &parse("match", match_id)?).await,
+        AdminCommand::Kick { match_id, player, .. } => {
+            bans::kick(backplane, &parse("match", match_id)?, PlayerId(*player)).await
+        }
+        AdminCommand::Ban { subject, lasts, reason, .. } => {
+            bans::ban(backplane, &parse("subject", subject)?, lasts.as_deref(), reason).await
+        }
+        AdminCommand::Unban { subject, .. } => bans::unban(backplane, &parse("subject", subject)?).await,
+        AdminCommand::Bans { json, .. } => bans::list(backplane, *json).await,
         AdminCommand::Revive { match_id, .. } => revive(backplane, &parse("match", match_id)?).await,
     }
 }

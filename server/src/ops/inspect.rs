@@ -127,7 +127,11 @@ async fn show_match<B: Backplane>(backplane: &B, id: &MatchId, as_json: bool) ->
 }
 
 fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
-    let Restored { stored, world, prior, chat, .. } = restored;
+    let Restored { stored, world, prior, chat, holders } = restored;
+    let seats: Vec<Value> = holders
+        .iter()
+        .map(|(player, holder)| json!({ "player": player, "subject": holder.subject }))
+        .collect();
     let kinds = world.schema().kinds().iter().enumerate().map(|(kind, declared)| {
         let entities: Vec<Value> = world.ids(kind as u8).map(|entity| entity_json(world, entity)).collect();
         (declared.name.clone(), Value::Array(entities))
@@ -151,6 +155,7 @@ fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
         "lease_left_ms": stored.lease_ms.saturating_sub(now_ms),
         "created_ms": stored.created_ms,
         "options": stored.options,
+        "seats": seats,
         "chat": chat.lines,
         "entities": kinds.collect::<Map<String, Value>>(),
     })
@@ -209,6 +214,14 @@ fn match_text(id: &MatchId, restored: &Restored, now_ms: u64) -> String {
         if count > ROWS_MAX {
             out.push_str(&format!("... and {} more: --json shows all\n", count - ROWS_MAX));
         }
+    }
+    for (player, holder) in &restored.holders {
+        if let Some(subject) = &holder.subject {
+            out.push_str(&format!("\nplayer {player} is {subject}"));
+        }
+    }
+    if restored.holders.values().any(|holder| holder.subject.is_some()) {
+        out.push('\n');
     }
     out.push_str(&chat_text(&restored.chat.lines));
     out

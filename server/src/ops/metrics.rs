@@ -64,6 +64,7 @@ counters! {
     chat_refused: "Lines of chat that were not said, and whose player was told so.",
     tickets_spent: "Tickets with which somebody came in.",
     tickets_refused: "Hellos without a ticket, or with one that was not good.",
+    banned_refused: "Joins and resumes of accounts that are banned.",
     commands_dropped: "Client messages that a full relay refused.",
     foreign_messages: "Messages on a match's channels that nobody of ours could have sent.",
     accepts_failed: "Connections that the system could not accept, mostly for want of file descriptors.",

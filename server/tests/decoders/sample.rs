@@ -63,7 +63,7 @@ pub(crate) fn resumed(fields: &MatchFields) -> Result<Simulation, stored::Stored
 /// A player's wish to join.
 pub(crate) fn join(player: u32) -> Upstream {
     let token = TokenDigest::of(&ResumeToken([player as u8; 16]));
-    Upstream::Join { player: PlayerId(player), name: format!("p{player}"), token }
+    Upstream::Join { player: PlayerId(player), name: format!("p{player}"), token, subject: None }
 }
 
 /// An input of a player, as large as it may be.

@@ -50,12 +50,13 @@ enum Note {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Upstream {
-    Join { player: PlayerId, name: String, token: [u8; 32] },
+    Join { player: PlayerId, name: String, token: [u8; 32], subject: Option<String> },
     Resume { player: PlayerId, session: SessionId, attempt: u32 },
     Leave { player: PlayerId },
     Input { player: PlayerId, seq: InputSeq, seen: Tick, behind: u16, values: Vec<i32> },
     Present { players: Vec<PlayerId> },
     Chat { player: PlayerId, seq: u32, to: ChatTo, text: String },
+    Kick { player: PlayerId },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +64,7 @@ enum Order {
     Take { id: MatchId },
     HandOver { id: MatchId, to: Option<NodeId> },
     Drain,
+    Bans,
 }
 
 pub(crate) fn file() -> File {
@@ -72,7 +74,7 @@ pub(crate) fn file() -> File {
     entries.extend(upstream());
     entries.extend(orders());
     let about = "Messages between nodes: diff channel (0x81, 0x82, 0x84, 0x85), input channel (0x83) and order channels (0x00 to\n\
-                 0x02). channel_diff_N is also the ring field ~dN of the worked example.";
+                 0x03). channel_diff_N is also the ring field ~dN of the worked example.";
     File { name: "channel.hex", about, entries }
 }
 
@@ -94,7 +96,7 @@ fn notes() -> Vec<Entry> {
 
 fn upstream() -> Vec<Entry> {
     let batch = vec![
-        Upstream::Join { player: PlayerId(1), name: "Zoë".to_owned(), token: TOKEN_DIGEST },
+        Upstream::Join { player: PlayerId(1), name: "Zoë".to_owned(), token: TOKEN_DIGEST, subject: None },
         Upstream::Input {
             player: PlayerId(1),
             seq: InputSeq(1),
@@ -109,10 +111,15 @@ fn upstream() -> Vec<Entry> {
     let present = vec![Upstream::Present { players: vec![PlayerId(1), PlayerId(300)] }];
     let (to, text) = (ChatTo::Everyone, "hi, all 👋".to_owned());
     let chat = vec![Upstream::Chat { player: PlayerId(300), seq: 3, to, text }];
+    let (name, subject) = ("Zoë".to_owned(), Some("account-42".to_owned()));
+    let with_ticket = vec![Upstream::Join { player: PlayerId(300), name, token: TOKEN_DIGEST, subject }];
+    let kick = vec![Upstream::Kick { player: PlayerId(300) }];
     let batches = [
         ("upstream", "a batch from a relay", batch),
         ("upstream_resume", "player 300 came back on that connection", resume),
         ("upstream_present", "a relay's players are still connected", present),
+        ("upstream_ticket", "player 300 wants to come in, and is account-42", with_ticket),
+        ("upstream_kick", "an operator puts player 300 out", kick),
         ("upstream_chat", "player 300 says something to everyone", chat),
     ];
     let bytes = |batch| [vec![INPUT_MESSAGE], codec::encode(batch)].concat();
@@ -130,6 +137,7 @@ fn orders() -> Vec<Entry> {
             Order::HandOver { id: id(), to: Some("eu-2".parse().unwrap()) },
         ),
         ("order_drain", "hand everything over and stop", Order::Drain),
+        ("order_bans", "put out whoever is banned now", Order::Bans),
     ];
     orders.iter().map(|(name, comment, order)| built(name, comment, codec::encode(order))).collect()
 }
@@ -248,7 +256,7 @@ fn describe(bytes: &[u8]) -> String {
             let batch: Vec<Upstream> = codec::decode(&bytes[1..]).unwrap();
             format!(r#"{{"Upstream":{}}}"#, serde_json::to_string(&batch).unwrap())
         }
-        0..=2 => {
+        0..=3 => {
             let order: Order = codec::decode(bytes).unwrap();
             format!(r#"{{"Order":{}}}"#, serde_json::to_string(&order).unwrap())
         }

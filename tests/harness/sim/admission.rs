@@ -62,7 +62,9 @@ pub(super) struct Request {
 impl Request {
     fn upstream(&self, player: PlayerId) -> Upstream {
         match &self.join {
-            Some((name, token)) => Upstream::Join { player, name: name.clone(), token: *token },
+            Some((name, token)) => {
+                Upstream::Join { player, name: name.clone(), token: *token, subject: None }
+            }
             None => {
                 let session = Cluster::session(self.session);
                 Upstream::Resume { player, session, attempt: self.attempt }
@@ -99,7 +101,7 @@ impl Cluster {
             _ => return self.close(id, CloseCode::Internal),
         };
         match proof.judge(&stored) {
-            Judgement::Good { stored: known, set_back } => {
+            Judgement::Good { stored: known, set_back, .. } => {
                 let wish = Wish::Admitted { proof, known: Some(known), set_back };
                 self.join_relay(node, game, Join { connection: id, wish });
             }

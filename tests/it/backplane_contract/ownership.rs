@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tickcast_protocol::ticket::TicketId;
+use tickcast_protocol::ticket::{Subject, TicketId};
 use tickcast_protocol::{Epoch, Fence, Nonce, Tick};
 use tickcast_server::backplane::{
     Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Delivery, Guarded, Release, fields,
@@ -244,4 +244,20 @@ pub(super) async fn a_ticket_is_used_once<B: Backplane>(plane: &B) {
     assert_eq!(plane.spend_ticket(short, Duration::from_millis(1)).await, Ok(true));
     eventually("it is forgotten", || async { plane.spend_ticket(short, LONG).await == Ok(true) }).await;
     assert_eq!(plane.spend_ticket(one, LONG).await, Ok(false));
+}
+
+pub(super) async fn bans_are_kept_until_they_are_lifted<B: Backplane>(plane: &B) {
+    let (one, two): (Subject, Subject) =
+        ("a:1".parse().expect("a subject"), "b/2".parse().expect("a subject"));
+    assert_eq!(plane.bans().await, Ok(vec![]));
+    assert_eq!(plane.ban(&one).await, Ok(None));
+    for (subject, ban) in [(&two, "x"), (&one, "y"), (&two, "z")] {
+        assert_eq!(plane.set_ban(subject, Some(Bytes::from(ban))).await, Ok(()));
+    }
+    assert_eq!(plane.ban(&two).await, Ok(Some(Bytes::from("z"))));
+    assert_eq!(plane.bans().await, Ok(vec![(one.clone(), Bytes::from("y")), (two, Bytes::from("z"))]));
+    for _ in 0..2 {
+        assert_eq!(plane.set_ban(&one, None).await, Ok(()));
+    }
+    assert_eq!(plane.bans().await.map(|bans| bans.len()), Ok(1));
 }

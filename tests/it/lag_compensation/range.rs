@@ -193,7 +193,7 @@ impl Range {
         let mut simulation = Simulation::new(game, restored, writing);
         for player in [SHOOTER, TARGET].map(PlayerId) {
             let token = TokenDigest::of(&ResumeToken::default());
-            simulation.handle_upstream(Upstream::Join { player, name: String::new(), token });
+            simulation.handle_upstream(Upstream::Join { player, name: String::new(), token, subject: None });
         }
         let rng = ChaCha8Rng::seed_from_u64(!seed);
         let (targets, applied) = (vec![BEGIN], vec![0]);

@@ -10,9 +10,10 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tickcast_protocol::{MatchId, NodeId};
+use tickcast_protocol::{MatchId, NodeId, PlayerId};
 
 use super::answer::{Answer, error, json_answer, not_allowed, read_json};
+use super::bans;
 use crate::backplane::Backplane;
 use crate::io::clock;
 use crate::io::node::Node;
@@ -28,6 +29,9 @@ pub(super) async fn answer<B: Backplane>(
     segments: &[&str],
 ) -> Answer {
     let params = Params::parse(request.uri().query().unwrap_or_default());
+    if let ["bans", named @ ..] = segments {
+        return bans::answer(node, request, named).await;
+    }
     match (request.method(), segments) {
         (&Method::GET, ["nodes"]) => json_answer(StatusCode::OK, &node.tell_nodes().await),
         (&Method::GET, ["matches"]) => told(node.tell_matches(&params).await),
@@ -35,13 +39,15 @@ pub(super) async fn answer<B: Backplane>(
         (&Method::GET, ["matches", id, "entities"]) => show_entities(node, id, &params).await,
         (&Method::GET, ["matches", id, "map"]) => show_map(node, id).await,
         (&Method::GET, ["events"]) => show_events(node, &params),
-        (&Method::POST, ["matches", _, "move" | "end" | "revive"] | ["nodes", _, "drain"]) => {
+        (&Method::POST, ["matches", _, "move" | "end" | "revive" | "kick"] | ["nodes", _, "drain"]) => {
             give_order(node, request, segments).await
         }
         (_, ["nodes" | "matches" | "events"] | ["matches", _] | ["matches", _, "entities" | "map"]) => {
             not_allowed("GET")
         }
-        (_, ["matches", _, "move" | "end" | "revive"] | ["nodes", _, "drain"]) => not_allowed("POST"),
+        (_, ["matches", _, "move" | "end" | "revive" | "kick"] | ["nodes", _, "drain"]) => {
+            not_allowed("POST")
+        }
         _ => error(StatusCode::NOT_FOUND, "there is nothing here; docs/operations.md lists what is"),
     }
 }
@@ -105,11 +111,12 @@ fn show_events<B: Backplane>(node: &Arc<Node<B>>, params: &Params) -> Answer {
     }))
 }
 
-/// The body of an order to move a match.
+/// The body of an order: where to move a match, whom to put out.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct MoveBody {
+struct OrderBody {
     to: Option<String>,
+    player: Option<u32>,
 }
 
 async fn give_order<B: Backplane>(
@@ -120,13 +127,13 @@ async fn give_order<B: Backplane>(
     if let Err(refused) = check_token(node, request.headers(), "for an order") {
         return *refused;
     }
-    let body: MoveBody = match read_json(request, "an order").await {
+    let body: OrderBody = match read_json(request, "an order").await {
         Ok(body) => body,
         Err(refused) => return *refused,
     };
     let done = match segments {
         ["nodes", name, _] => drain(node, name).await,
-        ["matches", id, order] => order_match(node, id, order, body.to.as_deref()).await,
+        ["matches", id, order] => order_match(node, id, order, &body).await,
         _ => return no_match(),
     };
     tracing::info!(order = segments.join("/"), ?done, "asked by an operator");
@@ -140,13 +147,17 @@ async fn order_match<B: Backplane>(
     node: &Arc<Node<B>>,
     id: &str,
     order: &str,
-    to: Option<&str>,
+    body: &OrderBody,
 ) -> Result<String, String> {
     let id: MatchId = parse("match", id)?;
-    let to: Option<NodeId> = to.map(|to| parse("node", to)).transpose()?;
+    let to: Option<NodeId> = body.to.as_deref().map(|to| parse("node", to)).transpose()?;
     let done = match order {
         "move" => admin::move_match(&node.backplane, &id, to).await,
         "end" => admin::end(&node.backplane, &id).await,
+        "kick" => match body.player {
+            Some(player) => admin::bans::kick(&node.backplane, &id, PlayerId(player)).await,
+            None => Err("name the `player`, by its number".to_owned()),
+        },
         _ => admin::revive(&node.backplane, &id).await,
     };
     let told = done.as_ref().unwrap_or_else(|problem| problem);

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tickcast_protocol::message::{PROTOCOL_VERSION, Role, ServerMessage};
+use tickcast_protocol::ticket::Subject;
 use tickcast_protocol::{CloseCode, PlayerId, ResumeToken, SessionId};
 use tokio::sync::oneshot;
 
 use super::{Followed, Joined, Listener, Wish, serve};
 use crate::backplane::Backplane;
 use crate::io::clock;
+use crate::io::entrance::BANNED;
 use crate::io::node::Refusal;
 use crate::io::sink::Sink;
 use crate::logic::channel::Upstream;
@@ -31,7 +33,7 @@ pub(super) struct Request {
 
 enum RequestKind {
     /// To be part of the state.
-    Join { name: String, token: TokenDigest },
+    Join { name: String, token: TokenDigest, subject: Option<Subject> },
     /// To be told to everybody as the player's connection, which this one of its resumes made.
     Resume { attempt: u32 },
 }
@@ -39,7 +41,10 @@ enum RequestKind {
 impl Request {
     fn upstream(&self, player: PlayerId) -> Upstream {
         match &self.kind {
-            RequestKind::Join { name, token } => Upstream::Join { player, name: name.clone(), token: *token },
+            RequestKind::Join { name, token, subject } => {
+                let (name, subject) = (name.clone(), subject.clone());
+                Upstream::Join { player, name, token: *token, subject }
+            }
             RequestKind::Resume { attempt } => {
                 Upstream::Resume { player, session: self.session, attempt: *attempt }
             }
@@ -68,7 +73,7 @@ impl<B: Backplane> Followed<B> {
             return;
         }
         let (player, token) = match &wish {
-            Wish::Watch => (None, ResumeToken::default()),
+            Wish::Watch { .. } => (None, ResumeToken::default()),
             Wish::Play { .. } => (Some(self.free_player()), ResumeToken(rand::random())),
             Wish::Resume { proof, .. } => (Some(proof.player), proof.token),
         };
@@ -92,7 +97,12 @@ impl<B: Backplane> Followed<B> {
         sink.send_control(&welcome.to_frame());
         let attempt = match &wish {
             Wish::Resume { proof, .. } => proof.attempt,
-            Wish::Play { .. } | Wish::Watch => 0,
+            Wish::Play { .. } | Wish::Watch { .. } => 0,
+        };
+        let subject = match &wish {
+            Wish::Play { subject, .. } | Wish::Resume { subject, .. } | Wish::Watch { subject } => {
+                subject.clone()
+            }
         };
         if let Wish::Resume { set_back: Some((from, to)), .. } = wish {
             sink.send_control(&ServerMessage::Reset { from, to }.to_frame());
@@ -100,15 +110,17 @@ impl<B: Backplane> Followed<B> {
         if let Some(player) = player {
             self.replace(player, session, attempt);
             let kind = match wish {
-                Wish::Play { name } => RequestKind::Join { name, token: TokenDigest::of(&token) },
-                Wish::Resume { .. } | Wish::Watch => RequestKind::Resume { attempt },
+                Wish::Play { name, subject } => {
+                    RequestKind::Join { name, token: TokenDigest::of(&token), subject }
+                }
+                Wish::Resume { .. } | Wish::Watch { .. } => RequestKind::Resume { attempt },
             };
             let request = Request { session, deadline: clock::now() + REQUEST_DEADLINE, kind };
             self.send_upstream(request.upstream(player));
             self.requests.insert(player, request);
         }
         let standing = Standing::default();
-        let mut listener = Listener { sink, player, attempt, standing, has_history: false };
+        let mut listener = Listener { sink, player, subject, attempt, standing, has_history: false };
         serve(&mut self.laggards, self.relay.replica(), &mut listener, clock::now());
         self.listeners.insert(session, listener);
         self.pass_chat();
@@ -185,8 +197,24 @@ impl<B: Backplane> Followed<B> {
         self.replace(player, session, attempt);
     }
 
-    /// The owner has refused a player.
+    /// Whoever is banned goes, for good: a player's seat with him, when his connection ends with this code.
+    pub(super) fn put_out(&mut self, banned: &BTreeSet<Subject>) {
+        for listener in self.listeners.values() {
+            if listener.subject.as_ref().is_some_and(|subject| banned.contains(subject)) {
+                listener.sink.close(CloseCode::Kicked, BANNED);
+            }
+        }
+    }
+
+    /// The owner has refused a player, or an operator has put it out.
     pub(super) fn handle_refused(&mut self, player: PlayerId, code: CloseCode) {
+        if code == CloseCode::Kicked {
+            self.sayings.forget(player);
+            for listener in self.listeners.values_mut().filter(|listener| listener.player == Some(player)) {
+                listener.player = None;
+                listener.sink.close(code, code.text());
+            }
+        }
         if let Some(request) = self.requests.remove(&player)
             && let Some(listener) = self.listeners.get_mut(&request.session)
         {

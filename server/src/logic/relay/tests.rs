@@ -79,7 +79,7 @@ fn restored(fields: &MatchFields, world: &World) -> Restored {
         stored,
         world: world.clone(),
         prior: first(),
-        tokens: BTreeMap::new(),
+        holders: BTreeMap::new(),
         chat: Default::default(),
     }
 }

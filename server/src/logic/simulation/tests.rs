@@ -10,6 +10,7 @@ use crate::game::{GameType, Options};
 use crate::games::Arena;
 use crate::logic::channel::FromOwner;
 use crate::logic::relay::{Relay, Verdict};
+use crate::logic::resume::TokenDigest;
 use crate::logic::stored;
 use tickcast_protocol::chat::{ChatRefusal, ChatTo};
 use tickcast_protocol::replica::{Gap, Progress, Replica};
@@ -66,15 +67,18 @@ fn write(fields: &mut MatchFields, commit: &Commit) {
     }
 }
 
-fn token(player: u32) -> TokenDigest {
-    TokenDigest::of(&ResumeToken([player as u8; 16]))
+/// Odd players have an account.
+fn holder(player: u32) -> Holder {
+    let subject = (player % 2 == 1).then(|| format!("account-{player}").parse().unwrap());
+    Holder { token: TokenDigest::of(&ResumeToken([player as u8; 16])), subject }
 }
 
 fn join(simulation: &mut Simulation, player: u32) {
     simulation.handle_upstream(Upstream::Join {
         player: PlayerId(player),
         name: format!("p{player}"),
-        token: token(player),
+        token: holder(player).token,
+        subject: holder(player).subject,
     });
 }
 
@@ -329,7 +333,7 @@ fn a_whole_commit_mends_a_store_that_lost_ticks() {
     write(&mut fields, &commit);
     let (one, other) = (stored::restore(&mended).unwrap(), stored::restore(&fields).unwrap());
     assert!(one.world.same_state(&other.world) && one.world.same_state(simulation.world()));
-    assert_eq!((one.prior.number(), one.tokens), (other.prior.number(), other.tokens));
+    assert_eq!((one.prior.number(), one.holders), (other.prior.number(), other.holders));
     // And on from there.
     for round in 201..240 {
         let commit = play(&mut simulation, round);
@@ -339,14 +343,32 @@ fn a_whole_commit_mends_a_store_that_lost_ticks() {
 }
 
 #[test]
+fn who_is_kicked_is_gone_with_the_seat_and_it_is_told() {
+    let mut fields = created();
+    let mut simulation = resumed(&fields);
+    join(&mut simulation, 1);
+    write(&mut fields, &simulation.handle_tick(0).commit);
+    join(&mut simulation, 2);
+    for player in [1, 2, 3] {
+        simulation.handle_upstream(Upstream::Kick { player: PlayerId(player) });
+    }
+    let produced = simulation.handle_tick(0);
+    write(&mut fields, &produced.commit);
+    let told = |player| Note::Refused { player: PlayerId(player), code: CloseCode::Kicked.number() };
+    assert_eq!(produced.notes, [told(1), told(2)], "of somebody who is not there nothing is told");
+    assert_eq!((simulation.players(), stored::restore(&fields).unwrap().holders.len()), (0, 0));
+    assert_eq!(simulation.handle_tick(0).notes, []);
+}
+
+#[test]
 fn who_has_the_token_is_known_to_the_next_owner() {
     let mut fields = created();
     let mut simulation = resumed(&fields);
     join(&mut simulation, 1);
     join(&mut simulation, 2);
     write(&mut fields, &simulation.handle_tick(0).commit);
-    let known = |fields: &MatchFields| stored::restore(fields).unwrap().tokens;
-    assert_eq!(known(&fields), BTreeMap::from([(PlayerId(1), token(1)), (PlayerId(2), token(2))]));
+    let known = |fields: &MatchFields| stored::restore(fields).unwrap().holders;
+    assert_eq!(known(&fields), BTreeMap::from([(PlayerId(1), holder(1)), (PlayerId(2), holder(2))]));
     let mut successor = resumed(&fields);
     successor.handle_upstream(Upstream::Leave { player: PlayerId(2) });
     for (player, session) in [(1, 11), (2, 12)] {
@@ -355,7 +377,7 @@ fn who_has_the_token_is_known_to_the_next_owner() {
     }
     let produced = successor.handle_tick(0);
     write(&mut fields, &produced.commit);
-    assert_eq!(known(&fields), BTreeMap::from([(PlayerId(1), token(1))]));
+    assert_eq!(known(&fields), BTreeMap::from([(PlayerId(1), holder(1))]));
     let refused = Note::Refused { player: PlayerId(2), code: CloseCode::BadTicket.number() };
     let resumed = Note::Resumed { player: PlayerId(1), session: SessionId(11), attempt: 1 };
     assert_eq!(produced.notes, [resumed, refused]);

@@ -45,7 +45,8 @@ impl Params {
     }
 }
 
-fn decoded(text: &str) -> String {
+/// A part of an address, as it was before it was escaped.
+pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
