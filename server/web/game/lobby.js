@@ -22,6 +22,9 @@ export class Lobby {
     this.id = element('join-id', HTMLInputElement);
     this.list = element('matches', HTMLUListElement);
     this.none = element('no-matches', HTMLElement);
+    this.ticketField = element('ticket', HTMLInputElement);
+    /** Only those with a ticket come in, and who plays where is not for everybody to see. */
+    this.isClosed = false;
     this.nameField.value = asked.name || stored() || '';
     this.id.value = asked.match;
     this.timer = 0;
@@ -46,6 +49,18 @@ export class Lobby {
     return name || 'Anonymous';
   }
 
+  /** What the visitor was given to come in with. */
+  get ticket() {
+    return this.ticketField.value.trim();
+  }
+
+  /** Asks for a ticket, in place of what only servers with guests tell. */
+  close() {
+    this.isClosed = true;
+    element('with-ticket', HTMLElement).hidden = false;
+    say(this.none, 'This server lets players in with a ticket, and does not list its matches.');
+  }
+
   /** @param {(id: string) => void} act */
   withId(act) {
     const id = matchOf(this.id.value);
@@ -66,9 +81,10 @@ export class Lobby {
     const refresh = async () => {
       try {
         this.tell(await this.server.matches());
-      } catch {
+      } catch (error) {
         this.list.replaceChildren();
-        say(this.none, 'The server does not answer.');
+        if (needsTicket(error)) this.close();
+        else say(this.none, 'The server does not answer.');
         this.none.hidden = false;
       }
     };
@@ -107,6 +123,11 @@ export class Lobby {
     item.append(make('span', 'id', id), make('span', 'fill'), watch, join);
     return item;
   }
+}
+
+/** Whether the list of matches is only for those with a key. @param {any} error */
+function needsTicket(error) {
+  return error?.status === 401 || error?.status === 403;
 }
 
 function stored() {

@@ -25,7 +25,7 @@ class Page {
   constructor() {
     this.asked = asked(window.location.search);
     this.line = Object.assign(new Line(), { delay: this.asked.delay, jitter: this.asked.jitter, stall: this.asked.stall });
-    this.server = new Tickcast({ WebSocket: socketsOver(this.line), reconnectMs: RECONNECT_MS });
+    this.server = new Tickcast({ WebSocket: socketsOver(this.line), reconnectMs: RECONNECT_MS, ticket: () => this.lobby.ticket });
     /** @type {State} */
     this.state = 'lobby';
     /** @type {Match | null} */
@@ -107,6 +107,10 @@ class Page {
   async play() {
     if (this.lastId !== '' && this.asked.match === this.lastId) {
       await (this.asked.spectate ? this.watch(this.lastId) : this.join(this.lastId));
+      return;
+    }
+    if (this.lobby.isClosed) {
+      await this.tryEnter(() => this.server.quickPlay({ name: this.lobby.name }), 'Going where the ticket leads');
       return;
     }
     const attempt = this.connecting('Looking for a match');
