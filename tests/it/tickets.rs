@@ -16,6 +16,7 @@ use tickcast_protocol::ticket::{Permit, Place, Ticket};
 
 mod backends;
 mod guests;
+mod private;
 mod secrets;
 
 /// For what takes a round trip or a few ticks, on a busy machine.

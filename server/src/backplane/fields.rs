@@ -13,6 +13,10 @@ pub const GAME: &str = "~game";
 pub const STATUS: &str = "~status";
 /// Version of all that a match's hash holds, decimal: a node leaves matches of another version alone.
 pub const VERSION: &str = "~version";
+/// Who may come in: [`OPEN`], or [`BY_TICKET`].
+pub const ACCESS: &str = "~access";
+/// Whether the match may be watched: 1, or 0.
+pub const SPECTATORS: &str = "~spectators";
 /// Ownerships since the match last ran well for a while, decimal.
 pub const CRASHES: &str = "~crashes";
 /// Names the store's history of writes in which the lease was granted: the replication id of the server. Another one
@@ -60,10 +64,12 @@ pub const STATS: &str = "~stats";
 /// The schema, JSON.
 pub const SCHEMA: &str = "~schema";
 
-/// Value of [`STATUS`] in a match that goes on.
+/// Value of [`STATUS`] in a match that goes on, and of [`ACCESS`] in one that whoever may join may come into.
 pub const OPEN: &str = "open";
 /// Value of [`STATUS`] in a match that nobody may own.
 pub const QUARANTINED: &str = "quarantined";
+/// Value of [`ACCESS`] in a match that only those come into whose ticket names it.
+pub const BY_TICKET: &str = "ticket";
 /// Value of [`VERSION`] in what this program writes.
 pub const VERSION_WRITTEN: u64 = 4;
 

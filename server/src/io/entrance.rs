@@ -13,7 +13,7 @@ use crate::backplane::{Backplane, Unavailable, fields};
 use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::RelayCommand;
 use crate::logic::bans::Ban;
-use crate::logic::joins::{Denial, unproven};
+use crate::logic::joins::{Access, Denial, named};
 
 /// What somebody is told who is banned. Why, operators know.
 pub(in crate::io) const BANNED: &str = "banned";
@@ -39,11 +39,18 @@ impl<B: Backplane> Node<B> {
         join: Join,
         shown: &str,
     ) -> Result<Visitor, Refusal> {
+        // A ticket is good once: it is not used up where nobody is let in.
+        if self.is_leaving() {
+            return Err(Refusal::new(CloseCode::Shutdown, CloseCode::Shutdown.text()));
+        }
         if matches!(join, Join::Resume { .. }) {
             return Ok(Visitor { name, join, subject: None });
         }
         match self.settings.joins.read(shown) {
-            Ok(None) => Ok(Visitor { name, join, subject: None }),
+            Ok(None) => {
+                self.check_access(None, &join).await?;
+                Ok(Visitor { name, join, subject: None })
+            }
             Ok(Some(ticket)) => self.admit_with(ticket, name, join).await,
             Err(denial) => Err(self.deny(denial)),
         }
@@ -53,13 +60,7 @@ impl<B: Backplane> Node<B> {
     async fn admit_with(&self, ticket: Ticket, name: String, join: Join) -> Result<Visitor, Refusal> {
         let now_ms = self.backplane.now_ms().await.map_err(Refusal::unavailable)?;
         let join = self.settings.joins.lead(&ticket, join, now_ms).map_err(|denial| self.deny(denial))?;
-        if let Some((id, game)) = unproven(&ticket, &join) {
-            let stored = self.backplane.read(id, &[fields::GAME]).await.map_err(Refusal::unavailable)?;
-            let is_of_game = stored.is_some_and(|stored| fields::text(&stored, fields::GAME) == Some(game));
-            if !is_of_game {
-                return Err(self.deny(Denial::Place));
-            }
-        }
+        self.check_access(Some(&ticket), &join).await?;
         self.check_ban(&ticket.subject, now_ms).await?;
         let remembered = Duration::from_millis(ticket.remembered_ms(now_ms));
         match self.backplane.spend_ticket(ticket.id, remembered).await {
@@ -70,6 +71,21 @@ impl<B: Backplane> Node<B> {
         tracing::debug!(ticket = %ticket.id, subject = %ticket.subject, "a ticket was used");
         let name = if ticket.name.is_empty() { name } else { ticket.name };
         Ok(Visitor { name, join, subject: Some(ticket.subject) })
+    }
+
+    /// Whether the match that is named takes whoever asks, and is of the game that the ticket is for.
+    async fn check_access(&self, ticket: Option<&Ticket>, join: &Join) -> Result<(), Refusal> {
+        let Some((id, game)) = named(ticket, join) else { return Ok(()) };
+        let [access, spectators] = Access::FIELDS;
+        let stored = self.backplane.read(id, &[fields::GAME, access, spectators]).await;
+        let Some(stored) = stored.map_err(Refusal::unavailable)? else {
+            // Of whom the ticket lets into all of a game it is not told whether there is such a match.
+            return Err(if game.is_some() { self.deny(Denial::Place) } else { Refusal::no_such_match() });
+        };
+        if game.is_some_and(|game| fields::text(&stored, fields::GAME) != Some(game)) {
+            return Err(self.deny(Denial::Place));
+        }
+        Access::read(&stored).check(ticket, join).map_err(|denial| self.deny(denial))
     }
 
     async fn check_ban(&self, subject: &Subject, now_ms: u64) -> Result<(), Refusal> {

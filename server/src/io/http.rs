@@ -33,6 +33,7 @@ use crate::io::tls::{self, Identity};
 use crate::io::transport::Transport;
 use crate::io::websocket;
 use crate::logic::forwarded;
+use crate::logic::joins::Access;
 use crate::logic::rate::Bucket;
 use crate::logic::stored::StoredMatch;
 
@@ -284,6 +285,19 @@ struct CreateBody {
     id: Option<MatchId>,
     tick_rate: Option<u8>,
     options: Options,
+    access: AccessBody,
+    spectators: Option<bool>,
+}
+
+/// Whom a match lets in.
+#[derive(Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AccessBody {
+    /// Whoever may join.
+    #[default]
+    Open,
+    /// Whose ticket names it.
+    Ticket,
 }
 
 async fn create_match<B: Backplane>(node: &Arc<Node<B>>, request: Request<Incoming>) -> Answer {
@@ -293,7 +307,9 @@ async fn create_match<B: Backplane>(node: &Arc<Node<B>>, request: Request<Incomi
     };
     let mut options = body.options;
     options.extend(body.tick_rate.map(|hz| ("tick_rate".to_owned(), i64::from(hz))));
-    match node.create(NewMatch { game: body.game, id: body.id, options }).await {
+    let by_ticket = body.access == AccessBody::Ticket;
+    let access = Access { by_ticket, spectators: body.spectators.unwrap_or(true) };
+    match node.create(NewMatch { game: body.game, id: body.id, options, access }).await {
         Ok((id, stored)) => json_answer(StatusCode::CREATED, &summary(&id, &stored)),
         Err(refusal) => refused(&refusal),
     }

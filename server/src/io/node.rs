@@ -25,6 +25,7 @@ use crate::io::sink::Sink;
 use crate::io::tasks::Tasks;
 use crate::io::websocket::Readers;
 use crate::logic::health::Health;
+use crate::logic::joins::Access;
 use crate::logic::rate::Bucket;
 use crate::logic::resume::{Judgement, Proof};
 use crate::logic::stored::{self, StoredMatch};
@@ -82,6 +83,8 @@ pub struct NewMatch {
     pub id: Option<MatchId>,
     /// The game's options.
     pub options: Options,
+    /// Whom it lets in.
+    pub access: Access,
 }
 
 /// One server process.
@@ -261,7 +264,8 @@ impl<B: Backplane> Node<B> {
             places.retain(|given| *given + RESERVATION > now);
         }
         reservations.retain(|_, places| !places.is_empty());
-        let wanted = [fields::GAME, fields::PLAYERS, fields::PLAYERS_MAX, fields::COMMITTED_MS];
+        let wanted =
+            [fields::GAME, fields::PLAYERS, fields::PLAYERS_MAX, fields::COMMITTED_MS, fields::ACCESS];
         let matches = self.backplane.list(&wanted).await.map_err(Refusal::unavailable)?;
         let store_ms = self.backplane.now_ms().await.map_err(Refusal::unavailable)?;
         let open = matches.into_iter().filter_map(|(id, stored)| {
@@ -269,7 +273,8 @@ impl<B: Backplane> Node<B> {
             let players = number(fields::PLAYERS)? + reservations.get(&id).map_or(0, Vec::len) as u64;
             let fits = fields::text(&stored, fields::GAME)? == game && players < number(fields::PLAYERS_MAX)?;
             let runs = number(fields::COMMITTED_MS)? + QUICK_STALE_MS >= store_ms;
-            (fits && runs).then_some((players, id))
+            let is_open = !Access::read(&stored).by_ticket;
+            (fits && runs && is_open).then_some((players, id))
         });
         let id = match open.max_by_key(|(players, _)| *players) {
             Some((_, id)) => id,
@@ -295,13 +300,18 @@ impl<B: Backplane> Node<B> {
             let text = format!("this node runs {} matches, its limit", self.settings.matches_max);
             return Err(Refusal::new(CloseCode::Internal, &text));
         }
+        if new.access.by_ticket && self.settings.joins.keys.is_none() {
+            let text = "nobody could come into a match by ticket: this node has no ticket key";
+            return Err(Refusal::new(CloseCode::Malformed, text));
+        }
         let mut options = self.settings.game_options.get(name).cloned().unwrap_or_default();
         options.extend(new.options);
         let info = game.info(&options).map_err(|bad| Refusal::new(CloseCode::Malformed, &bad.0))?;
         let id = new.id.unwrap_or_else(random_match_id);
         let snapshot_every = self.snapshot_every(info.tick_rate.hz());
         let ring = (2 * snapshot_every).max(64);
-        let stored = stored::new_match(&info, &options, rand::random(), clock::unix_ms(), ring);
+        let mut stored = stored::new_match(&info, &options, rand::random(), clock::unix_ms(), ring);
+        stored.extend(new.access.write().map(|(name, value)| (name.into(), value.into())));
         if !self.backplane.create(&id, stored).await.map_err(Refusal::unavailable)? {
             return Err(Refusal::new(CloseCode::Malformed, &format!("a match `{id}` exists already")));
         }

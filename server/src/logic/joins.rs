@@ -7,6 +7,8 @@ use tickcast_protocol::limits::{IDENT_BYTES_MAX, NAME_BYTES_MAX, TICKET_LIFE_MS_
 use tickcast_protocol::message::Join;
 use tickcast_protocol::ticket::{Audience, Flaw, Permit, Place, Subject, Ticket, TicketId, TicketKeys};
 
+use crate::backplane::{MatchFields, fields};
+
 /// How long a ticket is good unless something else is asked for.
 pub const LIFE_SECONDS: u64 = 60;
 
@@ -25,6 +27,9 @@ pub enum Denial {
     /// It lets somebody play who wants to watch, or the reverse.
     #[error("for another role")]
     Permit,
+    /// The match is not to be watched.
+    #[error("the match takes no spectators")]
+    Unwatched,
     /// It was shown before.
     #[error("used already")]
     Used,
@@ -35,6 +40,7 @@ impl Denial {
     pub fn text(self) -> &'static str {
         match self {
             Denial::Missing => "a ticket is needed to join here",
+            Denial::Unwatched => "this match takes no spectators",
             Denial::Flawed(_) | Denial::Place | Denial::Permit | Denial::Used => {
                 "the ticket is not, or no longer, good for this"
             }
@@ -139,11 +145,58 @@ impl Joins {
     }
 }
 
-/// The match that is still to be found to be of the ticket's game.
-pub fn unproven<'a>(ticket: &'a Ticket, join: &'a Join) -> Option<(&'a MatchId, &'a str)> {
-    match (join, &ticket.place) {
-        (Join::Match(id) | Join::Spectate(id), Place::Game(game)) => Some((id, game)),
-        _ => None,
+/// Whom a match lets in, besides what holds for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Only those whose ticket names this very match; quick play does not lead here.
+    pub by_ticket: bool,
+    /// It may be watched.
+    pub spectators: bool,
+}
+
+impl Default for Access {
+    fn default() -> Access {
+        Access { by_ticket: false, spectators: true }
+    }
+}
+
+impl Access {
+    /// The fields that [`Access::read`] reads.
+    pub const FIELDS: [&str; 2] = [fields::ACCESS, fields::SPECTATORS];
+
+    /// As the match's hash tells. What makes no sense lets nobody in who is not named, and nobody watch.
+    pub fn read(stored: &MatchFields) -> Access {
+        let is = |name: &str, value: &str| stored.get(name.as_bytes()).is_none_or(|stored| stored == value);
+        Access { by_ticket: !is(fields::ACCESS, fields::OPEN), spectators: is(fields::SPECTATORS, "1") }
+    }
+
+    /// The fields of a match that is about to be created.
+    pub fn write(self) -> [(&'static str, &'static str); 2] {
+        let access = if self.by_ticket { fields::BY_TICKET } else { fields::OPEN };
+        [(fields::ACCESS, access), (fields::SPECTATORS, if self.spectators { "1" } else { "0" })]
+    }
+
+    /// Whether somebody may come in here with this ticket, or without one.
+    pub fn check(self, ticket: Option<&Ticket>, join: &Join) -> Result<(), Denial> {
+        if !self.spectators && matches!(join, Join::Spectate(_)) {
+            return Err(Denial::Unwatched);
+        }
+        match ticket.map(|ticket| &ticket.place) {
+            _ if !self.by_ticket => Ok(()),
+            None => Err(Denial::Missing),
+            Some(Place::Game(_)) => Err(Denial::Place),
+            // That it is this match, was seen before.
+            Some(Place::Match(_)) => Ok(()),
+        }
+    }
+}
+
+/// The match that is joined, if one is named; and the game that it must be of.
+pub fn named<'a>(ticket: Option<&'a Ticket>, join: &'a Join) -> Option<(&'a MatchId, Option<&'a str>)> {
+    let (Join::Match(id) | Join::Spectate(id)) = join else { return None };
+    match ticket.map(|ticket| &ticket.place) {
+        Some(Place::Game(game)) => Some((id, Some(game))),
+        Some(Place::Match(_)) | None => Some((id, None)),
     }
 }
 

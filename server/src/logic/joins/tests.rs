@@ -86,9 +86,47 @@ fn a_ticket_leads_to_its_place_in_its_role_and_nowhere_else() {
 #[test]
 fn a_match_of_a_game_is_still_to_be_proven() {
     let (of_game, of_match) = (Place::Game("arena".to_owned()), Place::Match(id("m1")));
-    let join = Join::Match(id("m2"));
-    assert_eq!(unproven(&ticket(Permit::Play, of_game), &join), Some((&id("m2"), "arena")));
-    assert_eq!(unproven(&ticket(Permit::Play, of_match), &join), None);
+    let (join, watch) = (Join::Match(id("m2")), Join::Spectate(id("m2")));
+    assert_eq!(named(Some(&ticket(Permit::Play, of_game)), &join), Some((&id("m2"), Some("arena"))));
+    assert_eq!(named(Some(&ticket(Permit::Play, of_match)), &join), Some((&id("m2"), None)));
+    assert_eq!(named(None, &watch), Some((&id("m2"), None)));
+    assert_eq!(named(None, &quick("arena")), None);
+}
+
+#[test]
+fn a_private_match_lets_in_who_has_a_ticket_for_it() {
+    let stored = |access: Access| -> MatchFields {
+        access.write().map(|(name, value)| (name.into(), value.into())).into_iter().collect()
+    };
+    for by_ticket in [false, true] {
+        for spectators in [false, true] {
+            let access = Access { by_ticket, spectators };
+            assert_eq!(Access::read(&stored(access)), access);
+        }
+    }
+    assert_eq!(Access::read(&MatchFields::new()), Access::default());
+    let odd = [(fields::ACCESS, "?"), (fields::SPECTATORS, "?")];
+    let odd = Access::read(&odd.map(|(name, value)| (name.into(), value.into())).into_iter().collect());
+    assert_eq!(odd, Access { by_ticket: true, spectators: false });
+
+    let (of_game, of_match) = (Place::Game("arena".to_owned()), Place::Match(id("m1")));
+    let (of_game, of_match) = (ticket(Permit::Play, of_game), ticket(Permit::Play, of_match));
+    let (play, watch) = (Join::Match(id("m1")), Join::Spectate(id("m1")));
+    let private = Access { by_ticket: true, spectators: true };
+    let unwatched = Access { by_ticket: false, spectators: false };
+    for (access, ticket, join, answer) in [
+        (Access::default(), None, &play, Ok(())),
+        (Access::default(), None, &watch, Ok(())),
+        (private, None, &play, Err(Denial::Missing)),
+        (private, None, &watch, Err(Denial::Missing)),
+        (private, Some(&of_game), &play, Err(Denial::Place)),
+        (private, Some(&of_match), &play, Ok(())),
+        (private, Some(&of_match), &watch, Ok(())),
+        (unwatched, None, &play, Ok(())),
+        (unwatched, Some(&of_match), &watch, Err(Denial::Unwatched)),
+    ] {
+        assert_eq!(access.check(ticket, join), answer, "{access:?} {ticket:?} {join:?}");
+    }
 }
 
 #[test]

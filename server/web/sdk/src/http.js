@@ -15,7 +15,8 @@
  * @property {Record<string, number>} [options]
  */
 
-/** @typedef {{ game?: string, id?: string, tick_rate?: number, options?: Record<string, number> }} NewMatch */
+/** @typedef {{ game?: string, id?: string, tick_rate?: number, options?: Record<string, number>,
+ *   access?: 'open' | 'ticket', spectators?: boolean }} NewMatch */
 
 export class Api {
   /** @param {string} base for example `http://127.0.0.1:7777` @param {typeof globalThis.fetch} [fetch] */
