@@ -20,6 +20,7 @@ mod planted;
 mod poison;
 mod put_out;
 mod redis_tls;
+mod redis_users;
 mod refusals;
 mod simulation;
 mod slow_clients;

@@ -15,6 +15,8 @@ use super::rights::{self, Lacking};
 use super::router::{Opened, read_map};
 use super::slots::Range;
 
+mod exposure;
+
 /// The oldest Redis that is known to have all that is used.
 const VERSION_MIN: (u32, u32) = (6, 2);
 /// The oldest Redis Cluster with channels that stay within a shard.
@@ -140,6 +142,16 @@ pub enum Warning {
         /// What it said.
         reason: String,
     },
+    /// Whoever reaches the server may do anything there.
+    Open {
+        /// Host and port.
+        address: String,
+    },
+    /// Ways to attack this version are known.
+    Unmended {
+        /// The version it reported.
+        version: String,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -154,6 +166,17 @@ impl fmt::Display for Warning {
                 f,
                 "this Redis does not allow {command} ({reason}), so its settings were not checked: \
                  maxmemory-policy must be noeviction, and persistence should be on"
+            ),
+            Warning::Open { address } => write!(
+                f,
+                "the Redis at {address} wants no password: whoever reaches it can do anything to any match; give it \
+                 users (docs/redis-users.acl is what a node needs) and the login into the address"
+            ),
+            Warning::Unmended { version } => write!(
+                f,
+                "this Redis is version {version}, which known attacks can take over (CVE-2025-49844 and others; mended in \
+                 6.2.20, 7.2.11, 7.4.6, 8.0.4, 8.2.2); a distribution that mends under the old number, as Debian does, \
+                 says so in its changelog"
             ),
         }
     }
@@ -222,7 +245,12 @@ pub(super) async fn first_contact(
         Ok(Err(error)) => return Err(unreachable(describe(&error))),
         Err(_) => return Err(unreachable(format!("no answer within {:?}", timing.call_time_max))),
     };
-    let warnings = judge(address, info, save, expected)?;
+    let has_login = client.get_connection_info().redis_settings().password().is_some();
+    let mut warnings = match &info {
+        Ok(info) => exposure::warnings(address, has_login, info),
+        Err(_) => Vec::new(),
+    };
+    warnings.extend(judge(address, info, save, expected)?);
     let Lacking { commands, reason } = lacking;
     if !commands.is_empty() {
         let user = client.get_connection_info().redis_settings().username().unwrap_or("default").to_owned();
@@ -307,6 +335,8 @@ fn judge(
             vec![Warning::NotPersistent { target: redis_cli_target(&address.to_string()) }]
         }
         Ok(_) => Vec::new(),
+        // What it would have told is told by this, too.
+        Err(_) if value("aof_enabled") == "1" => Vec::new(),
         Err(warning) => vec![warning],
     })
 }
