@@ -163,7 +163,6 @@ pub struct RawSettings {
         env = "TICKCAST_GUESTS",
         value_name = "BOOL",
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true"
     )]
     guests: Option<bool>,

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult, cmd};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult, Value, cmd};
 use tempfile::TempDir;
 use tokio::time::{interval, timeout};
 
@@ -167,6 +167,19 @@ impl RedisServer {
     /// Runs a command on a connection of its own.
     pub async fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_command(words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// With which code the server refuses a command to a user, `NAME:PASSWORD`; `None` if it does not.
+    ///
+    /// # Panics
+    /// When the user is not let in.
+    pub async fn refusal(&self, login: &str, words: &[&str]) -> Option<String> {
+        let client = Client::open(format!("redis://{login}@127.0.0.1:{}", self.port)).expect("an address");
+        let mut link = client.get_multiplexed_async_connection().await.expect("a login");
+        let mut command = cmd(words[0]);
+        command.arg(&words[1..]);
+        let answer: RedisResult<Value> = command.query_async(&mut link).await;
+        answer.err().map(|error| error.code().unwrap_or_default().to_owned())
     }
 
     async fn try_command<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {

@@ -8,7 +8,6 @@ use harness::http::create_match;
 use harness::player::Player;
 use harness::process::{Ended, Node, NodeOptions, checkout, program, run};
 use harness::redis::{Persistence, RedisServer};
-use redis::{Client, RedisResult, Value, cmd};
 use serde_json::json;
 use tempfile::TempDir;
 use tickcast_protocol::message::Join;
@@ -78,15 +77,9 @@ async fn tickcast(words: &[&str], redis: &str) -> Ended {
 }
 
 /// Each of these is refused for want of a right.
-async fn assert_refused(url: &str, commands: &[&[&str]]) {
-    let client = Client::open(url).expect("an address");
-    let mut link = client.get_multiplexed_async_connection().await.expect("a login");
+async fn assert_refused(server: &RedisServer, login: &str, commands: &[&[&str]]) {
     for words in commands {
-        let mut command = cmd(words[0]);
-        command.arg(&words[1..]);
-        let answer: RedisResult<Value> = command.query_async(&mut link).await;
-        let code = answer.as_ref().err().and_then(|error| error.code());
-        assert_eq!(code, Some("NOPERM"), "{words:?}: {answer:?}");
+        assert_eq!(server.refusal(login, words).await.as_deref(), Some("NOPERM"), "{words:?}");
     }
 }
 
@@ -112,7 +105,7 @@ async fn nodes_have_the_rights_they_need_and_no_other() {
         let is_done = ended.code == Some(0) || (words[0] == "move" && !ended.err.contains("NOPERM"));
         assert!(is_done, "{words:?}: {ended:?}");
     }
-    assert_refused(&plays, NOT_FOR_NODES).await;
+    assert_refused(&redis, "tickcast:plays", NOT_FOR_NODES).await;
 }
 
 #[tokio::test]
@@ -126,5 +119,5 @@ async fn who_inspects_may_look_and_nothing_else() {
         let wanted = if words == ["nodes"] { "node" } else { id.as_str() };
         assert!(ended.code == Some(0) && ended.out.contains(wanted), "{words:?} {ended:?}");
     }
-    assert_refused(&looks, NOT_FOR_INSPECT).await;
+    assert_refused(&redis, "tickcast-inspect:looks", NOT_FOR_INSPECT).await;
 }

@@ -206,7 +206,7 @@ async fn a_04_a_failed_upgrade_is_no_tunnel() {
                     "{head:?}"
                 );
             }
-            for path in ["/metrics", "/healthz", "/readyz", "/v1/nodes", "/v1/events", "/inspector/main.js"] {
+            for path in ["/metrics", "/readyz", "/v1/nodes", "/v1/events", "/inspector/main.js"] {
                 let request =
                     format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
                 let status = answered(&authority, request.as_bytes()).await.0.status;
