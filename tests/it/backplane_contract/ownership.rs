@@ -104,7 +104,7 @@ pub(super) async fn what_fails_again_and_again_is_quarantined<B: Backplane>(plan
 }
 
 pub(super) async fn a_whole_commit_leads_over_ticks_that_the_store_lost<B: Backplane>(plane: &B) {
-    let (id, fence) = owned(plane, "m1").await;
+    let (id, fence) = owned(plane, "led").await;
     let old = [("ball:0", "x"), ("ball:7", "gone since"), ("~seat:1", "old"), ("~prior", "old")];
     let set = fields_of(&old).into_iter().collect();
     commit_ok(plane, &id, &Commit { set, ..commit_of(fence, 1) }).await;
