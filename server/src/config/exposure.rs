@@ -48,7 +48,7 @@ pub struct RawExposure {
     #[arg(long, env = "TICKCAST_BYTES_PER_SECOND", value_name = "BYTES")]
     bytes_per_second: Option<u32>,
 
-    /// Origins of pages that may connect, for example https://play.example.org, with commas between; `*` is any. Programs
+    /// Origins of pages that may connect, for example `https://play.example.org`, with commas between; `*` is any. Programs
     /// that are no browser tell none and may connect anyway [default: the host that the page asks]
     #[arg(long, env = "TICKCAST_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<String>,
