@@ -3,12 +3,16 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use harness::http::create_match;
 use harness::process::{Ended, Node, NodeOptions, bots, program, run};
 use harness::redis::{Persistence, RedisServer, free_port};
 use serde_json::json;
 use tickcast_server::backplane::fields;
+
+/// For what a node says just after it is ready.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs the server with these flags and this environment, at free ports unless they say otherwise.
 async fn tickcast(flags: &[&str], env: &[(&str, &str)]) -> Ended {
@@ -114,7 +118,7 @@ async fn a_redis_that_cannot_be_used_is_refused_with_what_to_do() {
     // Who does what it says gets a node, which warns of what is left.
     redis.config_set("maxmemory-policy", "noeviction").await;
     let node = Node::start(NodeOptions { redis: Some(redis.url()), ..NodeOptions::default() }).await;
-    assert!(node.output().contains("CONFIG SET appendonly yes"), "{}", node.output());
+    node.says("CONFIG SET appendonly yes", WITHIN).await;
 }
 
 #[tokio::test]

@@ -138,7 +138,8 @@ async fn a_match_is_told_in_words_decoded_and_compared_with_this_nodes_copy() {
         assert_eq!((&line["name"], &line["text"]), (&json!("Zoë <b>"), &json!("<i>hi</i>")));
         assert_eq!(told["hash"]["stored"], told["hash"]["recomputed"]);
         assert!(told["stats"]["bytes_per_s"].as_u64() > Some(100), "{told}");
-        assert!(told["lease_left_ms"].as_u64() <= Some(600), "{told}");
+        // The lease, and an eighth of it.
+        assert!(told["lease_left_ms"].as_u64() <= Some(675), "{told}");
         let elsewhere = get(&nodes[0], &path).await;
         assert_eq!((&elsewhere["owned_here"], &elsewhere["relay"]), (&json!(true), &Value::Null));
 

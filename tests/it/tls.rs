@@ -147,7 +147,7 @@ async fn a_new_certificate_is_shown_to_who_comes_and_who_is_there_plays_on() {
     files.become_those(&Files { cert: other.cert, key: new.identity("third", HERE).key });
     node.hang_up();
     there.follow_while(node.until_metric("certificates_refused_total", WITHIN, |count| count == 1)).await;
-    assert!(node.output().contains("do not fit each other"), "{}", node.output());
+    node.says("do not fit each other", WITHIN).await;
     Player::join(door(&node, &new), "comes too", quick()).await.leave().await;
     std::fs::remove_file(&files.key).expect("our own file can be removed");
     node.hang_up();
