@@ -10,14 +10,14 @@ use tickcast_protocol::schema::FieldType;
 use tickcast_protocol::varint::DecodeError;
 use tickcast_protocol::{EntityId, World, record, snapshot};
 
-use super::conversation;
 use super::scenes::{self, Scene};
+use super::{conversation, tickets};
 
 /// A check of one decoder; tells whether the input was taken and not refused.
 pub(crate) type Check = fn(&[u8]) -> bool;
 
 /// Every decoder's check, by the name of its fuzz target.
-pub(crate) const CHECKS: [(&str, Check); 9] = [
+pub(crate) const CHECKS: [(&str, Check); 10] = [
     ("diff", diff),
     ("snapshot", snapshot),
     ("catch_up", catch_up),
@@ -27,6 +27,7 @@ pub(crate) const CHECKS: [(&str, Check); 9] = [
     ("message", conversation::message),
     ("replica", conversation::replica),
     ("client", conversation::client),
+    ("ticket", tickets::ticket),
 ];
 
 /// Entities that a byte can bear at most: each costs at least the bit that is its mark.

@@ -12,3 +12,4 @@ mod damage;
 mod promises;
 mod scenes;
 pub(crate) mod seeds;
+mod tickets;

@@ -70,3 +70,8 @@ fn replicas_keep_their_promises() {
 fn clients_keep_their_promises() {
     run("client");
 }
+
+#[test]
+fn tickets_keep_their_promises() {
+    run("ticket");
+}

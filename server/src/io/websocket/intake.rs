@@ -20,7 +20,7 @@ const CONTROL: u8 = 0x08;
 /// In the first byte: what only extensions use.
 const RESERVED: u8 = 0x70;
 /// Longest payload of a control frame.
-const CONTROL_BYTES_MAX: u8 = 125;
+const CONTROL_BYTES_MAX: usize = 125;
 /// In the second byte: a mask follows the length.
 const MASKED: u8 = 0x80;
 
@@ -71,7 +71,7 @@ impl Intake {
         let Some(head) = Head::parse(bytes) else { return (0, None) };
         let [first, second, ..] = *bytes else { return (0, None) };
         // What must not be is refused by its head: the payload might never come.
-        if let Some(error) = broken_rule(first, second) {
+        if let Some(error) = broken_rule(first, second, head.payload) {
             return (head.bytes, Some(Heard::Other(Err(Error::Protocol(error)))));
         }
         let is_too_long = head.payload > PAYLOAD_BYTES_MAX;
@@ -122,15 +122,13 @@ impl Intake {
     }
 }
 
-/// What is wrong with a frame that begins with these bytes, whatever follows. RFC 6455, sections 5.1 and 5.2.
-fn broken_rule(first: u8, second: u8) -> Option<ProtocolError> {
+/// What is wrong with a frame that begins with these bytes and has so long a payload. RFC 6455, sections 5.1, 5.2 and 5.5.
+fn broken_rule(first: u8, second: u8, payload: usize) -> Option<ProtocolError> {
     match (first, second) {
         _ if first & RESERVED != 0 => Some(ProtocolError::NonZeroReservedBits),
         _ if second & MASKED == 0 => Some(ProtocolError::UnmaskedFrameFromClient),
         _ if first & CONTROL != 0 && first & FINAL == 0 => Some(ProtocolError::FragmentedControlFrame),
-        _ if first & CONTROL != 0 && second & !MASKED > CONTROL_BYTES_MAX => {
-            Some(ProtocolError::ControlFrameTooBig)
-        }
+        _ if first & CONTROL != 0 && payload > CONTROL_BYTES_MAX => Some(ProtocolError::ControlFrameTooBig),
         _ => None,
     }
 }
