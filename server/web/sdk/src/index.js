@@ -1,6 +1,5 @@
 // tickcast for browsers and Node: join a match, follow it, play in it. See the README beside this folder.
 
-import { closeText } from './close.js';
 import { Connection, socketType } from './connection.js';
 import { Api } from './http.js';
 import { Match } from './match.js';
@@ -86,7 +85,7 @@ export class Tickcast extends Api {
         refused();
         resolve(match);
       });
-      const refused = match.on('close', (code, text) => reject(new Closed(code, closeText(code, text))));
+      const refused = match.on('close', (code, text) => reject(new Closed(code, text)));
       const { WebSocket, reconnectMs, ticket } = this.options;
       new Connection(match, { urls: this.urls, WebSocket, reconnectMs, ticket, now });
     });

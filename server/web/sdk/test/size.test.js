@@ -26,7 +26,6 @@ test('the codec, the core and the whole are small', () => {
   const served = files.reduce((sum, name) => sum + gzipSync(readFileSync(src + name), { level: 9 }).length, 0);
   console.log(`codec ${codec}, core ${core}, with netcode ${whole} bytes; the ${files.length} files as they are ${served}`);
   assert.ok(codec <= 6 * 1024, `codec: ${codec}`);
-  // Half a KiB of it is for tickets that are asked for while a connection is made.
-  assert.ok(core <= 15.5 * 1024, `core: ${core}`);
-  assert.ok(whole <= 19 * 1024, `with netcode: ${whole}`);
+  assert.ok(core <= 15 * 1024, `core: ${core}`);
+  assert.ok(whole <= 18.5 * 1024, `with netcode: ${whole}`);
 });
