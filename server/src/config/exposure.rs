@@ -77,16 +77,8 @@ pub struct RawExposure {
 /// What the node is exposed to, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposure {
-    /// New connections of one address and of all.
-    pub connections_per_ip: u32,
-    /// New connections and matches of one address per second.
-    pub joins_per_second: u32,
-    /// Requests of one address per second.
-    pub requests_per_second: u32,
-    /// New connections of all per second.
-    pub accepts_per_second: u32,
-    /// Whether clients on this machine are limited, too.
-    pub limit_loopback: bool,
+    /// How much is let in, were there sockets without end.
+    pub admission: AdmissionLimits,
     /// Bytes per second that every connection may send.
     pub bytes_per_second: u32,
     /// The pages that may connect.
@@ -140,11 +132,14 @@ impl RawExposure {
         let origins = AllowedOrigins::new(self.allow_origin);
         let proxies = self.trust_proxy.iter().filter(|text| !text.is_empty()).map(|text| text.parse());
         Ok(Exposure {
-            connections_per_ip: within("connections-per-ip", self.connections_per_ip, 64, 0)?,
-            joins_per_second: within("joins-per-second", self.joins_per_second, 10, 0)?,
-            requests_per_second: within("requests-per-second", self.requests_per_second, 100, 0)?,
-            accepts_per_second: within("accepts-per-second", self.accepts_per_second, 500, 0)?,
-            limit_loopback: self.limit_loopback.unwrap_or(false),
+            admission: AdmissionLimits {
+                connections_per_ip: within("connections-per-ip", self.connections_per_ip, 64, 0)?,
+                joins_per_second: within("joins-per-second", self.joins_per_second, 10, 0)?,
+                requests_per_second: within("requests-per-second", self.requests_per_second, 100, 0)?,
+                accepts_per_second: within("accepts-per-second", self.accepts_per_second, 500, 0)?,
+                loopback: self.limit_loopback.unwrap_or(false),
+                ..AdmissionLimits::unlimited()
+            },
             bytes_per_second: within("bytes-per-second", self.bytes_per_second, 8192, BYTES_PER_SECOND_MIN)?,
             origins: origins.map_err(|wrong| BadSetting(format!("--allow-origin: {wrong}")))?,
             proxies: proxies
@@ -153,20 +148,6 @@ impl RawExposure {
             ops_names: self.ops_host.into_iter().filter(|name| !name.is_empty()).collect(),
             ops_private,
         })
-    }
-}
-
-impl Exposure {
-    /// What is let in, where so many sockets make sense.
-    pub fn admission(&self, sockets_max: usize) -> AdmissionLimits {
-        AdmissionLimits {
-            connections_per_ip: self.connections_per_ip,
-            joins_per_second: self.joins_per_second,
-            requests_per_second: self.requests_per_second,
-            accepts_per_second: self.accepts_per_second,
-            sockets_max,
-            loopback: self.limit_loopback,
-        }
     }
 }
 
@@ -209,7 +190,7 @@ mod tests {
         let all =
             check("allow_origin = [\"https://a.test\"]\nconnections_per_ip = 0", "127.0.0.1:7778", false);
         let all = all.unwrap();
-        assert_eq!((all.connections_per_ip, all.accepts_per_second), (0, 500));
+        assert_eq!((all.admission.connections_per_ip, all.admission.accepts_per_second), (0, 500));
         assert_eq!(all.origins, AllowedOrigins::Listed(vec!["https://a.test".to_owned()]));
     }
 }

@@ -30,7 +30,7 @@ impl Gate {
         let now = clock::now();
         let wanted = settings.connections_max.saturating_add(HANDSHAKES_MAX);
         let sockets_max = wanted.min(open_files::sockets_max().unwrap_or(wanted));
-        let limits = settings.exposure.admission(sockets_max);
+        let limits = AdmissionLimits { sockets_max, ..settings.exposure.admission };
         let operators = AdmissionLimits { sockets_max: OPERATORS_MAX, ..AdmissionLimits::unlimited() };
         let gate = |limits| Arc::new(Mutex::new(Admission::new(now, limits)));
         Gate { players: gate(limits), operators: gate(operators) }
