@@ -1,5 +1,5 @@
-//! Good inputs, good inputs that were damaged, and random bytes, given to a check. The tests of the server's decoders use
-//! it as well.
+//! Good inputs, good inputs that were damaged, and random bytes, given to the checks of a crate. The tests of the
+//! server's decoders use it as well.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -73,31 +73,45 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Gives a check its good inputs, which it has to take.
-pub(crate) fn assert_takes(name: &str, check: Check, good: &[Vec<u8>]) {
-    assert!(good.len() >= 3, "{name} has {} seeds", good.len());
-    for (number, seed) in good.iter().enumerate() {
-        assert!(check(seed), "seed {number} of {name} was refused: {seed:?}");
-    }
+/// The checks of a crate, and good inputs for each.
+pub(crate) struct Set {
+    /// The folder in which its fuzz targets and kept inputs stand.
+    pub(crate) folder: &'static str,
+    pub(crate) checks: &'static [(&'static str, Check)],
+    pub(crate) seeds: fn(&str) -> Vec<Vec<u8>>,
 }
 
-/// Gives a check inputs from each seed. A failure shows its shortest input; it belongs into the corpus.
-pub(crate) fn run(name: &str, check: Check, good: &[Vec<u8>]) {
-    let (first, count) = (number("SEED").unwrap_or(1), number("SEEDS").unwrap_or(1));
-    for seed in first..first + count {
-        println!("SEED={seed}");
-        let config = Config {
-            cases: CASES,
-            rng_seed: RngSeed::Fixed(seed),
-            failure_persistence: None,
-            ..Config::default()
-        };
-        let outcome = TestRunner::new(config).run(&input(good.to_vec()), |bytes| {
-            check(&bytes);
-            Ok(())
-        });
-        if let Err(error) = outcome {
-            panic!("SEED={seed}, {name}: {error}");
+impl Set {
+    /// Gives each check its good inputs, which it has to take.
+    pub(crate) fn assert_takes_seeds(&self) {
+        for (name, check) in self.checks {
+            let good = (self.seeds)(name);
+            assert!(good.len() >= 3, "{name} has {} seeds", good.len());
+            for (number, seed) in good.iter().enumerate() {
+                assert!(check(seed), "seed {number} of {name} was refused: {seed:?}");
+            }
+        }
+    }
+
+    /// Gives a check inputs from each seed. A failure shows its shortest input; it belongs into the corpus.
+    pub(crate) fn run(&self, name: &str) {
+        let (_, check) = self.checks.iter().find(|(own, _)| *own == name).expect("a check");
+        let (first, count) = (number("SEED").unwrap_or(1), number("SEEDS").unwrap_or(1));
+        for seed in first..first + count {
+            println!("SEED={seed}");
+            let config = Config {
+                cases: CASES,
+                rng_seed: RngSeed::Fixed(seed),
+                failure_persistence: None,
+                ..Config::default()
+            };
+            let outcome = TestRunner::new(config).run(&input((self.seeds)(name)), |bytes| {
+                check(&bytes);
+                Ok(())
+            });
+            if let Err(error) = outcome {
+                panic!("SEED={seed}, {name}: {error}");
+            }
         }
     }
 }

@@ -1,77 +1,72 @@
 //! What the decoders of the protocol promise, each by a test of its own.
 
-use super::checks::{CHECKS, Check};
+use super::checks::CHECKS;
+use super::damage::Set;
 use super::seeds::seeds;
-use super::{corpus, damage};
 
-fn run(name: &str) {
-    let (_, check): (&str, Check) = CHECKS.into_iter().find(|(own, _)| *own == name).expect("a check");
-    damage::run(name, check, &seeds(name));
-}
+const SET: Set = Set { folder: "protocol", checks: &CHECKS, seeds };
 
 #[test]
 fn good_inputs_are_taken() {
-    for (name, check) in CHECKS {
-        damage::assert_takes(name, check, &seeds(name));
-    }
+    SET.assert_takes_seeds();
 }
 
 #[test]
 fn every_kept_input_keeps_the_promises() {
-    corpus::assert_kept("protocol", &CHECKS);
+    SET.assert_kept();
 }
 
 #[test]
 fn every_check_has_its_fuzz_target_and_every_target_its_check() {
-    corpus::assert_targets("protocol", &CHECKS);
+    SET.assert_targets();
 }
 
 #[test]
 fn diffs_keep_their_promises() {
-    run("diff");
+    SET.run("diff");
 }
 
 #[test]
 fn snapshots_keep_their_promises() {
-    run("snapshot");
+    SET.run("snapshot");
 }
 
 #[test]
 fn catch_ups_keep_their_promises() {
-    run("catch_up");
+    SET.run("catch_up");
 }
 
 #[test]
 fn priors_keep_their_promises() {
-    run("prior");
+    SET.run("prior");
 }
 
 #[test]
 fn records_keep_their_promises() {
-    run("record");
+    SET.run("record");
 }
 
 #[test]
 fn schemas_keep_their_promises() {
-    run("schema");
+    SET.run("schema");
 }
 
 #[test]
 fn messages_keep_their_promises() {
-    run("message");
+    SET.run("message");
 }
 
 #[test]
 fn replicas_keep_their_promises() {
-    run("replica");
+    SET.run("replica");
 }
 
 #[test]
 fn clients_keep_their_promises() {
-    run("client");
+    SET.run("client");
 }
 
 #[test]
 fn tickets_keep_their_promises() {
-    run("ticket");
+    SET.run("ticket");
 }
