@@ -120,7 +120,7 @@ impl LightBot {
             return Err(ServerError::Order("state before the welcome"));
         };
         match frame::parse(frame) {
-            Ok(StateFrame::Diff { tag, tick_low, .. }) => {
+            Ok(StateFrame::Diff { tag, tick_low, .. } | StateFrame::Segments { tag, tick_low, .. }) => {
                 if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, 1, &mut self.marks)) {
                     self.at = Some(seen);
                     self.marks.checks.undone += self.lineage.handle_state(seen.tag, seen.tick);
@@ -128,7 +128,10 @@ impl LightBot {
                     self.act(seen.tick, measuring);
                 }
             }
-            Ok(StateFrame::CatchUp { tag, tick_low, span, .. }) => {
+            Ok(
+                StateFrame::CatchUp { tag, tick_low, span, .. }
+                | StateFrame::Leap { tag, tick_low, span, .. },
+            ) => {
                 let span = u16::from(span);
                 if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, span, &mut self.marks)) {
                     self.at = Some(seen);
@@ -139,7 +142,7 @@ impl LightBot {
                 }
             }
             Ok(StateFrame::Prior { .. }) => meter.handle_prior(frame.len(), measuring, &mut self.marks),
-            Ok(StateFrame::Snapshot { position, .. }) => {
+            Ok(StateFrame::Snapshot { position, .. } | StateFrame::View { position, .. }) => {
                 // It never asks for one: nothing but its own slowness can explain a jump.
                 let jumped = self.at.map_or(0, |at| position.tick.0.saturating_sub(at.tick.0 + 1));
                 match self.slow_allowed {

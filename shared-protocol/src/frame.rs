@@ -6,10 +6,14 @@
 //! OWNER     u8 0x21   u64 epoch   u64 nonce   u64 tick
 //! PRIOR     u8 0x22   u8 tag   u16 tick low   prior
 //! CATCHUP   u8 0x30 | flag   u8 tag   u16 tick low   u8 span   [u32 hash]   catch-up
+//! SEGMENTS  u8 0x50 | flags   u8 tag   u16 tick low   sections
+//! VIEW      u8 0x51   u64 epoch   u64 nonce   u64 tick   u32 length   prior   sections
+//! LEAP      u8 0x52   u8 tag   u16 tick low   u8 span   sections
 //! control   u8 0x01 (client) or 0x02 (server), then a bincode message
 //! ```
-//! Numbers are little endian. Flag 0x01 of a diff or a catch-up: a hash follows. Of a diff also 0x02: segments (not
-//! used yet, and refused), and 0x0c: the low two bits of the prior's number.
+//! Numbers are little endian. Flag 0x01 of a diff or a catch-up: a hash follows. Of a diff, also one in segments, 0x0c: the
+//! low two bits of the prior's number. SEGMENTS, VIEW and LEAP are what DIFF, SNAPSHOT and CATCHUP are to a match
+//! that everybody sees all of; [`crate::sections`] has what they are made of.
 
 use crate::ids::{Epoch, Fence, Nonce};
 use crate::tick::{Position, Tick};
@@ -23,8 +27,8 @@ pub const SERVER_CONTROL: u8 = 0x02;
 pub const DIFF: u8 = 0x10;
 /// Flag of a diff and of a catch-up: the hash of the state it leads to follows the header.
 pub const HASHED: u8 = 0x01;
-/// Flag of a diff: a table of segments follows, one for each audience. Nobody writes it yet.
-pub const DIFF_SEGMENTS: u8 = 0x02;
+/// First byte of a diff in segments, without the bits of the prior's number.
+pub const SEGMENTS: u8 = 0x50;
 /// Bits of a diff's first byte that hold the low bits of the prior's number.
 pub const DIFF_PRIOR: u8 = 0x0c;
 /// First byte of a snapshot.
@@ -33,8 +37,12 @@ pub const SNAPSHOT: u8 = 0x20;
 pub const OWNER: u8 = 0x21;
 /// First byte of a new prior.
 pub const PRIOR: u8 = 0x22;
+/// First byte of all that a client sees of a match in segments.
+pub const VIEW: u8 = 0x51;
 /// First byte of a catch-up, without its flag.
 pub const CATCHUP: u8 = 0x30;
+/// First byte of a catch-up in segments.
+pub const LEAP: u8 = 0x52;
 /// Ticks that a catch-up leads over at most.
 pub const SPAN_MAX: u8 = u8::MAX;
 
@@ -86,6 +94,37 @@ pub enum StateFrame<'a> {
         hash: Option<u32>,
         /// The catch-up.
         payload: &'a [u8],
+    },
+    /// The change to the next tick, of a match in segments.
+    Segments {
+        /// [`Fence::tag`] of the owner that committed it.
+        tag: u8,
+        /// Low 16 bits of the tick it leads to.
+        tick_low: u16,
+        /// Low two bits of the number of the prior it is coded with.
+        prior_low: u8,
+        /// What becomes of each segment; see [`crate::sections`].
+        sections: &'a [u8],
+    },
+    /// All that a client sees of a match in segments.
+    View {
+        /// Where the match stands.
+        position: Position,
+        /// What the diffs after it are coded with.
+        prior: &'a [u8],
+        /// A snapshot of each segment.
+        sections: &'a [u8],
+    },
+    /// The change over several ticks, of a match in segments: snapshots of those that are not what they were.
+    Leap {
+        /// [`Fence::tag`] of the owner that committed the tick it leads to.
+        tag: u8,
+        /// Low 16 bits of the tick it leads to.
+        tick_low: u16,
+        /// Ticks that it leads over, at least 1.
+        span: u8,
+        /// What becomes of each segment; none of them is changed by a diff.
+        sections: &'a [u8],
     },
     /// A new owner goes on from this position: the state is that of `position.tick`, later diffs carry its tag.
     Owner {
@@ -145,6 +184,36 @@ pub fn catch_up(position: Position, span: u8, hash: Option<u32>, payload: &[u8])
     out
 }
 
+/// Builds a diff frame of a match in segments.
+pub fn segments(position: Position, prior_number: u8, sections: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(sections.len() + 4);
+    out.push(SEGMENTS | (prior_number << 2) & DIFF_PRIOR);
+    put_short_position(&mut out, position);
+    out.extend_from_slice(sections);
+    out
+}
+
+/// Builds a frame of all that a client sees of a match in segments.
+pub fn view(position: Position, prior: &[u8], sections: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(prior.len() + sections.len() + 29);
+    out.push(VIEW);
+    put_position(&mut out, position);
+    out.extend_from_slice(&(prior.len() as u32).to_le_bytes());
+    out.extend_from_slice(prior);
+    out.extend_from_slice(sections);
+    out
+}
+
+/// Builds a catch-up frame of a match in segments, over `span` ticks to this position.
+pub fn leap(position: Position, span: u8, sections: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(sections.len() + 5);
+    out.push(LEAP);
+    put_short_position(&mut out, position);
+    out.push(span);
+    out.extend_from_slice(sections);
+    out
+}
+
 fn put_short_position(out: &mut Vec<u8>, position: Position) {
     out.push(position.fence.tag());
     out.extend_from_slice(&position.tick.low().to_le_bytes());
@@ -183,14 +252,25 @@ pub fn parse(bytes: &[u8]) -> Result<StateFrame<'_>, DecodeError> {
             let prior_low = (first & DIFF_PRIOR) >> 2;
             Ok(StateFrame::Diff { tag, tick_low, prior_low, hash, payload: reader.rest() })
         }
-        first if first & !(HASHED | DIFF_PRIOR | DIFF_SEGMENTS) == DIFF => {
-            Err(DecodeError::State("a diff in segments, which this version does not know"))
+        first if first & !DIFF_PRIOR == SEGMENTS => {
+            let (tag, tick_low) = (reader.byte()?, half(&mut reader)?);
+            let prior_low = (first & DIFF_PRIOR) >> 2;
+            Ok(StateFrame::Segments { tag, tick_low, prior_low, sections: reader.rest() })
+        }
+        VIEW => {
+            let position = read_position(&mut reader)?;
+            let prior = take_prior(&mut reader)?;
+            Ok(StateFrame::View { position, prior, sections: reader.rest() })
+        }
+        LEAP => {
+            let (tag, tick_low) = (reader.byte()?, half(&mut reader)?);
+            let span = read_span(&mut reader)?;
+            Ok(StateFrame::Leap { tag, tick_low, span, sections: reader.rest() })
         }
         SNAPSHOT => {
             let position = read_position(&mut reader)?;
             let hash = word(&mut reader)?;
-            let length = word(&mut reader)?;
-            let prior = reader.take(usize::try_from(length).map_err(|_| DecodeError::End)?)?;
+            let prior = take_prior(&mut reader)?;
             Ok(StateFrame::Snapshot { position, hash, prior, payload: reader.rest() })
         }
         OWNER => {
@@ -204,14 +284,23 @@ pub fn parse(bytes: &[u8]) -> Result<StateFrame<'_>, DecodeError> {
         }
         first if first & !HASHED == CATCHUP => {
             let (tag, tick_low) = (reader.byte()?, half(&mut reader)?);
-            let span = reader.byte()?;
+            let span = read_span(&mut reader)?;
             let hash = if first & HASHED == 0 { None } else { Some(word(&mut reader)?) };
-            if span == 0 {
-                return Err(DecodeError::Range("span of a catch-up"));
-            }
             Ok(StateFrame::CatchUp { tag, tick_low, span, hash, payload: reader.rest() })
         }
         _ => Err(DecodeError::State("not a state frame")),
+    }
+}
+
+fn take_prior<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+    let length = u32::from_le_bytes(reader.array()?);
+    reader.take(usize::try_from(length).map_err(|_| DecodeError::End)?)
+}
+
+fn read_span(reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
+    match reader.byte()? {
+        0 => Err(DecodeError::Range("span of a catch-up")),
+        span => Ok(span),
     }
 }
 
@@ -239,7 +328,14 @@ mod tests {
         let expected = StateFrame::CatchUp { tag, tick_low, span: 200, hash: Some(9), payload: b"some" };
         assert_eq!(parse(&catch_up(position, 200, Some(9), b"some")), Ok(expected));
         assert!(parse(&catch_up(position, 0, None, b"none")).is_err());
-        assert!(parse(&[0x12, 0, 0, 0]).is_err(), "segments");
+        let expected = StateFrame::Segments { tag, tick_low, prior_low: 2, sections: b"some" };
+        assert_eq!(parse(&segments(position, 6, b"some")), Ok(expected));
+        let expected = StateFrame::View { position, prior: b"how", sections: b"all" };
+        assert_eq!(parse(&view(position, b"how", b"all")), Ok(expected));
+        let expected = StateFrame::Leap { tag, tick_low, span: 3, sections: b"all" };
+        assert_eq!(parse(&leap(position, 3, b"all")), Ok(expected));
+        assert!(parse(&leap(position, 0, b"all")).is_err());
+        assert!(parse(&[0x12, 0, 0, 0]).is_err(), "a diff has no such flag");
         assert!(parse(&[]).is_err());
         assert!(parse(&[0x33]).is_err());
         assert!(parse(&[owner(position), vec![0]].concat()).is_err());

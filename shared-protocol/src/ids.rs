@@ -88,6 +88,21 @@ impl fmt::Display for PlayerId {
     }
 }
 
+/// A part of a match's state that some clients get and others do not. Number 0 is for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct SegmentId(pub u16);
+
+impl SegmentId {
+    /// Where every entity is that was not put elsewhere.
+    pub const EVERYONE: SegmentId = SegmentId(0);
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// One client connection to one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);

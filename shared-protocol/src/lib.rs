@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`ids`] and [`tick`] name things, [`limits`] bounds them, [`schema`] declares a game's
 //! state and inputs, [`world`] holds the state, [`diff`] codes its changes, [`frame`] puts them on the
-//! wire, [`replica`] follows them, [`message`] is everything else said on a connection, [`chat`] what players say
+//! wire, [`replica`] follows them, [`segments`] and
+//! [`sections`] are of matches that not everybody sees all of, [`message`] is everything else said on a connection, [`chat`] what players say
 //! to each other, [`ticket`] says who may join, [`client`] is the client's half of it, [`history`] is how all of it is written down. `docs/wire.md` is the same contract for strangers.
 
 pub mod catch_up;
@@ -25,6 +26,8 @@ mod range;
 pub mod record;
 pub mod replica;
 pub mod schema;
+pub mod sections;
+pub mod segments;
 pub mod snapshot;
 pub mod tick;
 pub mod ticket;
@@ -32,7 +35,7 @@ pub mod varint;
 pub mod world;
 
 pub use close::CloseCode;
-pub use ids::{Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, ResumeToken, SessionId};
+pub use ids::{Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, ResumeToken, SegmentId, SessionId};
 pub use replica::{Progress, Replica};
 pub use schema::{Field, InputField, Kind, Schema};
 pub use tick::{Position, Tick, TickRate};

@@ -30,6 +30,8 @@ pub const INPUT_FIELDS_MAX: usize = 32;
 pub const TEXT_BYTES_MAX: usize = 255;
 /// Entities in a world, all kinds together; an entity's index is 0 to `ENTITIES_MAX - 1`.
 pub const ENTITIES_MAX: usize = 65_535;
+/// Segments of a match; a segment's number is 0 to `SEGMENTS_MAX - 1`.
+pub const SEGMENTS_MAX: usize = 4096;
 /// Upper bound of a world's snapshot payload, bytes: a spawn that could exceed it is refused.
 pub const SNAPSHOT_PAYLOAD_BYTES_MAX: usize = 12 * 1024 * 1024;
 /// Longest frame a server sends, bytes.
@@ -71,5 +73,6 @@ const _: () = assert!(
 const _: () = assert!(CHAT_BYTES_MAX + 64 < CLIENT_FRAME_BYTES_MAX, "a line fits a frame");
 const _: () = assert!(FIELDS_MAX <= 64, "a changed-field mask is one u64");
 const _: () = assert!(ENTITIES_MAX <= u16::MAX as usize, "an index is a u16");
+const _: () = assert!(SEGMENTS_MAX <= u16::MAX as usize, "a segment's number is a u16");
 const _: () =
     assert!(CLIENT_FRAME_BYTES_MAX <= SERVER_CONTROL_BYTES_MAX, "one decode limit serves both ends");

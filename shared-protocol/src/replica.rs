@@ -2,6 +2,8 @@
 //! one. A gap has one cure: a snapshot. A replica that was caught up knows the values of its tick only; two
 //! catch-ups of one tick each teach it the steps before, and then it reads diffs again.
 
+mod parts;
+
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -11,10 +13,12 @@ use crate::diff;
 use crate::frame::{self, StateFrame};
 use crate::prior::Prior;
 use crate::schema::Schema;
+use crate::segments::Segments;
 use crate::snapshot;
 use crate::tick::{Position, Tick};
 use crate::varint::DecodeError;
 use crate::world::{Difference, World};
+use parts::Ticks;
 
 /// What a frame did to a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub enum Gap {
 #[derive(Debug, Clone)]
 pub struct Replica {
     world: World,
+    /// Of a match in segments: those that are known. The world is all of them together.
+    segments: Option<Segments>,
     prior: Arc<Prior>,
     position: Position,
     /// Steps before the last tick that are known.
@@ -102,12 +108,26 @@ impl Replica {
     /// A replica of a state that was loaded, for example from a store, with what its next diffs are coded with.
     pub fn loaded(world: World, prior: Arc<Prior>, position: Position) -> Replica {
         let known = STEPS_KNOWN_MAX;
-        Replica { world, prior, position, known, broken: false, desynced: false, difference: None }
+        Replica {
+            world,
+            segments: None,
+            prior,
+            position,
+            known,
+            broken: false,
+            desynced: false,
+            difference: None,
+        }
     }
 
     /// The state; of no meaning while [`Replica::is_broken`].
     pub fn world(&self) -> &World {
         &self.world
+    }
+
+    /// The segments that it has, of a match in segments.
+    pub fn segments(&self) -> Option<&Segments> {
+        self.segments.as_ref()
     }
 
     /// Where the replica stands.
@@ -165,6 +185,13 @@ impl Replica {
             Ok(StateFrame::CatchUp { tag, tick_low, span, hash, payload }) => {
                 self.apply_catch_up(tag, tick_low, span, hash, payload)
             }
+            Ok(StateFrame::Segments { tag, tick_low, prior_low, sections }) => {
+                self.apply_segments(tag, tick_low, prior_low, sections)
+            }
+            Ok(StateFrame::View { position, prior, sections }) => self.apply_view(position, prior, sections),
+            Ok(StateFrame::Leap { tag, tick_low, span, sections }) => {
+                self.apply_leap(tag, tick_low, span, sections)
+            }
             Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
         };
         if let Progress::Gap(_) = progress {
@@ -212,6 +239,58 @@ impl Replica {
         }
         self.position.tick = have.next();
         self.check_hash(hash)
+    }
+
+    fn apply_segments(&mut self, tag: u8, tick_low: u16, prior_low: u8, sections: &[u8]) -> Progress {
+        if let Some(progress) = self.check_order(tag, tick_low, 1) {
+            return progress;
+        }
+        if prior_low != self.prior.number() & 3 {
+            return Progress::Gap(Gap::Prior { have: self.prior.number() });
+        }
+        self.take_sections(self.position.tick.next(), sections)
+    }
+
+    fn apply_leap(&mut self, tag: u8, tick_low: u16, span: u8, sections: &[u8]) -> Progress {
+        if let Some(progress) = self.check_order(tag, tick_low, u16::from(span)) {
+            return progress;
+        }
+        self.take_sections(Tick(self.position.tick.0.saturating_add(u64::from(span))), sections)
+    }
+
+    fn take_sections(&mut self, to: Tick, sections: &[u8]) -> Progress {
+        let have = self.position.tick;
+        let Some(segments) = &mut self.segments else {
+            let error = DecodeError::State("segments of a match that has none");
+            return Progress::Gap(Gap::Broken { have, error });
+        };
+        match parts::apply(segments, &mut self.world, Ticks { have, to }, &self.prior, sections) {
+            Ok(()) => {
+                self.position.tick = to;
+                Progress::Advanced
+            }
+            Err(gap) => Progress::Gap(gap),
+        }
+    }
+
+    fn apply_view(&mut self, position: Position, prior: &[u8], sections: &[u8]) -> Progress {
+        let have = self.position.tick;
+        if !self.broken && position.fence == self.position.fence && position.tick <= have {
+            return Progress::Stale;
+        }
+        let prior = match self.prior.decode(prior) {
+            Ok(prior) => prior,
+            Err(error) => return Progress::Gap(Gap::Broken { have, error }),
+        };
+        let schema = self.world.schema();
+        let mut world = World::new(Arc::clone(schema));
+        let mut segments = Segments::new(Arc::clone(schema));
+        let ticks = Ticks { have: position.tick, to: position.tick };
+        if let Err(gap) = parts::apply(&mut segments, &mut world, ticks, &prior, sections) {
+            return Progress::Gap(gap);
+        }
+        *self = Replica { segments: Some(segments), ..Replica::loaded(world, prior, position) };
+        Progress::Advanced
     }
 
     fn apply_catch_up(

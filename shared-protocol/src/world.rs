@@ -7,6 +7,7 @@
 
 mod column;
 mod comparison;
+mod placement;
 mod table;
 
 use std::fmt;

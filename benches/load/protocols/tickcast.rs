@@ -97,10 +97,11 @@ impl Session for Player {
             return Ok(Seen::Other);
         }
         match frame::parse(payload).map_err(|error| error.to_string())? {
-            StateFrame::Diff { tick_low, .. } | StateFrame::CatchUp { tick_low, .. } => {
-                Ok(self.advance(tick_low))
-            }
-            StateFrame::Snapshot { position, .. } => {
+            StateFrame::Diff { tick_low, .. }
+            | StateFrame::CatchUp { tick_low, .. }
+            | StateFrame::Segments { tick_low, .. }
+            | StateFrame::Leap { tick_low, .. } => Ok(self.advance(tick_low)),
+            StateFrame::Snapshot { position, .. } | StateFrame::View { position, .. } => {
                 self.client = None;
                 let before = self.at.replace(position.tick);
                 let Some(before) = before else { return Ok(Seen::Other) };

@@ -4,6 +4,7 @@
 //! follows the entities that there are, not their indexes.
 
 use crate::hash::WordHasher;
+use crate::ids::SegmentId;
 use crate::limits::ENTITIES_MAX;
 use crate::schema::{FieldType, Kind};
 use crate::world::column::{Column, Past};
@@ -25,6 +26,7 @@ struct Row {
     texts_set: bool,
     moving: bool,
     touched: bool,
+    segment: SegmentId,
     hash: u32,
 }
 
@@ -117,6 +119,18 @@ impl Table {
         self.find(index).is_some_and(|row| self.rows[row].moving)
     }
 
+    pub(crate) fn segment(&self, index: u16) -> SegmentId {
+        self.find(index).map_or(SegmentId::EVERYONE, |row| self.rows[row].segment)
+    }
+
+    pub(crate) fn place(&mut self, index: u16, segment: SegmentId) {
+        let row = self.row(index);
+        if self.rows[row].segment != segment {
+            self.rows[row].segment = segment;
+            self.mark_dirty(row);
+        }
+    }
+
     /// Indexes that are alive now, ascending.
     pub(crate) fn alive_indexes(&self) -> impl Iterator<Item = u16> + '_ {
         let all = self.row_of.iter().enumerate().filter(|(_, row)| **row != NONE);
@@ -170,6 +184,7 @@ impl Table {
             texts_set: false,
             moving: false,
             touched: false,
+            segment: SegmentId::EVERYONE,
             hash: 0,
         };
         let row = match self.vacant.pop() {

@@ -11,13 +11,13 @@ use tickcast_protocol::varint::DecodeError;
 use tickcast_protocol::{EntityId, World, record, snapshot};
 
 use super::scenes::{self, Scene};
-use super::{conversation, tickets};
+use super::{conversation, parts, tickets};
 
 /// A check of one decoder; tells whether the input was taken and not refused.
 pub(crate) type Check = fn(&[u8]) -> bool;
 
 /// Every decoder's check, by the name of its fuzz target.
-pub(crate) const CHECKS: [(&str, Check); 10] = [
+pub(crate) const CHECKS: [(&str, Check); 11] = [
     ("diff", diff),
     ("snapshot", snapshot),
     ("catch_up", catch_up),
@@ -27,6 +27,7 @@ pub(crate) const CHECKS: [(&str, Check); 10] = [
     ("message", conversation::message),
     ("replica", conversation::replica),
     ("client", conversation::client),
+    ("segments", parts::segments),
     ("ticket", tickets::ticket),
 ];
 

@@ -126,7 +126,7 @@ pub(crate) fn replica(input: &[u8]) -> bool {
     advanced
 }
 
-fn position_of(moment: &Moment) -> Position {
+pub(crate) fn position_of(moment: &Moment) -> Position {
     Position { fence: Fence { epoch: Epoch(2), nonce: Nonce(7) }, tick: Tick(moment.tick as u64) }
 }
 

@@ -8,6 +8,7 @@ mod conversation;
 mod corpus;
 #[cfg(test)]
 mod damage;
+mod parts;
 #[cfg(test)]
 mod promises;
 mod scenes;

@@ -70,3 +70,8 @@ fn clients_keep_their_promises() {
 fn tickets_keep_their_promises() {
     SET.run("ticket");
 }
+
+#[test]
+fn segments_keep_their_promises() {
+    SET.run("segments");
+}

@@ -13,7 +13,7 @@ use tickcast_protocol::{
 
 use super::conversation::{Form, HASH, OTHER_PRIOR, STRANGER};
 use super::scenes::{self, Dice, Moment, Scene};
-use super::tickets;
+use super::{parts, tickets};
 
 /// Longest seed, bytes: a longer one says nothing that a shorter one does not.
 pub(crate) const SEED_BYTES_MAX: usize = 2048;
@@ -30,6 +30,7 @@ pub(crate) fn seeds(check: &str) -> Vec<Vec<u8>> {
         "message" => messages(),
         "replica" => conversations(0),
         "client" => conversations(1),
+        "segments" => parts::seeds(),
         "ticket" => tickets::seeds(),
         _ => panic!("no check is named {check}"),
     };

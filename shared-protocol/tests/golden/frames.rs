@@ -86,6 +86,9 @@ fn describe(bytes: &[u8]) -> String {
                 r#"{{"frame":"CATCHUP","tag":{tag},"tick_low":{tick_low},"span":{span},"hash":{hash},"payload":"{payload}"}}"#
             )
         }
+        StateFrame::Segments { .. } | StateFrame::View { .. } | StateFrame::Leap { .. } => {
+            panic!("no server sends a match in segments yet")
+        }
     }
 }
 

@@ -1,0 +1,132 @@
+//! A match's state in segments, of which not everybody gets each: an entity is in one segment at a time, and a
+//! client gets the segments of its view. Each segment is a world of its own, with the entities' own indexes, so
+//! that it is coded, hashed and followed like the state of a whole match; together they are the whole.
+//!
+//! The owner's game changes one [`World`] and says of each entity where it belongs ([`World::place`]);
+//! [`Segments::mirror`] carries a tick's changes over, at a cost that follows what changed. A segment in which
+//! nothing is alive does not exist: there are no empty ones to be told apart from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::diff::Encoder;
+use crate::ids::SegmentId;
+use crate::schema::Schema;
+use crate::sections::{self, Section};
+use crate::snapshot;
+use crate::world::{EntityId, World};
+
+/// The segments of a match, or those of them that a client gets.
+#[derive(Debug, Clone)]
+pub struct Segments {
+    schema: Arc<Schema>,
+    worlds: BTreeMap<SegmentId, World>,
+    /// Where each entity was in the last tick: by kind, then by index.
+    homes: Vec<Vec<Option<SegmentId>>>,
+    /// Segments that have changed since their hash was told.
+    unproven: BTreeSet<SegmentId>,
+}
+
+impl Segments {
+    /// Of an empty state.
+    pub fn new(schema: Arc<Schema>) -> Segments {
+        let homes = vec![Vec::new(); schema.kinds().len()];
+        Segments { schema, worlds: BTreeMap::new(), homes, unproven: BTreeSet::new() }
+    }
+
+    /// The entities of a segment; `None` where there are none.
+    pub fn get(&self, id: SegmentId) -> Option<&World> {
+        self.worlds.get(&id)
+    }
+
+    /// The segments that have entities, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (SegmentId, &World)> {
+        self.worlds.iter().map(|(id, world)| (*id, world))
+    }
+
+    /// The section of a client that gets this segment from now on; `None` where there are no entities.
+    pub fn entered(&self, id: SegmentId) -> Option<Vec<u8>> {
+        let world = self.get(id)?;
+        let (mut payload, mut out) = (Vec::new(), Vec::new());
+        snapshot::encode(world, &mut payload);
+        sections::put(&mut out, id, Section::Entered { hash: world.hash(), payload: &payload });
+        Some(out)
+    }
+
+    /// Hash of the whole: what a world with all of these entities has.
+    pub fn hash(&self) -> u32 {
+        self.worlds.values().fold(0, |sum, world| sum.wrapping_add(world.hash()))
+    }
+
+    /// Takes over what changed in a world since its last tick, as changes of this tick.
+    pub fn mirror(&mut self, whole: &World) {
+        for (kind, table) in (0..).zip(&whole.tables) {
+            for index in table.dirty() {
+                let id = EntityId { kind, index: *index };
+                let now = table.is_alive(*index).then(|| table.segment(*index));
+                self.move_home(id, now);
+                if let Some(segment) = now {
+                    // The whole has room for it, so that each of its parts has.
+                    let _ = self.world_mut(segment).copy_entity(whole, id);
+                }
+            }
+        }
+    }
+
+    fn move_home(&mut self, id: EntityId, now: Option<SegmentId>) {
+        let homes = &mut self.homes[usize::from(id.kind)];
+        let at = usize::from(id.index);
+        homes.resize(homes.len().max(at + 1), None);
+        let before = std::mem::replace(&mut homes[at], now);
+        if before != now
+            && let Some(world) = before.and_then(|segment| self.worlds.get_mut(&segment))
+        {
+            world.despawn(id);
+        }
+    }
+
+    pub(crate) fn world_mut(&mut self, id: SegmentId) -> &mut World {
+        self.worlds.entry(id).or_insert_with(|| World::new(Arc::clone(&self.schema)))
+    }
+
+    pub(crate) fn replace(&mut self, id: SegmentId, world: Option<World>) -> Option<World> {
+        match world {
+            Some(world) => self.worlds.insert(id, world),
+            None => self.worlds.remove(&id),
+        }
+    }
+
+    /// Forgets a segment that has become empty; returns its hash.
+    pub(crate) fn settle(&mut self, id: SegmentId) -> u32 {
+        if self.get(id).is_some_and(World::is_empty) {
+            self.worlds.remove(&id);
+        }
+        self.get(id).map_or(0, World::hash)
+    }
+
+    /// Makes the changes that were taken over the committed state of the next tick, and appends them: a section for each
+    /// segment that is not at rest. With `proven` each segment that has changed since the last such tick is there,
+    /// with its hash.
+    pub fn commit(&mut self, encoder: &mut Encoder, proven: bool, out: &mut Vec<u8>) {
+        let mut payload = Vec::new();
+        for (id, world) in &mut self.worlds {
+            let is_at_rest = world.is_at_rest();
+            if !is_at_rest {
+                self.unproven.insert(*id);
+            }
+            let proves = proven && self.unproven.remove(id);
+            if is_at_rest && !proves {
+                continue;
+            }
+            payload.clear();
+            encoder.encode(world, &mut payload);
+            world.advance();
+            let hash = proves.then(|| world.hash());
+            sections::put(out, *id, Section::Changed { hash, payload: &payload });
+        }
+        self.worlds.retain(|_, world| !world.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests;

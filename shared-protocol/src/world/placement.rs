@@ -1,0 +1,44 @@
+//! Where entities belong: which segment each is in, and how one is carried from one world to another.
+
+use crate::ids::SegmentId;
+use crate::limits::SEGMENTS_MAX;
+use crate::world::{Column, EntityId, World, WorldFull};
+
+impl World {
+    /// The segment that an entity is in; [`SegmentId::EVERYONE`] unless it was put elsewhere.
+    pub fn segment(&self, id: EntityId) -> SegmentId {
+        self.tables[usize::from(id.kind)].segment(id.index)
+    }
+
+    /// Puts an entity into a segment, from this tick on: who gets that segment and not the one it was in sees it
+    /// appear, whole, and the others see it go. Nothing happens when the entity is not alive.
+    ///
+    /// # Panics
+    /// When there is no segment of this number: a bug of the game.
+    pub fn place(&mut self, id: EntityId, segment: SegmentId) {
+        assert!(usize::from(segment.0) < SEGMENTS_MAX, "segments are 0 to {}", SEGMENTS_MAX - 1);
+        if self.contains(id) {
+            self.tables[usize::from(id.kind)].place(id.index, segment);
+        }
+    }
+
+    /// Whether the next tick is this one again: nothing was changed, and nothing moves by itself.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.tables.iter().all(|table| table.dirty().is_empty() && table.moving().is_empty())
+    }
+
+    /// Gives an entity the current values that it has in another world of the same schema, where it is alive.
+    pub(crate) fn copy_entity(&mut self, from: &World, id: EntityId) -> Result<(), WorldFull> {
+        if !self.contains(id) {
+            self.spawn_over_limit(id)?;
+        }
+        let (from, to) = (&from.tables[usize::from(id.kind)], &mut self.tables[usize::from(id.kind)]);
+        for field in 0..from.columns().len() {
+            match from.columns()[field] {
+                Column::Text { .. } => to.set_text(id.index, field, from.text(id.index, field)),
+                _ => to.set(id.index, field, from.get(id.index, field)),
+            }
+        }
+        Ok(())
+    }
+}
