@@ -51,10 +51,12 @@ impl Issuer {
             // A player who is back shows none.
             Join::Resume { match_id, .. } => (Permit::Play, Place::Match(match_id.clone())),
         };
+        // Bots of another run, or of this one that have lost their seat, are somebody else: one account is one player.
+        let run: String = id[..4].iter().map(|byte| format!("{byte:02x}")).collect();
         let ticket = Ticket {
             id: TicketId(id),
             audience: self.audience.clone(),
-            subject: format!("bot-{}", bot.number).parse().expect("the form of a subject"),
+            subject: format!("bot-{}-{run}", bot.number).parse().expect("the form of a subject"),
             permit,
             place,
             name: String::new(),

@@ -1,6 +1,7 @@
 //! Every decision of a node, pure: bytes, values and `now` in; values out. Nothing here awaits, reads a
 //! clock, spawns, or knows a socket or Redis.
 
+pub mod accounts;
 pub mod admission;
 pub mod bans;
 pub mod channel;

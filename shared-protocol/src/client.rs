@@ -351,7 +351,8 @@ impl Client {
     fn handle_state(&mut self, at: Position, announced: bool) {
         let changed = self.shown.replace(at).is_some_and(|before| before.fence != at.fence) || announced;
         let again = std::mem::take(&mut self.resuming) || changed;
-        if self.inputs.is_empty() {
+        // Before the first one it is to be seen where the numbers go on from.
+        if self.inputs.is_empty() && self.inputs.last_seq() > InputSeq(0) {
             return;
         }
         if let Some(applied) = self.acknowledged() {

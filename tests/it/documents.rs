@@ -1,6 +1,7 @@
 //! What operators read is what there is: `docs/operations.md` lists every setting, metric and command of the program.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use harness::http::request;
 use harness::process::{Node, NodeOptions, checkout, program, run};
@@ -113,10 +114,13 @@ fn abuse_md_lists_every_test_of_the_suite_and_no_other() {
         listed.into_iter().partition(|name| is_of_suite(name));
     assert_eq!(own, abuse_tests(), "docs/abuse.md on the left, tests/it/abuse on the right");
     let suite = checkout().join("tests/it");
-    let sources: String = std::fs::read_dir(suite)
-        .expect("the tests are there")
-        .filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok())
-        .collect();
+    let files = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("the tests are there");
+        entries.map(|entry| entry.expect("a file").path()).collect::<Vec<_>>()
+    };
+    let (folders, mut sources): (Vec<_>, Vec<_>) = files(&suite).into_iter().partition(|path| path.is_dir());
+    sources.extend(folders.iter().flat_map(|folder| files(folder)));
+    let sources: String = sources.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
     for other in others {
         assert!(sources.contains(&format!("fn {other}(")), "docs/abuse.md names `{other}`, which is no test");
     }

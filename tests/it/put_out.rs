@@ -9,6 +9,7 @@ use harness::redis::{Persistence, RedisServer};
 use harness::tickets::{KEY, mint, ticket_of};
 use serde_json::{Value, json};
 use tickcast_protocol::message::Join;
+use tickcast_protocol::ticket::{Permit, Ticket};
 use tickcast_protocol::{MatchId, PlayerId};
 use tickcast_server::backplane::fields;
 
@@ -113,10 +114,12 @@ async fn who_is_kicked_is_gone_on_whatever_node_and_its_token_is_good_for_nothin
 async fn who_is_banned_is_put_out_everywhere_and_comes_back_when_it_is_over() {
     let redis = RedisServer::start(Persistence::Off).await;
     let (first, second, id) = cluster(&redis).await;
+    let elsewhere = create_match(first.authority(), &json!({})).await;
     let mut here = come(&first, &id, "account-1").await;
-    let mut there = come(&second, &id, "account-1").await;
+    let ticket = mint(&Ticket { permit: Permit::Watch, ..ticket_of("account-1", &id) });
+    let mut there = Player::join_with(&second.players, "there", Join::Spectate(id.clone()), &ticket).await;
     let mut other = come(&second, &id, "account-2").await;
-    let mut away = come(&second, &id, "account-1").await;
+    let mut away = come(&second, &elsewhere, "account-1").await;
     let resume = away.resume_join();
     away.follow_ticks(2, WITHIN).await;
     away.close().await;

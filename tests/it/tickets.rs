@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use harness::http::{API_KEY, create_match, request};
 use harness::player::{Close, Player, Socket};
-use harness::process::{Ended, Node, NodeOptions, bots, program, run};
+use harness::process::{Ended, Node, NodeOptions, bots, program, run, wait_until};
 use harness::redis::{Persistence, RedisServer};
 use harness::tickets::{KEY, OTHER_KEY, mint, mint_with, ticket_of};
 use serde_json::json;
 use tickcast_client::{Access, Connection, Failure, Tickets};
-use tickcast_protocol::MatchId;
-use tickcast_protocol::message::{Join, ServerMessage};
+use tickcast_protocol::chat::ChatTo;
+use tickcast_protocol::message::{Join, Role, ServerMessage};
 use tickcast_protocol::ticket::{Permit, Place, Ticket};
+use tickcast_protocol::{InputSeq, MatchId};
 
+mod accounts;
 mod backends;
 mod guests;
 mod private;
@@ -28,8 +30,9 @@ fn env(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
+/// One account comes and goes here as fast as it can: how many connections it has meanwhile, `accounts` tests.
 fn with_key(key: &str, args: &[&str]) -> NodeOptions {
-    let args = args.iter().map(ToString::to_string).collect();
+    let args = ["--connections-per-account", "0"].iter().chain(args).map(ToString::to_string).collect();
     let env = vec![env("TICKCAST_TICKET_KEY", key), env("TICKCAST_API_KEY", API_KEY)];
     NodeOptions { env, args, ..NodeOptions::default() }
 }

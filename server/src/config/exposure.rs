@@ -25,6 +25,11 @@ pub struct RawExposure {
     #[arg(long, env = "TICKCAST_CONNECTIONS_PER_IP", value_name = "COUNT")]
     connections_per_ip: Option<u32>,
 
+    /// Connections of one account on this node, to play and to watch; further ones are closed with 4507. In one match a newer
+    /// one to play takes the place of the older. Guests have no account. 0 is no limit [default: 2]
+    #[arg(long, env = "TICKCAST_CONNECTIONS_PER_ACCOUNT", value_name = "COUNT")]
+    connections_per_account: Option<u32>,
+
     /// New connections and matches of one address per second, with a burst of as many as it may have connections; then
     /// HTTP 429. 0 is no limit [default: 10]
     #[arg(long, env = "TICKCAST_JOINS_PER_SECOND", value_name = "COUNT")]
@@ -79,6 +84,8 @@ pub struct RawExposure {
 pub struct Exposure {
     /// How much is let in, were there sockets without end.
     pub admission: AdmissionLimits,
+    /// Connections of one account; 0 is no limit.
+    pub connections_per_account: u32,
     /// Bytes per second that every connection may send.
     pub bytes_per_second: u32,
     /// The pages that may connect.
@@ -96,6 +103,7 @@ impl RawExposure {
         let list = |own: Vec<String>, file: Vec<String>| if own.is_empty() { file } else { own };
         RawExposure {
             connections_per_ip: self.connections_per_ip.or(file.connections_per_ip),
+            connections_per_account: self.connections_per_account.or(file.connections_per_account),
             joins_per_second: self.joins_per_second.or(file.joins_per_second),
             requests_per_second: self.requests_per_second.or(file.requests_per_second),
             accepts_per_second: self.accepts_per_second.or(file.accepts_per_second),
@@ -140,6 +148,7 @@ impl RawExposure {
                 loopback: self.limit_loopback.unwrap_or(false),
                 ..AdmissionLimits::unlimited()
             },
+            connections_per_account: within("connections-per-account", self.connections_per_account, 2, 0)?,
             bytes_per_second: within("bytes-per-second", self.bytes_per_second, 8192, BYTES_PER_SECOND_MIN)?,
             origins: origins.map_err(|wrong| BadSetting(format!("--allow-origin: {wrong}")))?,
             proxies: proxies
@@ -191,6 +200,8 @@ mod tests {
             check("allow_origin = [\"https://a.test\"]\nconnections_per_ip = 0", "127.0.0.1:7778", false);
         let all = all.unwrap();
         assert_eq!((all.admission.connections_per_ip, all.admission.accepts_per_second), (0, 500));
+        assert_eq!(all.connections_per_account, 2);
+        assert!(refused("connections_per_account = 1000001").contains("--connections-per-account 1000001"));
         assert_eq!(all.origins, AllowedOrigins::Listed(vec!["https://a.test".to_owned()]));
     }
 }

@@ -10,6 +10,7 @@ use tickcast_protocol::message::Join;
 use tickcast_protocol::ticket::{Subject, Ticket};
 
 use crate::backplane::{Backplane, Unavailable, fields};
+use crate::io::gate::AccountPlace;
 use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::RelayCommand;
 use crate::logic::bans::Ban;
@@ -26,6 +27,8 @@ pub(in crate::io) struct Visitor {
     pub(in crate::io) join: Join,
     /// The account, of one with a ticket.
     pub(in crate::io) subject: Option<Subject>,
+    /// Its place among the connections of the account.
+    pub(in crate::io) place: Option<AccountPlace>,
 }
 
 /// The bans that hold, as last looked at.
@@ -44,12 +47,12 @@ impl<B: Backplane> Node<B> {
             return Err(Refusal::new(CloseCode::Shutdown, CloseCode::Shutdown.text()));
         }
         if matches!(join, Join::Resume { .. }) {
-            return Ok(Visitor { name, join, subject: None });
+            return Ok(Visitor { name, join, subject: None, place: None });
         }
         match self.settings.joins.read(shown) {
             Ok(None) => {
                 self.check_access(None, &join).await?;
-                Ok(Visitor { name, join, subject: None })
+                Ok(Visitor { name, join, subject: None, place: None })
             }
             Ok(Some(ticket)) => self.admit_with(ticket, name, join).await,
             Err(denial) => Err(self.deny(denial)),
@@ -62,6 +65,11 @@ impl<B: Backplane> Node<B> {
         let join = self.settings.joins.lead(&ticket, join, now_ms).map_err(|denial| self.deny(denial))?;
         self.check_access(Some(&ticket), &join).await?;
         self.check_ban(&ticket.subject, now_ms).await?;
+        let Some(place) = self.gate.account(&ticket.subject) else {
+            let most = self.settings.exposure.connections_per_account;
+            let text = format!("this account has {most} connections here already: close one, and come again");
+            return Err(Refusal::new(CloseCode::AccountLimit, &text));
+        };
         let remembered = Duration::from_millis(ticket.remembered_ms(now_ms));
         match self.backplane.spend_ticket(ticket.id, remembered).await {
             Ok(true) => self.metrics.tickets_spent.add(1),
@@ -70,7 +78,7 @@ impl<B: Backplane> Node<B> {
         }
         tracing::debug!(ticket = %ticket.id, subject = %ticket.subject, "a ticket was used");
         let name = if ticket.name.is_empty() { name } else { ticket.name };
-        Ok(Visitor { name, join, subject: Some(ticket.subject) })
+        Ok(Visitor { name, join, subject: Some(ticket.subject), place: Some(place) })
     }
 
     /// Whether the match that is named takes whoever asks, and is of the game that the ticket is for.
@@ -97,11 +105,16 @@ impl<B: Backplane> Node<B> {
         Ok(())
     }
 
-    /// Whether a player who is back may come in: who has an account may be banned meanwhile.
-    pub(in crate::io) async fn check_return(&self, subject: Option<&Subject>) -> Result<(), Refusal> {
-        let Some(subject) = subject else { return Ok(()) };
+    /// Whether a player who is back may come in: who has an account may be banned meanwhile. It takes the place of its last
+    /// connection, which may still be there, so there is always room for it.
+    pub(in crate::io) async fn check_return(
+        &self,
+        subject: Option<&Subject>,
+    ) -> Result<Option<AccountPlace>, Refusal> {
+        let Some(subject) = subject else { return Ok(None) };
         let now_ms = self.backplane.now_ms().await.map_err(Refusal::unavailable)?;
-        self.check_ban(subject, now_ms).await
+        self.check_ban(subject, now_ms).await?;
+        Ok(Some(self.gate.account_again(subject)))
     }
 
     /// Puts out whoever is banned now, of the clients of this node.

@@ -1,10 +1,14 @@
-//! The gate of both ports: asks `logic/admission` about whoever comes, and gives back what they had when they are gone.
+//! The gate of both ports: asks `logic/admission` about whoever comes, and `logic/accounts` about whose connection it is, and
+//! gives back what they had when they are gone.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tickcast_protocol::ticket::Subject;
+
 use crate::config::Settings;
 use crate::io::{clock, open_files};
+use crate::logic::accounts::Accounts;
 use crate::logic::admission::{Admission, AdmissionLimits, Busy, Entry};
 
 /// Sockets of the players' port that are no WebSocket connections, or not yet.
@@ -16,12 +20,19 @@ const OPERATORS_MAX: usize = 256;
 pub struct Gate {
     players: Arc<Mutex<Admission>>,
     operators: Arc<Mutex<Admission>>,
+    accounts: Arc<Mutex<Accounts>>,
 }
 
 /// Leave to be there. It ends with its drop.
 pub struct Pass {
     admission: Arc<Mutex<Admission>>,
     entry: Entry,
+}
+
+/// A place among the connections of an account. It ends with its drop.
+pub struct AccountPlace {
+    accounts: Arc<Mutex<Accounts>>,
+    subject: Subject,
 }
 
 impl Gate {
@@ -33,7 +44,8 @@ impl Gate {
         let limits = AdmissionLimits { sockets_max, ..settings.exposure.admission };
         let operators = AdmissionLimits { sockets_max: OPERATORS_MAX, ..AdmissionLimits::unlimited() };
         let gate = |limits| Arc::new(Mutex::new(Admission::new(now, limits)));
-        Gate { players: gate(limits), operators: gate(operators) }
+        let accounts = Arc::new(Mutex::new(Accounts::new(settings.exposure.connections_per_account)));
+        Gate { players: gate(limits), operators: gate(operators), accounts }
     }
 
     /// A socket of the players' port, of this client; `None` is a proxy's.
@@ -49,6 +61,25 @@ impl Gate {
     /// A WebSocket connection.
     pub fn connection(&self, client: IpAddr) -> Result<Pass, Busy> {
         enter(&self.players, |admission| admission.handle_connection(clock::now(), client))
+    }
+
+    /// A connection of this account; `None` if it has all it may have.
+    pub fn account(&self, subject: &Subject) -> Option<AccountPlace> {
+        self.accounts().handle_connection(subject).then(|| self.place(subject))
+    }
+
+    /// A connection of this account that takes the place of another one.
+    pub fn account_again(&self, subject: &Subject) -> AccountPlace {
+        self.accounts().handle_return(subject);
+        self.place(subject)
+    }
+
+    fn place(&self, subject: &Subject) -> AccountPlace {
+        AccountPlace { accounts: Arc::clone(&self.accounts), subject: subject.clone() }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request at the players' port.
@@ -72,6 +103,12 @@ fn enter(
 ) -> Result<Pass, Busy> {
     let entry = ask(&mut lock(admission))?;
     Ok(Pass { admission: Arc::clone(admission), entry })
+}
+
+impl Drop for AccountPlace {
+    fn drop(&mut self) {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).handle_gone(&self.subject);
+    }
 }
 
 impl Drop for Pass {

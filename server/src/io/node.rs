@@ -201,26 +201,27 @@ impl<B: Backplane> Node<B> {
         if self.is_leaving() {
             return Err(Refusal::new(CloseCode::Shutdown, CloseCode::Shutdown.text()));
         }
-        let Visitor { name, join, subject } = visitor;
+        let Visitor { name, join, mut subject, mut place } = visitor;
         let (id, wish) = match join {
-            Join::Quick { game } => (self.quick(&game).await?, Wish::Play { name, subject }),
-            Join::Match(id) => (id, Wish::Play { name, subject }),
-            Join::Spectate(id) => (id, Wish::Watch { subject }),
+            Join::Quick { game } => (self.quick(&game).await?, Wish::Play { name }),
+            Join::Match(id) => (id, Wish::Play { name }),
+            Join::Spectate(id) => (id, Wish::Watch),
             Join::Resume { match_id, player, token, shown, attempt } => {
                 let proof = Proof { player, token, shown, attempt };
-                let (known, set_back, subject) = self.check_proof(&match_id, &proof).await?;
-                self.check_return(subject.as_ref()).await?;
-                (match_id, Wish::Resume { proof, known, set_back, subject })
+                let (known, set_back, holder) = self.check_proof(&match_id, &proof).await?;
+                place = self.check_return(holder.as_ref()).await?;
+                subject = holder;
+                (match_id, Wish::Resume { proof, known, set_back })
             }
         };
         for _ in 0..JOIN_TRIES {
             let relay = self.follow(&id);
             let (reply, answer) = oneshot::channel();
-            let sink = Arc::clone(sink);
-            if relay.send(RelayCommand::Join { session, sink, wish: wish.clone(), reply }).await.is_ok()
+            let (sink, wish, subject) = (Arc::clone(sink), wish.clone(), subject.clone());
+            if relay.send(RelayCommand::Join { session, sink, wish, subject, reply }).await.is_ok()
                 && let Ok(answer) = answer.await
             {
-                return answer;
+                return answer.map(|joined| Joined { place, ..joined });
             }
         }
         Err(Refusal::new(CloseCode::Internal, "the match is starting or ending: reconnect"))

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription, fields};
 use crate::io::clock;
 use crate::io::entrance::Banned;
+use crate::io::gate::AccountPlace;
 use crate::io::node::{Node, Refusal};
 use crate::io::sink::{Sink, ws_frames};
 use crate::logic::channel::{UPSTREAM_BATCH_MAX, Upstream};
@@ -31,7 +32,7 @@ mod chat;
 mod upkeep;
 mod uplink;
 
-use admission::Request;
+use admission::{Newcomer, Request};
 use upkeep::Claiming;
 pub use uplink::{Tap, Uplink};
 
@@ -58,6 +59,8 @@ pub enum RelayCommand {
         sink: Arc<Sink>,
         /// What the client wants.
         wish: Wish,
+        /// The account, of one who came with a ticket.
+        subject: Option<Subject>,
         /// Where the answer goes. Dropped when the relay is just ending: ask again.
         reply: oneshot::Sender<Result<Joined, Refusal>>,
     },
@@ -101,8 +104,6 @@ pub enum Wish {
     Play {
         /// The player's name.
         name: String,
-        /// The account, of one with a ticket.
-        subject: Option<Subject>,
     },
     /// The place it had. The proof has been found good.
     Resume {
@@ -112,14 +113,9 @@ pub enum Wish {
         known: Position,
         /// The last tick that it saw, and up to where that may have happened, if the store has lost what it saw.
         set_back: Option<(Tick, Tick)>,
-        /// The account, of one who came with a ticket.
-        subject: Option<Subject>,
     },
     /// To look on.
-    Watch {
-        /// The account, of one with a ticket.
-        subject: Option<Subject>,
-    },
+    Watch,
 }
 
 /// What a joined connection needs to know.
@@ -134,6 +130,8 @@ pub struct Joined {
     pub uplink: Arc<Uplink>,
     /// For everything else.
     pub relay: mpsc::Sender<RelayCommand>,
+    /// Its place among the connections of its account, if it has one.
+    pub place: Option<AccountPlace>,
 }
 
 struct Listener {
@@ -280,13 +278,17 @@ impl<B: Backplane> Followed<B> {
 
     async fn handle_command(&mut self, command: RelayCommand) -> bool {
         match command {
-            RelayCommand::Join { session, sink, wish, reply } => {
+            RelayCommand::Join { session, sink, wish, subject, reply } => {
                 if let Wish::Resume { known, .. } = &wish
                     && !self.catch_up_with(*known).await
                 {
                     return false;
                 }
-                self.handle_join(session, sink, wish, reply);
+                let seat = match (&wish, &subject) {
+                    (Wish::Play { .. }, Some(subject)) => self.seat_of(subject).await,
+                    _ => None,
+                };
+                self.handle_join(Newcomer { session, sink, wish, subject, seat }, reply);
             }
             RelayCommand::Leave { session, for_good } => self.remove(session, for_good),
             RelayCommand::Say(saying) => self.handle_saying(saying),

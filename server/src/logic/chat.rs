@@ -137,7 +137,9 @@ impl Chat {
             set.push(stored_line(line));
             set.push(stored_said(line.from, line.seq));
         }
-        delete.extend(self.gone.drain(..).map(|player| fields::said(player).into_bytes()));
+        // Whose seat was given anew may have said something since.
+        let gone = self.gone.drain(..).filter(|player| !self.said.contains_key(player));
+        delete.extend(gone.map(|player| fields::said(player).into_bytes()));
     }
 
     /// All that is stored of it.

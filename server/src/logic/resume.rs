@@ -63,6 +63,9 @@ impl Holder {
     }
 }
 
+/// Of a connection that comes after all of its player's.
+pub const LAST_ATTEMPT: u32 = u32::MAX;
+
 /// Whether a connection of one resume takes the place of that of another one.
 pub fn displaces(attempt: u32, other: u32) -> bool {
     other <= attempt

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
+use tickcast_protocol::ticket::Subject;
 use tickcast_protocol::{EntityId, InputSeq, PlayerId, SessionId, Tick, World};
 
 use crate::game::View;
-use crate::logic::resume::{Holder, displaces};
+use crate::logic::resume::{Holder, LAST_ATTEMPT, TokenDigest, displaces};
 
 /// Inputs that wait per player; the oldest gives way.
 pub const INPUTS_QUEUED_MAX: usize = 8;
@@ -52,6 +53,8 @@ struct Seat {
     holder: Option<Holder>,
     /// The newest connection that the player came back on, and which of its resumes made it.
     connection: Option<(u32, SessionId)>,
+    /// The token before this one, if the account was given the seat anew.
+    former: Option<TokenDigest>,
     /// The last input that was applied or given up: the next in order has one number more.
     done: InputSeq,
     credits: u32,
@@ -101,6 +104,7 @@ impl Seats {
             entity,
             holder,
             connection: None,
+            former: None,
             done: InputSeq(0),
             credits: 1,
             waiting: VecDeque::new(),
@@ -109,6 +113,28 @@ impl Seats {
             depth: Depth { since: tick, least: usize::MAX, before: usize::MAX },
         };
         self.seats.insert(player, seat);
+    }
+
+    /// The player that this account is.
+    pub fn of_account(&self, subject: &Subject) -> Option<PlayerId> {
+        let of = |holder: &Holder| holder.subject.as_ref() == Some(subject);
+        self.holders().find(|(_, holder)| of(holder)).map(|(player, _)| player)
+    }
+
+    /// The account that has this seat came with another ticket, and is given it anew, with another token: whoever has the one
+    /// before has nothing any more. False where nothing changes: it is another's seat, or was given so before.
+    pub fn give_anew(&mut self, player: PlayerId, holder: &Holder) -> bool {
+        let Some(seat) = self.seats.get_mut(&player) else { return false };
+        let Some(had) = &seat.holder else { return false };
+        let is_theirs = holder.subject.is_some() && holder.subject == had.subject;
+        if !is_theirs || holder.token == had.token || seat.former == Some(holder.token) {
+            return false;
+        }
+        seat.former = Some(had.token);
+        seat.holder = Some(holder.clone());
+        seat.connection = None;
+        seat.waiting.clear();
+        true
     }
 
     /// The players of whom is known who they are.
@@ -140,9 +166,13 @@ impl Seats {
         }
     }
 
-    /// The newest connection that a player came back on, with which of its resumes made it.
+    /// The newest connection that a player came back on, with which of its resumes made it: the first one of a seat that was
+    /// given anew comes after all that were before.
     pub fn connection(&self, player: PlayerId) -> Option<(u32, SessionId)> {
-        self.seats.get(&player)?.connection
+        let seat = self.seats.get(&player)?;
+        let (attempt, session) = seat.connection?;
+        let is_first = attempt == 0 && seat.former.is_some();
+        Some((if is_first { LAST_ATTEMPT } else { attempt }, session))
     }
 
     /// Players that have a seat.

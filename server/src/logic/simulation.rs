@@ -1,5 +1,6 @@
 //! The authoritative loop of one match, without a clock: what relays say in, exactly one commit per tick out.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use crate::logic::stored::{self, Restored, StoredError, entity_name};
 
 /// Joins, and players who are back, that wait for a tick; more are passed over and come again.
 const JOINS_QUEUED_MAX: usize = 256;
+/// Players that were put out and whose joins may still be repeated.
+const PUT_OUT_KEPT: usize = 64;
 /// Part of a second for which an input waits for one that is missing before it.
 const HOLE_SECOND_PART: u64 = 2;
 
@@ -80,7 +83,10 @@ pub struct Simulation {
     seats: Seats,
     joins: Vec<Joining>,
     leaves: Vec<PlayerId>,
-    kicks: Vec<PlayerId>,
+    /// Who was put out since the last tick, and why.
+    refusals: Vec<(PlayerId, CloseCode)>,
+    /// Who was put out lately: a join of theirs is a late repetition.
+    put_out: VecDeque<PlayerId>,
     resumes: Vec<PlayerId>,
     chat: Chat,
     /// Seats that the next commit writes, or takes out.
@@ -121,7 +127,8 @@ impl Simulation {
             past,
             joins: Vec::new(),
             leaves: Vec::new(),
-            kicks: Vec::new(),
+            refusals: Vec::new(),
+            put_out: VecDeque::new(),
             resumes: Vec::new(),
             ticks: 0,
             position: stored.position(),
@@ -171,13 +178,10 @@ impl Simulation {
         let tick = self.position.tick;
         match upstream {
             Upstream::Join { player, name, token, subject } => {
-                let waits = self.joins.iter().any(|joining| joining.player == player);
-                let known = waits || self.seats.contains(player);
-                if !known && player.is_of_client() && self.joins.len() < JOINS_QUEUED_MAX {
-                    let holder = Holder { token, subject };
-                    self.joins.push(Joining { player, name, holder });
-                }
+                self.handle_join(Joining { player, name, holder: Holder { token, subject } });
             }
+            // It is answered when it is repeated.
+            Upstream::Resume { player, .. } if self.is_joining(player) => {}
             Upstream::Resume { player, session, attempt } => {
                 self.seats.handle_resume(player, session, attempt);
                 if !self.resumes.contains(&player) && self.resumes.len() < JOINS_QUEUED_MAX {
@@ -188,7 +192,7 @@ impl Simulation {
             Upstream::Leave { player } => drop(self.handle_leave(player)),
             Upstream::Kick { player } => {
                 if self.handle_leave(player) {
-                    self.kicks.push(player);
+                    self.put_out(player, CloseCode::Kicked);
                 }
             }
             Upstream::Present { players } => {
@@ -205,6 +209,45 @@ impl Simulation {
             // Who is not seated yet is heard when it is repeated.
             Upstream::Chat { .. } => {}
         }
+    }
+
+    /// One account is one player: a newer join takes the place of the older. The seat of an account that comes with another
+    /// ticket is given to it anew, if its relay has found that.
+    fn handle_join(&mut self, joining: Joining) {
+        let Joining { player, holder, .. } = &joining;
+        let player = *player;
+        if self.seats.contains(player) {
+            if self.seats.give_anew(player, holder) {
+                self.seats_changed.push((player, Some(holder.clone())));
+                self.chat.forget(player);
+            }
+            return;
+        }
+        if self.is_joining(player) || !player.is_of_client() || self.put_out.contains(&player) {
+            return;
+        }
+        let is_same = |other: &Joining| {
+            other.holder.subject.is_some() && other.holder.subject == joining.holder.subject
+        };
+        if let Some(at) = self.joins.iter().position(is_same) {
+            let older = self.joins.remove(at).player;
+            self.put_out(older, CloseCode::Replaced);
+        }
+        if self.joins.len() < JOINS_QUEUED_MAX {
+            self.joins.push(joining);
+        }
+    }
+
+    fn is_joining(&self, player: PlayerId) -> bool {
+        self.joins.iter().any(|joining| joining.player == player)
+    }
+
+    fn put_out(&mut self, player: PlayerId, code: CloseCode) {
+        self.refusals.push((player, code));
+        if self.put_out.len() == PUT_OUT_KEPT {
+            self.put_out.pop_front();
+        }
+        self.put_out.push_back(player);
     }
 
     /// Whether the player was there, or about to be.
@@ -238,8 +281,8 @@ impl Simulation {
         self.ticks += 1;
         self.remove_players(tick);
         let mut notes = self.admit_players(tick, &mut rng);
-        let kicked = std::mem::take(&mut self.kicks).into_iter();
-        notes.extend(kicked.map(|player| Note::Refused { player, code: CloseCode::Kicked.number() }));
+        let refused = std::mem::take(&mut self.refusals).into_iter();
+        notes.extend(refused.map(|(player, code)| Note::Refused { player, code: code.number() }));
         notes.extend(self.answer_resumes());
         let applied = self.step(tick, &mut rng);
         let (lines, refused) = self.chat.take(tick, &self.world, |player| self.seats.entity(player));
@@ -261,13 +304,17 @@ impl Simulation {
         let away = self.writing.resume_window.as_millis() as u64 * u64::from(self.hz) / 1000;
         self.leaves.extend(self.seats.absent(tick, away));
         for player in std::mem::take(&mut self.leaves) {
-            if let Some(entity) = self.seats.leave(player) {
-                self.seats_changed.push((player, None));
-                self.past.forget(player);
-                self.chat.forget(player);
-                self.game.leave(player, &mut self.world);
-                self.world.despawn(entity);
-            }
+            self.remove(player);
+        }
+    }
+
+    fn remove(&mut self, player: PlayerId) {
+        if let Some(entity) = self.seats.leave(player) {
+            self.seats_changed.push((player, None));
+            self.past.forget(player);
+            self.chat.forget(player);
+            self.game.leave(player, &mut self.world);
+            self.world.despawn(entity);
         }
     }
 
@@ -276,6 +323,11 @@ impl Simulation {
         let player_field = self.world.schema().player_field();
         let mut notes = Vec::new();
         for Joining { player, name, holder } in std::mem::take(&mut self.joins) {
+            let older = holder.subject.as_ref().and_then(|subject| self.seats.of_account(subject));
+            if let Some(older) = older {
+                self.remove(older);
+                self.put_out(older, CloseCode::Replaced);
+            }
             let entity = self.game.join(player, &name, rng, &mut self.world);
             match entity.filter(|entity| entity.kind == player_kind && self.world.contains(*entity)) {
                 Some(entity) => {

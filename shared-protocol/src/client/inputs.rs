@@ -62,8 +62,9 @@ impl Inputs {
         Some(frame)
     }
 
-    /// The state holds everything up to this number.
+    /// The state holds everything up to this number. It may be beyond ours: a seat that was given back has its own past.
     pub(super) fn acknowledge(&mut self, applied: InputSeq) {
+        self.last_seq = self.last_seq.max(applied);
         while self.kept.front().is_some_and(|input| input.seq <= applied) {
             self.kept.pop_front();
         }

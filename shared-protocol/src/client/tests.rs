@@ -151,6 +151,18 @@ fn of_owner(nonce: u64, tick: u64) -> Position {
 }
 
 #[test]
+fn who_is_given_a_seat_anew_numbers_on_from_its_state() {
+    let (mut client, mut world) = playing();
+    acknowledge(&mut world, 40);
+    assert_eq!(client.handle_frame(&snapshot_of(&world, 6)), Ok(Event::Snapshot));
+    assert_eq!(client.input(&[0]), Some(InputSeq(41)));
+    // What was under way from the connection before counts, too.
+    acknowledge(&mut world, 43);
+    assert_eq!(client.handle_frame(&snapshot_of(&world, 7)), Ok(Event::Snapshot));
+    assert_eq!(client.input(&[0]), Some(InputSeq(44)));
+}
+
+#[test]
 fn a_resumed_player_is_the_same_and_says_again_what_is_not_acknowledged() {
     let (mut client, mut world) = playing();
     plays(&mut client, 5);

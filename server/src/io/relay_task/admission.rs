@@ -10,14 +10,14 @@ use tickcast_protocol::{CloseCode, PlayerId, ResumeToken, SessionId};
 use tokio::sync::oneshot;
 
 use super::{Followed, Joined, Listener, Wish, serve};
-use crate::backplane::Backplane;
+use crate::backplane::{Backplane, fields};
 use crate::io::clock;
 use crate::io::entrance::BANNED;
 use crate::io::node::Refusal;
 use crate::io::sink::Sink;
 use crate::logic::channel::Upstream;
 use crate::logic::laggards::Standing;
-use crate::logic::resume::{Proof, TokenDigest, displaces};
+use crate::logic::resume::{Holder, LAST_ATTEMPT, Proof, TokenDigest, displaces};
 
 /// Beats between two repetitions of a request that the owner has not answered.
 const REPEAT_BEATS: u64 = 4;
@@ -31,37 +31,72 @@ pub(super) struct Request {
     kind: RequestKind,
 }
 
+/// Somebody who wants into the match.
+pub(super) struct Newcomer {
+    pub(super) session: SessionId,
+    pub(super) sink: Arc<Sink>,
+    pub(super) wish: Wish,
+    /// The account, of one who came with a ticket.
+    pub(super) subject: Option<Subject>,
+    /// The player that the account is already.
+    pub(super) seat: Option<PlayerId>,
+}
+
 enum RequestKind {
     /// To be part of the state.
     Join { name: String, token: TokenDigest, subject: Option<Subject> },
+    /// To be given the seat that the account has, in place of whoever is on it.
+    Return { name: String, token: TokenDigest, subject: Option<Subject> },
     /// To be told to everybody as the player's connection, which this one of its resumes made.
     Resume { attempt: u32 },
 }
 
 impl Request {
-    fn upstream(&self, player: PlayerId) -> Upstream {
+    /// What the owner is told, in this order.
+    fn upstream(&self, player: PlayerId) -> Vec<Upstream> {
+        let resume = |attempt| Upstream::Resume { player, session: self.session, attempt };
         match &self.kind {
-            RequestKind::Join { name, token, subject } => {
+            RequestKind::Join { name, token, subject } | RequestKind::Return { name, token, subject } => {
                 let (name, subject) = (name.clone(), subject.clone());
-                Upstream::Join { player, name, token: *token, subject }
+                let join = Upstream::Join { player, name, token: *token, subject };
+                let returns = matches!(self.kind, RequestKind::Return { .. });
+                std::iter::once(join).chain(returns.then(|| resume(0))).collect()
             }
-            RequestKind::Resume { attempt } => {
-                Upstream::Resume { player, session: self.session, attempt: *attempt }
-            }
+            RequestKind::Resume { attempt } => vec![resume(*attempt)],
         }
     }
 }
 
 impl<B: Backplane> Followed<B> {
+    /// The player that an account is already, as the store tells of those who are in the copy. One that it does not tell of is
+    /// the owner's to find.
+    pub(super) async fn seat_of(&self, subject: &Subject) -> Option<PlayerId> {
+        let world = self.relay.replica().world();
+        let field = self.stored.schema.player_field();
+        let ids = world.ids(self.stored.schema.player_kind());
+        let players = ids.map(|id| PlayerId(world.get(id, field) as u32));
+        let players: Vec<PlayerId> = players.filter(|player| player.is_of_client()).collect();
+        if players.is_empty() {
+            return None;
+        }
+        let names: Vec<String> = players.iter().map(|player| fields::seat(*player)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let stored = self.node.backplane.read(&self.id, &names).await.ok()??;
+        let is_theirs = |name: &str| {
+            let holder = fields::text(&stored, name).and_then(Holder::from_text);
+            holder.is_some_and(|holder| holder.subject.as_ref() == Some(subject))
+        };
+        players.into_iter().zip(names).find(|(_, name)| is_theirs(name)).map(|(player, _)| player)
+    }
+
     pub(super) fn handle_join(
         &mut self,
-        session: SessionId,
-        sink: Arc<Sink>,
-        wish: Wish,
+        newcomer: Newcomer,
         reply: oneshot::Sender<Result<Joined, Refusal>>,
     ) {
         let Some(relay) = self.commands.upgrade() else { return };
-        if matches!(wish, Wish::Play { .. }) && self.is_full() {
+        let Newcomer { session, sink, wish, subject, seat } = newcomer;
+        if matches!(wish, Wish::Play { .. }) && seat.is_none() && self.is_full() {
             let text = format!("the match is full: {} players", self.stored.players_max);
             let _ = reply.send(Err(Refusal::new(CloseCode::MatchFull, &text)));
             return;
@@ -73,8 +108,10 @@ impl<B: Backplane> Followed<B> {
             return;
         }
         let (player, token) = match &wish {
-            Wish::Watch { .. } => (None, ResumeToken::default()),
-            Wish::Play { .. } => (Some(self.free_player()), ResumeToken(rand::random())),
+            Wish::Watch => (None, ResumeToken::default()),
+            Wish::Play { .. } => {
+                (Some(seat.unwrap_or_else(|| self.free_player())), ResumeToken(rand::random()))
+            }
             Wish::Resume { proof, .. } => (Some(proof.player), proof.token),
         };
         let role = player.map_or(Role::Spectator, Role::Player);
@@ -90,33 +127,28 @@ impl<B: Backplane> Followed<B> {
         };
         let schema = Arc::clone(&self.stored.schema);
         let uplink = Arc::clone(&self.uplink);
-        let joined = Joined { role, schema, tick_rate: self.stored.tick_rate, uplink, relay };
+        let joined = Joined { role, schema, tick_rate: self.stored.tick_rate, uplink, relay, place: None };
         if reply.send(Ok(joined)).is_err() {
             return;
         }
         sink.send_control(&welcome.to_frame());
         let attempt = match &wish {
             Wish::Resume { proof, .. } => proof.attempt,
-            Wish::Play { .. } | Wish::Watch { .. } => 0,
-        };
-        let subject = match &wish {
-            Wish::Play { subject, .. } | Wish::Resume { subject, .. } | Wish::Watch { subject } => {
-                subject.clone()
-            }
+            Wish::Play { .. } | Wish::Watch => 0,
         };
         if let Wish::Resume { set_back: Some((from, to)), .. } = wish {
             sink.send_control(&ServerMessage::Reset { from, to }.to_frame());
         }
         if let Some(player) = player {
-            self.replace(player, session, attempt);
+            self.replace(player, session, if seat.is_some() { LAST_ATTEMPT } else { attempt });
+            let (token, subject) = (TokenDigest::of(&token), subject.clone());
             let kind = match wish {
-                Wish::Play { name, subject } => {
-                    RequestKind::Join { name, token: TokenDigest::of(&token), subject }
-                }
-                Wish::Resume { .. } | Wish::Watch { .. } => RequestKind::Resume { attempt },
+                Wish::Play { name } if seat.is_some() => RequestKind::Return { name, token, subject },
+                Wish::Play { name } => RequestKind::Join { name, token, subject },
+                Wish::Resume { .. } | Wish::Watch => RequestKind::Resume { attempt },
             };
             let request = Request { session, deadline: clock::now() + REQUEST_DEADLINE, kind };
-            self.send_upstream(request.upstream(player));
+            request.upstream(player).into_iter().for_each(|upstream| self.send_upstream(upstream));
             self.requests.insert(player, request);
         }
         let standing = Standing::default();
@@ -189,10 +221,14 @@ impl<B: Backplane> Followed<B> {
     pub(super) fn handle_resumed(&mut self, player: PlayerId, session: SessionId, attempt: u32) {
         let is_answered = |request: &Request| match request.kind {
             RequestKind::Join { .. } => false,
+            RequestKind::Return { .. } => request.session == session || attempt == LAST_ATTEMPT,
             RequestKind::Resume { attempt: own } => displaces(attempt, own),
         };
-        if self.requests.get(&player).is_some_and(is_answered) {
-            self.requests.remove(&player);
+        match self.requests.get(&player) {
+            Some(request) if is_answered(request) => drop(self.requests.remove(&player)),
+            // The owner has not heard yet that the account is on ours.
+            Some(Request { kind: RequestKind::Return { .. }, .. }) => return,
+            _ => {}
         }
         self.replace(player, session, attempt);
     }
@@ -206,9 +242,9 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
-    /// The owner has refused a player, or an operator has put it out.
+    /// The owner has refused a player, or put it out: for an operator, or as its account is another player now.
     pub(super) fn handle_refused(&mut self, player: PlayerId, code: CloseCode) {
-        if code == CloseCode::Kicked {
+        if matches!(code, CloseCode::Kicked | CloseCode::Replaced) {
             self.sayings.forget(player);
             for listener in self.listeners.values_mut().filter(|listener| listener.player == Some(player)) {
                 listener.player = None;
@@ -289,7 +325,9 @@ impl<B: Backplane> Followed<B> {
         });
         if self.beats.is_multiple_of(REPEAT_BEATS) {
             for (player, request) in &self.requests {
-                self.send_upstream(request.upstream(*player));
+                for upstream in request.upstream(*player) {
+                    self.send_upstream(upstream);
+                }
             }
             if !self.is_silent(now) {
                 self.repeat_sayings();

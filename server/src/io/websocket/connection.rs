@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::CapacityError};
 use super::intake::{Heard, Intake};
 use super::{Address, tell};
 use crate::backplane::Backplane;
-use crate::io::gate::Pass;
+use crate::io::gate::{AccountPlace, Pass};
 use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::{Joined, RelayCommand, Uplink};
 use crate::io::sink::{End, Sink};
@@ -76,6 +76,8 @@ pub(super) struct Connection<B: Backplane> {
     is_muted: bool,
     /// Its place among those who are let in.
     _pass: Pass,
+    /// Its place among the connections of its account.
+    _place: Option<AccountPlace>,
 }
 
 impl<B: Backplane> Connection<B> {
@@ -108,6 +110,7 @@ impl<B: Backplane> Connection<B> {
             looks_at: None,
             is_muted: false,
             _pass: pass,
+            _place: None,
         }
     }
 
@@ -277,7 +280,8 @@ impl<B: Backplane> Connection<B> {
         match answer {
             Ok(joined) => {
                 self.session.handle_joined(now, joined.role, joined.schema, joined.tick_rate);
-                (self.relay, self.uplink) = (Some(joined.relay), Some(joined.uplink));
+                (self.relay, self.uplink, self._place) =
+                    (Some(joined.relay), Some(joined.uplink), joined.place);
                 if let Role::Player(player) = joined.role {
                     tracing::debug!(session = %self.id, %player, "joined");
                 }

@@ -1,5 +1,6 @@
 //! The loop without a clock: joins, inputs, refusals, snapshots, and going on from what was written.
 
+mod accounts;
 mod rewind;
 
 use std::collections::BTreeMap;
