@@ -173,6 +173,7 @@ async fn a_single_node_puts_people_out_over_its_operators_port() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(player.closed(WITHIN).await, kicked("banned"));
     let listed = node.ask_operators("/v1/bans").await.json();
+    assert_eq!((&listed["total"], &listed["found"]), (&json!(1), &json!(1)), "{listed}");
     let bans = listed["bans"].as_array().expect("a list");
     assert!(bans.len() == 1 && bans[0]["subject"] == "a/b%c" && bans[0]["reason"] == "rude", "{listed}");
     let ticket = mint(&ticket_of("a/b%c", &id));
@@ -197,4 +198,55 @@ async fn a_guest_can_be_kicked() {
     let answer = operate(&node, "POST", &path, &json!({ "player": number(&guest) })).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(guest.closed(WITHIN).await, kicked("kicked"));
+}
+
+#[tokio::test]
+async fn any_node_tells_who_plays_by_which_account_in_pages_and_no_secret() {
+    let redis = RedisServer::start(Persistence::Off).await;
+    let (first, second, id) = cluster(&redis).await;
+    let mut players = Vec::new();
+    for (at, subject) in ["account-1", "account-2", "other"].into_iter().enumerate() {
+        players.push(come([&first, &second][at % 2], &id, subject).await);
+    }
+    for node in [&first, &second] {
+        let ask = async |query: &str| {
+            let answer = node.ask_operators(&format!("/v1/matches/{id}/players{query}")).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answer.json()
+        };
+        let told = wait_until(WITHIN, "all are told", || async {
+            Some(ask("").await).filter(|told| told["total"] == 3)
+        })
+        .await;
+        let rows = told["players"].as_array().expect("rows");
+        for (player, subject) in players.iter().zip(["account-1", "account-2", "other"]) {
+            let row = rows.iter().find(|row| row["player"] == json!(number(player))).expect("a row");
+            assert_eq!((&row["account"], &row["name"]), (&json!(subject), &json!(subject)));
+            let stored = seat(&redis, &id, number(player)).await.expect("a seat");
+            let digest = stored.split(' ').next().expect("a digest");
+            assert!(digest.len() == 64 && !told.to_string().contains(digest), "{told}");
+        }
+        let page = ask("?search=account-&offset=1&limit=1").await;
+        assert_eq!((&page["found"], &page["total"]), (&json!(2), &json!(3)));
+        assert_eq!(page["players"].as_array().map(Vec::len), Some(1));
+        assert_eq!(ask("?search=OTHE").await["found"], 1, "names in whatever case");
+        assert_eq!(ask(&format!("?search={}", number(&players[0]))).await["found"], 1);
+        for (path, status) in
+            [("/v1/matches/nowhere/players", 404), (&*format!("/v1/matches/{id}/players?limit=x"), 400)]
+        {
+            assert_eq!(node.ask_operators(path).await.status, status, "{path}");
+        }
+        assert_eq!(operate(node, "POST", &format!("/v1/matches/{id}/players"), &json!({})).await.status, 405);
+    }
+    // Bans are told in pages, too, as they are on all nodes.
+    for number in 0..3 {
+        let body = json!({ "subject": format!("banned-{number}"), "for": "1h" });
+        assert_eq!(operate(&first, "POST", "/v1/bans", &body).await.status, 200);
+    }
+    wait_until(WITHIN, "the other node tells them", || async {
+        let told = second.ask_operators("/v1/bans?limit=2&search=banned-").await.json();
+        let rows = told["bans"].as_array().expect("rows").clone();
+        (told["found"] == 3 && rows.len() == 2 && rows[0]["subject"] == "banned-2").then_some(())
+    })
+    .await;
 }

@@ -188,7 +188,8 @@ pub fn read_chat(fields: &MatchFields) -> Result<StoredChat, StoredError> {
     StoredChat::read(fields).map_err(|name| bad_field(&name))
 }
 
-fn read_holders(fields: &MatchFields) -> Result<BTreeMap<PlayerId, Holder>, StoredError> {
+/// Whose the seats are.
+pub fn read_holders(fields: &MatchFields) -> Result<BTreeMap<PlayerId, Holder>, StoredError> {
     let prefix = SEAT_PREFIX.as_bytes();
     let read = |(name, holder): (&Vec<u8>, &Bytes)| {
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();

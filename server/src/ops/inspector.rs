@@ -16,11 +16,13 @@ use crate::io::relay_task::RelayCommand;
 use crate::logic::placement::NodeEntry;
 use crate::logic::relay::Seen;
 
+use self::banned::Bans;
 use self::journal::{Journal, What};
 use self::query::Params;
 use self::rows::{FIELDS, Rows};
 use self::view::View;
 
+pub mod banned;
 pub mod journal;
 pub mod query;
 pub mod rows;
@@ -48,6 +50,7 @@ pub struct Inspector {
     pub journal: Journal,
     nodes: Known<Nodes>,
     matches: Known<Rows>,
+    bans: Known<Bans>,
     views: Mutex<BTreeMap<MatchId, Arc<Look>>>,
 }
 
@@ -101,6 +104,11 @@ pub enum Found {
 impl<T> Known<T> {
     fn last(&self) -> MutexGuard<'_, Last<T>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was seen is out of date: the next question looks.
+    async fn outdate(&self) {
+        *self.next.lock().await = None;
     }
 
     /// Looks, unless that was tried just now.
@@ -210,6 +218,27 @@ impl<B: Backplane> Node<B> {
         let mut page = query::page(&last.what, params)?;
         page["as_of"] = last.as_of();
         Ok(page)
+    }
+
+    async fn look_at_bans(&self) -> Result<(), Unavailable> {
+        let bans = Bans { bans: self.backplane.bans().await?, store_ms: self.backplane.now_ms().await? };
+        *self.inspector.bans.last() = Last { what: bans, seen: Some(clock::now()), trouble: None };
+        Ok(())
+    }
+
+    /// A page of the bans that hold. The error is for a person.
+    pub async fn tell_bans(&self, params: &Params) -> Result<Value, String> {
+        self.inspector.bans.look(self.look_at_bans()).await;
+        let last = self.inspector.bans.last();
+        let mut page = banned::page(&last.what, params)?;
+        page["as_of"] = last.as_of();
+        Ok(page)
+    }
+
+    /// Bans were changed from here: whoever asks next is told so.
+    pub async fn note_bans(&self, text: String) {
+        self.inspector.journal.note(clock::unix_ms(), None, What::Order, text);
+        self.inspector.bans.outdate().await;
     }
 
     /// One match: what is newest of it.

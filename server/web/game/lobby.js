@@ -49,15 +49,23 @@ export class Lobby {
     return name || 'Anonymous';
   }
 
-  /** What the visitor was given to come in with. */
+  /** What the visitor was given to come in with. It is in no address, and not kept. */
   get ticket() {
     return this.ticketField.value.trim();
   }
 
-  /** Asks for a ticket, in place of what only servers with guests tell. */
+  /** Asks for a ticket: for a first one, or for another one, for each is good once. */
+  askTicket() {
+    element('with-ticket', HTMLElement).hidden = false;
+    this.ticketField.value = '';
+  }
+
+  /** The list of matches is only for the game's backend: asks for a ticket in place of it. */
   close() {
     this.isClosed = true;
     element('with-ticket', HTMLElement).hidden = false;
+    // Nor does a page make matches there.
+    element('with-bots', HTMLElement).hidden = true;
     say(this.none, 'This server lets players in with a ticket, and does not list its matches.');
   }
 

@@ -13,6 +13,7 @@ import { asked, link, stateAfter, wordsAfter } from './words.js';
 
 /** @typedef {import('../sdk/src/index.js').Match} Match */
 /** @typedef {import('./words.js').State} State */
+/** @typedef {import('./words.js').Shown} Shown */
 
 /** For how long a page tries to come back: a seat is kept for 10 s, and a match may change its node meanwhile. */
 const RECONNECT_MS = 15_000;
@@ -52,7 +53,7 @@ class Page {
 
   listen() {
     element('leave', HTMLButtonElement).onclick = () => this.leave();
-    element('back', HTMLButtonElement).onclick = () => this.leave();
+    element('back', HTMLButtonElement).onclick = () => this.goBack();
     element('again', HTMLButtonElement).onclick = () => {
       this.lastId = '';
       void this.play();
@@ -182,6 +183,8 @@ class Page {
       match.close();
       return;
     }
+    // Whoever looks on and loses the connection needs another one.
+    this.lobby.ticketField.value = '';
     this.match = match;
     this.lastId = match.id;
     this.game = new Game(match, this.parts);
@@ -216,22 +219,31 @@ class Page {
       const seconds = Math.max(0, from - to) / match.tickRate;
       this.notice('reset', `The match was set back by ${seconds.toFixed(1)} s: the server lost what happened since.`);
     }));
-    match.on('close', (code, text) => ours(() => this.closed(code, text)));
+    match.on('close', (code, text) => ours(() => this.closed(code, text, match.seat === null ? 'nothing' : 'seat')));
   }
 
-  /** @param {number} code @param {string} text */
-  closed(code, text) {
+  /** @param {number} code @param {string} text @param {Shown} shown */
+  closed(code, text, shown) {
     keepSeat(null);
     this.endGame();
-    const words = wordsAfter(code, text);
-    this.show(stateAfter(code), words.title, words.text);
+    const words = wordsAfter(code, text, shown);
+    const state = stateAfter(code, shown);
+    this.show(state, words.title, words.text);
+    if (state === 'ticket') this.lobby.askTicket();
   }
 
   /** @param {unknown} error @param {number} attempt */
   failed(error, attempt) {
     if (attempt !== this.attempt) return;
-    if (error instanceof Closed) this.closed(error.code, error.message);
+    if (error instanceof Closed) this.closed(error.code, error.message, this.lobby.ticket === '' ? 'nothing' : 'ticket');
     else this.show('lost', 'Cannot connect', `The server cannot be reached, or refused: ${error instanceof Error ? error.message : error}.`);
+  }
+
+  /** To the lobby; from a match that wants another ticket with that match still asked for. */
+  goBack() {
+    if (this.state !== 'ticket') return this.leave();
+    this.toLobby();
+    this.lobby.ticketField.focus();
   }
 
   /** Leaves for good, or gives up an attempt. */

@@ -1,17 +1,26 @@
 // What the page says, and how it writes numbers. Pure.
 
-/** @typedef {'lobby' | 'connecting' | 'playing' | 'spectating' | 'reconnecting' | 'full' | 'ended' | 'kicked' | 'lost'} State */
+/** @typedef {'lobby' | 'connecting' | 'playing' | 'spectating' | 'reconnecting' | 'full' | 'ended' | 'kicked' | 'lost' | 'ticket'} State */
 
-/** The state after a connection ended for good, by its close code (docs/wire.md, 9.2). @param {number} code @returns {State} */
-export function stateAfter(code) {
+/** What the connection came with that was ended: a seat is that of a player who is back. @typedef {'nothing' | 'ticket' | 'seat'} Shown */
+
+/** The state after a connection ended for good, by its close code (docs/wire.md, 9.2). @param {number} code @param {Shown} shown @returns {State} */
+export function stateAfter(code, shown) {
+  if (code === 4501 && shown !== 'seat') return 'ticket';
   if (code === 4505) return 'full';
   if (code === 4506) return 'kicked';
   if (code === 4511) return 'ended';
   return 'lost';
 }
 
-/** What happened, in words, and what to do about it. @param {number} code @param {string} reason what the server said */
-export function wordsAfter(code, reason) {
+/**
+ * What happened, in words, and what to do about it. The server has one text for all that may be wrong with a ticket.
+ * @param {number} code @param {string} reason what the server said @param {Shown} shown
+ */
+export function wordsAfter(code, reason, shown) {
+  if (code === 4501 && shown === 'nothing') return { title: 'A ticket is needed', text: 'Players come in here with one. Go back and paste yours.' };
+  if (code === 4501 && shown === 'ticket') return { title: 'This ticket is not good', text: 'Each is good once, for a short time, and where it says. Go back and paste a new one.' };
+  if (code === 4506 && reason === 'banned') return { title: 'You are banned', text: 'An operator keeps your account out for a while.' };
   switch (code) {
     case 4505: return { title: 'The match is full', text: 'Watch it, or play in another one.' };
     case 4506: return { title: 'You were kicked', text: 'An operator took you out of this match.' };
@@ -19,7 +28,8 @@ export function wordsAfter(code, reason) {
     case 4504: return { title: 'No such match', text: 'There is no match behind this link. It may have ended, or the link is wrong.' };
     case 4501: return { title: 'Away for too long', text: 'Your place was given up. Join again as a new player.' };
     case 4509: return { title: 'The match is halted', text: 'Its game failed again and again.' };
-    case 4510: return { title: 'Playing elsewhere', text: 'Another tab plays as you now.' };
+    case 4510: return { title: 'Playing elsewhere', text: 'Another tab or device plays as you now.' };
+    case 4507: return { title: 'Too many connections', text: 'Your account is connected elsewhere already. Close one of its tabs, and come again.' };
     case 4005: return { title: 'Too many messages', text: 'The server closed a connection that sent more than it may.' };
     case 1006: return { title: 'Connection lost', text: 'The server cannot be reached any more. Is it running?' };
     default: return { title: 'Connection lost', text: `It ended: ${reason} (code ${code}).` };

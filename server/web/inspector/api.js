@@ -49,8 +49,8 @@ export function keepToken(entered) {
 }
 
 /** Gives an order and answers what was done. */
-export async function order(path, body = {}) {
+export async function order(path, body = {}, method = "POST") {
   const headers = { Authorization: `Bearer ${token()}`, "Content-Type": "application/json" };
-  const answer = await ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+  const answer = await ask(path, { method, headers, body: JSON.stringify(body) });
   return answer.done;
 }

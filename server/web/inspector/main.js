@@ -15,10 +15,14 @@
 //   #live, #facts > [data-fact=NAME]             #picture   #legend > [data-kind][aria-pressed]
 //   #kinds > [data-kind][aria-pressed]           #entities-rows > [data-entity=KIND:INDEX]   #entities-prev, -next, -label
 //   #chat > [data-number][data-team]             the last line first
-//   [data-order=move|end|revive|drain]           #confirm: #confirm-to #confirm-yes #confirm-no
+//   #players-search #players-rows > [data-player=NUMBER]   #players-prev #players-next #players-label #players-empty
+//   #bans-search #bans-rows > [data-subject=ACCOUNT]       in it [data-part=left|since|reason]   #bans-prev, -next, -label
+//   [data-order=move|end|revive|drain|kick|ban|unban]      #confirm: #confirm-to #confirm-yes #confirm-no #confirm-wrong
+//   #confirm-ban: #ban-subject #ban-for #ban-reason
 //   #token-open[data-state=locked|unlocked|off]  #token: #token-input #token-yes #token-no
 
 import { get, matchPath } from "./api.js";
+import { setUpBans, showBans, wantedBans } from "./bans.js";
 import { byId, mark, say, span } from "./dom.js";
 import { showEvents } from "./events.js";
 import { openMatch, setUpMatch, showEntities, showGone, showMatch, wantedEntities } from "./match.js";
@@ -26,6 +30,7 @@ import { setUpMatches, showMatches, wanted } from "./matches.js";
 import { showNodes } from "./nodes.js";
 import { askToRead, knowNodes, setUpOrders } from "./orders.js";
 import { setUpPicture, showPicture } from "./picture.js";
+import { openPlayers, setUpPlayers, showPlayers, wantedPlayers } from "./players.js";
 
 const LIST_EVERY_MS = 1000;
 const PICTURE_EVERY_MS = 250;
@@ -106,6 +111,16 @@ async function pollEntities(id) {
   if (route() === id) showEntities(rows);
 }
 
+async function pollPlayers(id) {
+  const rows = await get(matchPath(id, "players"), wantedPlayers());
+  if (route() === id) showPlayers(rows);
+}
+
+async function pollBans() {
+  const bans = await get("/v1/bans", wantedBans());
+  if (route() === null) showBans(bans);
+}
+
 async function pollPicture(id) {
   const map = await get(matchPath(id, "map"));
   if (route() === id) showPicture(map);
@@ -147,6 +162,7 @@ function open() {
   document.title = id === null ? "tickcast inspector" : `${id} · tickcast inspector`;
   if (id !== null) {
     openMatch(id);
+    openPlayers();
     showPicture(null);
     window.scrollTo(0, 0);
   }
@@ -155,16 +171,21 @@ function open() {
 setUpMatches();
 setUpMatch();
 setUpPicture();
-setUpOrders(route);
+setUpPlayers(() => again());
+setUpBans(() => again());
+setUpOrders(route, () => again());
 let shownMatch = route();
 open();
 const polls = [
   repeat(LIST_EVERY_MS, () => (route() === null ? poll(pollList) : poll(async () => knowNodes(await get("/v1/nodes"))))),
   repeat(MATCH_EVERY_MS, () => route() !== null && poll(() => pollMatch(route()), showGone)),
   repeat(MATCH_EVERY_MS, () => route() !== null && poll(() => pollEntities(route()))),
+  repeat(LIST_EVERY_MS, () => (route() === null ? poll(pollBans) : poll(() => pollPlayers(route())))),
   repeat(PICTURE_EVERY_MS, () => route() !== null && poll(() => pollPicture(route()))),
 ];
-const again = () => polls.forEach((next) => next());
+function again() {
+  polls.forEach((next) => next());
+}
 window.addEventListener("hashchange", () => {
   if (route() !== shownMatch) {
     shownMatch = route();

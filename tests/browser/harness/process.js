@@ -50,13 +50,14 @@ class Child {
 export class Node extends Child {
   /**
    * Starts a node and waits until it says where it listens.
-   * @param {{ name?: string, redis?: string, args?: string[], listen?: string, opsListen?: string }} [options]
+   * @param {{ name?: string, redis?: string, args?: string[], listen?: string, opsListen?: string, env?: Record<string, string> }} [options]
    */
   static async start(options = {}) {
-    const { name = "node", redis, args = [], listen = "127.0.0.1:0", opsListen = "127.0.0.1:0" } = options;
+    const { name = "node", redis, args = [], listen = "127.0.0.1:0", opsListen = "127.0.0.1:0", env = {} } = options;
     const store = redis === undefined ? [] : ["--redis", redis];
     const all = ["serve", "--node", name, "--listen", listen, "--ops-listen", opsListen, ...store, ...args];
-    const node = new Node(`node ${name}`, BINARY, all);
+    const node = new Node(`node ${name}`, BINARY, all, env);
+    node.apiKey = env.TICKCAST_API_KEY;
     const line = (word) => node.printed.match(new RegExp(`^ +${word} +(\\S+)`, "m"))?.[1];
     await until(`node ${name} is ready: ${BINARY}`, () => {
       if (!node.running) throw new Error(`it ended:\n${node.printed}`);
@@ -81,16 +82,30 @@ export class Node extends Child {
   }
 
   /** Creates a match. */
-  async create(body = {}) {
-    const answer = await fetch(new URL("/v1/matches", this.page), { method: "POST", body: JSON.stringify(body) });
-    const json = await answer.json();
-    if (answer.status !== 201) throw new Error(`match not created: ${answer.status} ${JSON.stringify(json)}`);
-    return json;
+  create(body = {}) {
+    return this.#make("/v1/matches", body);
+  }
+
+  /** A ticket, made as a game's backend has it made. */
+  async ticket(body) {
+    return (await this.#make("/v1/tickets", body)).ticket;
   }
 
   /** A match, as the API tells it. */
   async match(id) {
-    return (await fetch(new URL(`/v1/matches/${id}`, this.page))).json();
+    return (await fetch(new URL(`/v1/matches/${id}`, this.page), { headers: this.#headers })).json();
+  }
+
+  get #headers() {
+    return this.apiKey === undefined ? {} : { authorization: `Bearer ${this.apiKey}` };
+  }
+
+  async #make(path, body) {
+    const request = { method: "POST", headers: this.#headers, body: JSON.stringify(body) };
+    const answer = await fetch(new URL(path, this.page), request);
+    const json = await answer.json();
+    if (answer.status !== 201) throw new Error(`${path} made nothing: ${answer.status} ${JSON.stringify(json)}`);
+    return json;
   }
 }
 

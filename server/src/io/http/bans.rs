@@ -9,13 +9,11 @@ use serde_json::json;
 use tickcast_protocol::ticket::Subject;
 
 use super::answer::{Answer, error, json_answer, not_allowed, read_json};
-use super::operators::check_token;
+use super::operators::{check_token, told};
 use crate::backplane::Backplane;
-use crate::io::clock;
 use crate::io::node::Node;
 use crate::ops::admin::bans;
-use crate::ops::inspector::journal::What;
-use crate::ops::inspector::query::decoded;
+use crate::ops::inspector::query::{Params, decoded};
 
 /// The body of a ban.
 #[derive(Default, Deserialize)]
@@ -35,10 +33,8 @@ pub(super) async fn answer<B: Backplane>(
 ) -> Answer {
     match (request.method(), named) {
         (&Method::GET, []) => {
-            return match bans::tell(&node.backplane).await {
-                Ok(told) => json_answer(StatusCode::OK, &told),
-                Err(problem) => error(StatusCode::SERVICE_UNAVAILABLE, &problem),
-            };
+            let params = Params::parse(request.uri().query().unwrap_or_default());
+            return told(node.tell_bans(&params).await);
         }
         (&Method::POST, []) | (&Method::DELETE, [_]) => {}
         (_, []) => return not_allowed("GET, POST"),
@@ -69,7 +65,7 @@ pub(super) async fn answer<B: Backplane>(
     tracing::info!(?done, "bans were changed by an operator");
     match done {
         Ok(text) => {
-            node.inspector.journal.note(clock::unix_ms(), None, What::Order, text.clone());
+            node.note_bans(text.clone()).await;
             json_answer(StatusCode::OK, &json!({ "done": text }))
         }
         Err(problem) => error(StatusCode::CONFLICT, &problem),

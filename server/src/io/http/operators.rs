@@ -36,15 +36,19 @@ pub(super) async fn answer<B: Backplane>(
         (&Method::GET, ["nodes"]) => json_answer(StatusCode::OK, &node.tell_nodes().await),
         (&Method::GET, ["matches"]) => told(node.tell_matches(&params).await),
         (&Method::GET, ["matches", id]) => show_match(node, id).await,
+        (&Method::GET, ["matches", id, "players"]) => show_players(node, id, &params).await,
         (&Method::GET, ["matches", id, "entities"]) => show_entities(node, id, &params).await,
         (&Method::GET, ["matches", id, "map"]) => show_map(node, id).await,
         (&Method::GET, ["events"]) => show_events(node, &params),
         (&Method::POST, ["matches", _, "move" | "end" | "revive" | "kick"] | ["nodes", _, "drain"]) => {
             give_order(node, request, segments).await
         }
-        (_, ["nodes" | "matches" | "events"] | ["matches", _] | ["matches", _, "entities" | "map"]) => {
-            not_allowed("GET")
-        }
+        (
+            _,
+            ["nodes" | "matches" | "events"]
+            | ["matches", _]
+            | ["matches", _, "players" | "entities" | "map"],
+        ) => not_allowed("GET"),
         (_, ["matches", _, "move" | "end" | "revive" | "kick"] | ["nodes", _, "drain"]) => {
             not_allowed("POST")
         }
@@ -52,7 +56,7 @@ pub(super) async fn answer<B: Backplane>(
     }
 }
 
-fn told(told: Result<Value, String>) -> Answer {
+pub(super) fn told(told: Result<Value, String>) -> Answer {
     match told {
         Ok(told) => json_answer(StatusCode::OK, &told),
         Err(problem) => error(StatusCode::BAD_REQUEST, &problem),
@@ -80,6 +84,21 @@ async fn show_entities<B: Backplane>(node: &Arc<Node<B>>, id: &str, params: &Par
     match node.find_match(&id).await {
         Found::View(view, as_of) => {
             told(view.entities(params.text("kind").unwrap_or_default(), page).map(|rows| aged(rows, as_of)))
+        }
+        Found::Nothing => no_match(),
+        Found::Unknown(trouble) => error(StatusCode::SERVICE_UNAVAILABLE, &trouble),
+    }
+}
+
+async fn show_players<B: Backplane>(node: &Arc<Node<B>>, id: &str, params: &Params) -> Answer {
+    let Ok(id) = id.parse() else { return no_match() };
+    let page = match params.page() {
+        Ok(page) => page,
+        Err(problem) => return error(StatusCode::BAD_REQUEST, &problem),
+    };
+    match node.find_match(&id).await {
+        Found::View(view, as_of) => {
+            told(view.players(params.text("search").unwrap_or_default(), page).map(|rows| aged(rows, as_of)))
         }
         Found::Nothing => no_match(),
         Found::Unknown(trouble) => error(StatusCode::SERVICE_UNAVAILABLE, &trouble),

@@ -82,22 +82,25 @@ pub async fn unban<B: Backplane>(backplane: &B, subject: &Subject) -> Result<Str
     Ok(format!("{subject} may join again"))
 }
 
+/// One ban, as JSON: of one that cannot be read only whose it is.
+pub fn row(subject: &Subject, stored: &[u8], now_ms: u64) -> Value {
+    let ban = Ban::from_json(stored);
+    json!({
+        "subject": subject,
+        "since_ms": ban.as_ref().map(|ban| ban.since_ms),
+        "until_ms": ban.as_ref().map(|ban| ban.until_ms),
+        "left_ms": ban.as_ref().map(|ban| ban.until_ms.saturating_sub(now_ms)),
+        "reason": ban.map(|ban| ban.reason),
+    })
+}
+
 /// Who is banned, as JSON.
-pub async fn tell<B: Backplane>(backplane: &B) -> Result<Value, String> {
+async fn tell<B: Backplane>(backplane: &B) -> Result<Value, String> {
     let now_ms = backplane.now_ms().await.map_err(unavailable)?;
     let bans = backplane.bans().await.map_err(unavailable)?;
-    let row = |(subject, stored): &(Subject, bytes::Bytes)| {
-        let ban = Ban::from_json(stored);
-        json!({
-            "subject": subject,
-            "since_ms": ban.as_ref().map(|ban| ban.since_ms),
-            "until_ms": ban.as_ref().map(|ban| ban.until_ms),
-            "left_ms": ban.as_ref().map(|ban| ban.until_ms.saturating_sub(now_ms)),
-            "reason": ban.map(|ban| ban.reason),
-        })
-    };
     let held = bans.iter().filter(|(_, stored)| Ban::holds(stored, now_ms));
-    Ok(json!({ "bans": held.map(row).collect::<Vec<Value>>() }))
+    let rows: Vec<Value> = held.map(|(subject, stored)| row(subject, stored, now_ms)).collect();
+    Ok(json!({ "bans": rows }))
 }
 
 /// Who is banned, as a table or as JSON.

@@ -1,15 +1,19 @@
 //! One match, as the store has it, for a person: its fields in words, its entities as rows and as points, its chat, and
 //! whether the copies agree. Pure.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use tickcast_protocol::schema::{Field, FieldType, Kind};
-use tickcast_protocol::{EntityId, MatchId, World};
+use tickcast_protocol::ticket::Subject;
+use tickcast_protocol::{EntityId, MatchId, PlayerId, World};
 
 use super::rows::Row;
 use crate::backplane::{MatchFields, fields};
 use crate::logic::channel::{self, FromOwner, TickMessage};
 use crate::logic::chat::StoredChat;
 use crate::logic::relay::Seen;
+use crate::logic::resume::Holder;
 use crate::logic::stored::{self, StoredError, StoredMatch};
 
 /// Points of one kind that a picture has at most.
@@ -31,6 +35,7 @@ pub struct View {
 struct Decoded {
     stored: StoredMatch,
     world: World,
+    holders: BTreeMap<PlayerId, Holder>,
     chat: StoredChat,
 }
 
@@ -69,7 +74,7 @@ impl View {
             Err(problem) => {
                 summary["problem"] = json!(problem);
             }
-            Ok(Decoded { stored, world, chat }) => {
+            Ok(Decoded { stored, world, chat, .. }) => {
                 let recomputed = world.recomputed_hash();
                 summary["hash"] = json!({
                     "stored": hex(stored.hash), "recomputed": hex(recomputed), "agrees": stored.hash == recomputed,
@@ -102,6 +107,31 @@ impl View {
         }))
     }
 
+    /// The people who play, with their accounts, from the first on: those whose account or number begins so, or whose name has
+    /// that in it. The error is for a person.
+    pub fn players(&self, search: &str, (offset, limit): (usize, usize)) -> Result<Value, String> {
+        let Decoded { stored, world, holders, .. } = self.decoded()?;
+        let schema = world.schema();
+        let rows = world.ids(schema.player_kind()).map(|entity| {
+            let player = PlayerId(world.get(entity, schema.player_field()) as u32);
+            let name = schema.name_field().map_or("", |field| world.text(entity, field));
+            (player, entity.index, name, holders.get(&player).and_then(|holder| holder.subject.as_ref()))
+        });
+        let rows: Vec<_> = rows.filter(|(player, ..)| player.is_of_client()).collect();
+        let sought = search.to_lowercase();
+        let fits = |(player, _, name, account): &&(PlayerId, u16, &str, Option<&Subject>)| {
+            account.is_some_and(|account| account.as_str().starts_with(search))
+                || player.to_string().starts_with(search)
+                || name.to_lowercase().contains(&sought)
+        };
+        let found: Vec<_> = rows.iter().filter(fits).collect();
+        let row = |(player, index, name, account): &&(PlayerId, u16, &str, Option<&Subject>)| json!({ "player": player, "entity": index, "name": name, "account": account });
+        Ok(json!({
+            "tick": stored.tick, "total": rows.len(), "found": found.len(), "offset": offset, "limit": limit,
+            "players": found.iter().skip(offset).take(limit).map(row).collect::<Vec<_>>(),
+        }))
+    }
+
     /// Where the entities are that have a place, in steps; with the bounds of each kind's places.
     pub fn map(&self) -> Result<Value, String> {
         let Decoded { stored, world, .. } = self.decoded()?;
@@ -121,7 +151,8 @@ fn decode(loaded: &MatchFields) -> Result<Decoded, StoredError> {
     let stored = StoredMatch::parse(loaded)?;
     let world = stored::restore_at(loaded, stored.tick)?;
     let world = world.ok_or_else(|| StoredError::Field(fields::SNAPSHOT_TICK.to_owned()))?;
-    Ok(Decoded { stored, world, chat: stored::read_chat(loaded)? })
+    let (holders, chat) = (stored::read_holders(loaded)?, stored::read_chat(loaded)?);
+    Ok(Decoded { stored, world, holders, chat })
 }
 
 impl RelayCopy {

@@ -4,12 +4,21 @@ import { test } from 'node:test';
 import { asked, bestMatch, clock, countdown, link, matchOf, rate, stateAfter, wordsAfter, wordsOfRefusal } from '../words.js';
 
 test('every way in which a connection ends has a state and words of its own', () => {
-  assert.deepEqual([4505, 4506, 4511, 4504, 1006, 4510].map(stateAfter), ['full', 'kicked', 'ended', 'lost', 'lost', 'lost']);
-  const titles = [4505, 4506, 4511, 4504, 4501, 4509, 4510, 4005, 1006].map((code) => wordsAfter(code, '').title);
+  const after = (/** @type {number} */ code) => stateAfter(code, 'seat');
+  assert.deepEqual([4505, 4506, 4511, 4504, 1006, 4510, 4501].map(after), ['full', 'kicked', 'ended', 'lost', 'lost', 'lost', 'lost']);
+  const titles = [4505, 4506, 4507, 4511, 4504, 4501, 4509, 4510, 4005, 1006].map((code) => wordsAfter(code, '', 'seat').title);
   assert.equal(new Set(titles).size, titles.length);
-  assert.match(wordsAfter(4505, '').title, /full/);
-  assert.match(wordsAfter(4504, '').title, /No such match/);
-  assert.match(wordsAfter(4999, 'out of cheese').text, /out of cheese.*4999/);
+  assert.match(wordsAfter(4505, '', 'nothing').title, /full/);
+  assert.match(wordsAfter(4504, '', 'nothing').title, /No such match/);
+  assert.match(wordsAfter(4506, 'banned', 'nothing').title, /banned/);
+  assert.match(wordsAfter(4999, 'out of cheese', 'seat').text, /out of cheese.*4999/);
+});
+
+test('a ticket that is missing, one that is not good, and a seat that is gone are told apart', () => {
+  const titles = /** @type {const} */ (['nothing', 'ticket', 'seat']).map((shown) => wordsAfter(4501, 'one text for all', shown).title);
+  assert.deepEqual(titles, ['A ticket is needed', 'This ticket is not good', 'Away for too long']);
+  const states = /** @type {const} */ (['nothing', 'ticket', 'seat']).map((shown) => stateAfter(4501, shown));
+  assert.deepEqual(states, ['ticket', 'ticket', 'lost']);
 });
 
 test('every reason not to say something has words of its own', () => {
