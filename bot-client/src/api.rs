@@ -32,6 +32,22 @@ pub enum ApiError {
     /// The answer is not one of the API.
     #[error("{0} does not answer like tickcast's API: {1}")]
     Foreign(String, &'static str),
+    /// The API is for those with a key, and none was given.
+    #[error(
+        "{0} creates matches for backends only: give --api-key (TICKCAST_API_KEY), the key that the node has (HTTP 401)"
+    )]
+    KeyNeeded(String),
+    /// The node has another key.
+    #[error(
+        "{0} has another key than --api-key (TICKCAST_API_KEY): give the one that the node has (HTTP 401)"
+    )]
+    WrongKey(String),
+    /// The node has no key at all.
+    #[error(
+        "{0} takes nothing over its API: start it with a key for backends and give that as --api-key, or name matches \
+             that there are with --match-id (HTTP 403)"
+    )]
+    Closed(String),
     /// The node says no.
     #[error("{0} refused to create the match: {2} (HTTP {1})")]
     Refused(String, u16, String),
@@ -84,9 +100,21 @@ pub async fn create_match(plan: &Plan, target: &Target, trust: &Trust) -> Result
             .map(|created| created.id)
             .map_err(|_| ApiError::Foreign(node, "no match id in a 201"));
     }
-    let refusal: Result<Refusal, _> = serde_json::from_slice(&answer.body);
-    let text = refusal.map_or_else(|_| "without a reason".to_owned(), |refusal| refusal.error);
-    Err(ApiError::Refused(node, answer.status, text))
+    Err(refused(node, &answer, plan.api_key.is_some()))
+}
+
+/// Why the node says no. It speaks of headers where its key is missing: who runs bots has flags.
+fn refused(node: String, answer: &Answer, has_key: bool) -> ApiError {
+    match (answer.status, has_key) {
+        (401, false) => ApiError::KeyNeeded(node),
+        (401, true) => ApiError::WrongKey(node),
+        (403, _) => ApiError::Closed(node),
+        (status, _) => {
+            let refusal: Result<Refusal, _> = serde_json::from_slice(&answer.body);
+            let text = refusal.map_or_else(|_| "without a reason".to_owned(), |refusal| refusal.error);
+            ApiError::Refused(node, status, text)
+        }
+    }
 }
 
 fn request(authority: &str, key: Option<&ApiKey>, body: &str) -> String {
@@ -162,6 +190,20 @@ mod tests {
         ] {
             assert_eq!(parse_answer(text.as_bytes()).as_ref(), Ok(&expected), "{text}");
         }
+    }
+
+    #[test]
+    fn whose_key_is_missing_or_wrong_is_told_of_the_flag() {
+        let told = |status, has_key| {
+            let body = br#"{"error":"send the key as `Authorization: Bearer KEY`"}"#.to_vec();
+            refused("node:7777".to_owned(), &Answer { status, body }, has_key).to_string()
+        };
+        for (status, has_key) in [(401, false), (401, true), (403, false)] {
+            let text = told(status, has_key);
+            assert!(text.contains("--api-key") && !text.contains("Bearer"), "{text}");
+        }
+        assert_ne!(told(401, false), told(401, true));
+        assert!(told(503, true).contains("HTTP 503"), "other answers are told as they are");
     }
 
     #[test]
