@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -110,6 +111,25 @@ impl Raw {
         self.stream.write_all(bytes).await
     }
 
+    /// Sends bytes and reads what comes meanwhile: who is told something before it has sent all can be told no more.
+    pub async fn send_and_listen(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (mut reading, mut writing) = self.stream.split();
+        let mut sending = pin!(writing.write_all(bytes));
+        let mut buffer = [0; 4096];
+        let mut has_ended = false;
+        loop {
+            tokio::select! {
+                biased;
+                read = reading.read(&mut buffer), if !has_ended => {
+                    let count = read.unwrap_or(0);
+                    has_ended = count == 0;
+                    self.unread.extend_from_slice(&buffer[..count]);
+                }
+                sent = &mut sending => return sent,
+            }
+        }
+    }
+
     /// Ends the writing half.
     pub async fn shut_down_writing(&mut self) {
         let _ = self.stream.shutdown().await;
@@ -196,6 +216,12 @@ impl Raw {
                 return payload;
             }
         }
+    }
+
+    /// Reads so many bytes at most, and lets them go.
+    pub async fn read_at_most(&mut self, count: usize) {
+        let mut buffer = vec![0; count];
+        let _ = timeout(ANSWER_WITHIN, self.stream.read(&mut buffer)).await;
     }
 
     /// The first whole frame of what was read.

@@ -14,6 +14,7 @@ use tickcast_protocol::message::Join;
 use tickcast_server::io::clock;
 use tokio::sync::Mutex;
 
+mod answers;
 mod frames;
 mod handshake;
 mod identity;

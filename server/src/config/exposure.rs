@@ -2,6 +2,7 @@
 //! who may ask the operators' port.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
@@ -15,6 +16,8 @@ use crate::logic::origin::AllowedOrigins;
 const BYTES_PER_SECOND_MIN: u32 = 2 * tickcast_protocol::limits::CLIENT_FRAME_BYTES_MAX as u32;
 /// Largest number that a limit takes.
 const COUNT_MAX: u32 = 1_000_000;
+/// Longest time for an answer, seconds.
+const ANSWER_SECONDS_MAX: u32 = 3600;
 
 /// As a person writes them; everything may be left out.
 #[derive(Clone, Default, Args, Deserialize)]
@@ -53,6 +56,11 @@ pub struct RawExposure {
     #[arg(long, env = "TICKCAST_BYTES_PER_SECOND", value_name = "BYTES")]
     bytes_per_second: Option<u32>,
 
+    /// Seconds that a client may take to read an HTTP answer, however long it is; then the connection is closed
+    /// [default: 30]
+    #[arg(long, env = "TICKCAST_ANSWER_SECONDS", value_name = "SECONDS")]
+    answer_seconds: Option<u32>,
+
     /// Origins of pages that may connect, for example `https://play.example.org`, with commas between; `*` is any. Programs
     /// that are no browser tell none and may connect anyway [default: the host that the page asks]
     #[arg(long, env = "TICKCAST_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
@@ -88,6 +96,8 @@ pub struct Exposure {
     pub connections_per_account: u32,
     /// Bytes per second that every connection may send.
     pub bytes_per_second: u32,
+    /// How long a client may take to read an HTTP answer.
+    pub answer_within: Duration,
     /// The pages that may connect.
     pub origins: AllowedOrigins,
     /// The proxies that are believed.
@@ -109,6 +119,7 @@ impl RawExposure {
             accepts_per_second: self.accepts_per_second.or(file.accepts_per_second),
             limit_loopback: self.limit_loopback.or(file.limit_loopback),
             bytes_per_second: self.bytes_per_second.or(file.bytes_per_second),
+            answer_seconds: self.answer_seconds.or(file.answer_seconds),
             allow_origin: list(self.allow_origin, file.allow_origin),
             trust_proxy: list(self.trust_proxy, file.trust_proxy),
             ops_host: list(self.ops_host, file.ops_host),
@@ -119,10 +130,7 @@ impl RawExposure {
 
     /// Checks them for an operators' port at this address that knows a token or does not.
     pub(super) fn check(self, ops_listen: SocketAddr, has_token: bool) -> Result<Exposure, BadSetting> {
-        let within = |name: &str, value: Option<u32>, default: u32, min: u32| match value.unwrap_or(default) {
-            value if (min..=COUNT_MAX).contains(&value) => Ok(value),
-            value => Err(BadSetting(format!("--{name} {value}: it is {min} to {COUNT_MAX}"))),
-        };
+        let within = |name, value, default, min| between(name, value, default, min, COUNT_MAX);
         let is_local = ops_listen.ip().to_canonical().is_loopback();
         let is_open = self.ops_open.unwrap_or(false);
         if !is_local && !has_token && !is_open {
@@ -137,6 +145,7 @@ impl RawExposure {
                 "--ops-private: set --operator-token, which reading then needs".to_owned(),
             ));
         }
+        let answer_seconds = between("answer-seconds", self.answer_seconds, 30, 1, ANSWER_SECONDS_MAX)?;
         let origins = AllowedOrigins::new(self.allow_origin);
         let proxies = self.trust_proxy.iter().filter(|text| !text.is_empty()).map(|text| text.parse());
         Ok(Exposure {
@@ -150,6 +159,7 @@ impl RawExposure {
             },
             connections_per_account: within("connections-per-account", self.connections_per_account, 2, 0)?,
             bytes_per_second: within("bytes-per-second", self.bytes_per_second, 8192, BYTES_PER_SECOND_MIN)?,
+            answer_within: Duration::from_secs(answer_seconds.into()),
             origins: origins.map_err(|wrong| BadSetting(format!("--allow-origin: {wrong}")))?,
             proxies: proxies
                 .collect::<Result<_, String>>()
@@ -157,6 +167,14 @@ impl RawExposure {
             ops_names: self.ops_host.into_iter().filter(|name| !name.is_empty()).collect(),
             ops_private,
         })
+    }
+}
+
+/// A number within its bounds; the error names them.
+fn between(name: &str, value: Option<u32>, default: u32, min: u32, max: u32) -> Result<u32, BadSetting> {
+    match value.unwrap_or(default) {
+        value if (min..=max).contains(&value) => Ok(value),
+        value => Err(BadSetting(format!("--{name} {value}: it is {min} to {max}"))),
     }
 }
 
@@ -194,6 +212,7 @@ mod tests {
     fn what_cannot_be_is_refused_with_what_can() {
         let refused = |file: &str| check(file, "127.0.0.1:7778", false).unwrap_err();
         assert!(refused("bytes_per_second = 100").contains("2048 to"));
+        assert!(refused("answer_seconds = 0").contains("1 to 3600"));
         assert!(refused("trust_proxy = [\"10.0.0.0/40\"]").contains("--trust-proxy: `10.0.0.0/40`"));
         assert!(refused("allow_origin = [\"example.org\"]").contains("--allow-origin: `example.org`"));
         let all =

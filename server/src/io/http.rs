@@ -1,6 +1,7 @@
 //! HTTP on both ports: the WebSocket upgrade and `/v1` for players, health and metrics for operators, web files.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tickcast_protocol::MatchId;
 use tickcast_protocol::message::SUBPROTOCOL;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -38,6 +38,7 @@ use crate::logic::rate::Bucket;
 use crate::logic::stored::StoredMatch;
 
 use self::answer::{Answer, error, json_answer, not_allowed, read_json, refused, text};
+use self::timed::{Timed, Wire};
 
 mod answer;
 mod assets;
@@ -45,6 +46,7 @@ mod backends;
 mod bans;
 mod guard;
 mod operators;
+pub mod timed;
 
 /// How long a client may take for its request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
@@ -144,12 +146,12 @@ async fn secure<B: Backplane>(
     }
 }
 
-async fn serve<B: Backplane, S>(node: Arc<Node<B>>, stream: S, peer: SocketAddr, port: Port)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+/// Serves a connection, whatever it runs over, until it ends or has become a WebSocket.
+pub async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: impl Wire, peer: SocketAddr, port: Port) {
     let mut stopping = node.stopping();
-    let service = service_fn(move |request| route(Arc::clone(&node), request, port, peer));
+    let stream = Timed::new(stream, node.settings.exposure.answer_within);
+    let serving = Arc::clone(&node);
+    let service = service_fn(move |request| route(Arc::clone(&serving), request, port, peer));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
@@ -160,10 +162,17 @@ where
         .with_upgrades();
     tokio::select! {
         ended = connection => if let Err(error) = ended {
+            node.metrics.answers_not_taken.add(u64::from(is_too_slow(&error)));
             tracing::debug!(%peer, %error, "HTTP connection ended");
         },
         _ = stopping.changed() => {}
     }
+}
+
+/// Whether a connection ended because its client did not take an answer in time.
+fn is_too_slow(error: &hyper::Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|error| error.kind() == ErrorKind::TimedOut)
 }
 
 async fn route<B: Backplane>(
@@ -265,13 +274,13 @@ fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>, pee
 /// The socket of a connection that is no HTTP any more, and what was read of it already.
 fn taken_apart(upgraded: Upgraded) -> io::Result<(Transport, Bytes)> {
     let mio = |stream: TcpStream| stream.into_std().map(mio::net::TcpStream::from_std);
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => Ok((Transport::Plain(mio(parts.io.into_inner())?), parts.read_buf)),
+    match upgraded.downcast::<TokioIo<Timed<TcpStream>>>() {
+        Ok(parts) => Ok((Transport::Plain(mio(parts.io.into_inner().into_inner())?), parts.read_buf)),
         Err(upgraded) => {
             let parts = upgraded
-                .downcast::<TokioIo<TlsStream<TcpStream>>>()
+                .downcast::<TokioIo<Timed<TlsStream<TcpStream>>>>()
                 .map_err(|_| io::Error::other("it is neither a socket nor one under TLS"))?;
-            let (stream, session) = parts.io.into_inner().into_inner();
+            let (stream, session) = parts.io.into_inner().into_inner().into_inner();
             Ok((Transport::tls(mio(stream)?, session), parts.read_buf))
         }
     }

@@ -70,6 +70,7 @@ counters! {
     accepts_failed: "Connections that the system could not accept, mostly for want of file descriptors.",
     sockets_refused: "Sockets closed at once, because their address or the node had too many.",
     requests_refused: "Requests answered with 429 or 503, because their address or the node had too many.",
+    answers_not_taken: "HTTP answers that a client did not read in time; its connection was ended.",
     frames_in: "Client frames received.",
     bytes_in: "Bytes of client frames received.",
     frames_out: "Ticks, catch-ups and snapshots sent to clients.",
