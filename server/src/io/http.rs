@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
@@ -247,10 +247,9 @@ fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>, pee
     let mut response = match checked {
         Ok(response) => response,
         Err(problem) => {
-            let text = format!("this is a WebSocket: connect with a WebSocket client ({problem})");
-            let mut response = error(StatusCode::UPGRADE_REQUIRED, &text);
-            response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-            return response;
+            return guard::no_upgrade(&format!(
+                "this is a WebSocket: connect with a WebSocket client ({problem})"
+            ));
         }
     };
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();

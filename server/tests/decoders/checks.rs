@@ -12,14 +12,15 @@ use tickcast_server::logic::placement::NodeEntry;
 use tickcast_server::logic::secret::Secret;
 use tickcast_server::ops::inspector::query::Params;
 
-use super::{owner, socket, stored};
+use super::{http, owner, socket, stored};
 
 /// A check of one decoder; tells whether the input was taken and not refused.
 pub(crate) type Check = fn(&[u8]) -> bool;
 
 /// Every check, by the name of its fuzz target.
-pub(crate) const CHECKS: [(&str, Check); 5] = [
+pub(crate) const CHECKS: [(&str, Check); 6] = [
     ("channel", channel),
+    ("http", http::http),
     ("socket", socket::socket),
     ("stored", stored::stored),
     ("words", words),

@@ -8,6 +8,7 @@ mod corpus;
 #[cfg(test)]
 #[path = "../../../shared-protocol/tests/decoders/damage.rs"]
 mod damage;
+mod http;
 mod owner;
 #[cfg(test)]
 mod promises;

@@ -27,6 +27,11 @@ fn channels_keep_their_promises() {
 }
 
 #[test]
+fn requests_keep_their_promises() {
+    SET.run("http");
+}
+
+#[test]
 fn sockets_keep_their_promises() {
     SET.run("socket");
 }

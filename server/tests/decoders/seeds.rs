@@ -10,12 +10,13 @@ use tickcast_server::logic::placement::NodeEntry;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::{owner, sample, stored};
+use super::{http, owner, sample, stored};
 
 /// Good inputs of the check with this name.
 pub(crate) fn seeds(check: &str) -> Vec<Vec<u8>> {
     match check {
         "channel" => channels(),
+        "http" => http::seeds::seeds(),
         "socket" => sockets(),
         "stored" => hashes(),
         "words" => ["m1", "a-match_2", "node-0a1b"].map(|word| word.as_bytes().to_vec()).into(),

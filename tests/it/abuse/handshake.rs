@@ -145,6 +145,8 @@ async fn a_03_requests_that_are_no_websockets_are_refused_and_closed() {
         ("no upgrade", with(&[("Upgrade", "")]), 426),
         ("another upgrade", with(&[("Upgrade", "h2c")]), 426),
         ("no connection header", with(&[("Connection", "")]), 426),
+        ("a connection header that is no list", with(&[("Connection", "keep-alive Upgrade")]), 426),
+        ("no host", with(&[("Host", "")]), 400),
         ("two connection headers", twice("Connection: keep-alive"), 400),
         ("two keys", twice("Sec-WebSocket-Key: BBBBBBBBBBBBBBBBBBBBBB=="), 400),
         ("two hosts", twice("Host: elsewhere.test"), 400),

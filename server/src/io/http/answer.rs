@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Request, Response, StatusCode};
@@ -72,8 +72,12 @@ pub(super) async fn read_json<T: DeserializeOwned + Default>(
     let Ok(body) = timeout(BODY_DEADLINE, body).await else {
         return Err(Box::new(error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")));
     };
-    let Ok(body) = body else {
-        return Err(Box::new(error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")));
+    let body = match body {
+        Ok(body) => body,
+        Err(problem) if problem.is::<LengthLimitError>() => {
+            return Err(Box::new(error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")));
+        }
+        Err(_) => return refuse("the body broke off, or its chunks are none"),
     };
     let body = body.to_bytes();
     match body.trim_ascii_start().first() {

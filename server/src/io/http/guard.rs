@@ -40,10 +40,20 @@ pub(super) fn refuse<B: Backplane>(
         let text = format!("the path is longer than {TARGET_BYTES_MAX} bytes");
         return Some(error(StatusCode::URI_TOO_LONG, &text));
     }
+    // RFC 9112, section 3.2. Who leaves it to chance whom they ask could mean somebody else to a proxy than to this node.
+    if request.version() == Version::HTTP_11 && !names_host(request.headers()) {
+        return Some(last(error(StatusCode::BAD_REQUEST, "a request names its `Host`, and names it once")));
+    }
     match port {
         Port::Players => refuse_player(node, request, peer),
         Port::Operators => refuse_operator(node, request),
     }
+}
+
+fn names_host(headers: &HeaderMap) -> bool {
+    let mut named = headers.get_all(HOST).iter();
+    let is_name = |host: &HeaderValue| !host.is_empty() && host.as_bytes().iter().all(u8::is_ascii_graphic);
+    named.next().is_some_and(is_name) && named.next().is_none()
 }
 
 fn refuse_player<B: Backplane>(
@@ -110,9 +120,8 @@ pub(super) fn admit_upgrade<B: Backplane>(
     }
     let is_upgrade = told(headers, &UPGRADE).is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
     if is_upgrade && told(headers, &SEC_WEBSOCKET_VERSION) != Some("13") {
-        let mut refused = error(StatusCode::UPGRADE_REQUIRED, "the version of WebSocket spoken here is 13");
+        let mut refused = no_upgrade("the version of WebSocket spoken here is 13");
         refused.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        refused.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         return Err(Box::new(refused));
     }
     // 22 letters and two signs that say that these are 16 bytes.
@@ -120,11 +129,23 @@ pub(super) fn admit_upgrade<B: Backplane>(
     if is_upgrade && !told(headers, &SEC_WEBSOCKET_KEY).is_some_and(fits) {
         return wrong("`Sec-WebSocket-Key` is not that of a WebSocket client");
     }
+    // It is a list: blanks separate nothing in it.
+    let mut wanted = told(headers, &CONNECTION).into_iter().flat_map(|value| value.split(','));
+    if is_upgrade && !wanted.any(|word| word.trim().eq_ignore_ascii_case("upgrade")) {
+        return Err(Box::new(no_upgrade("`Connection` does not ask for the upgrade")));
+    }
     if !admits_origin(node, headers) {
         return Err(Box::new(foreign()));
     }
     let client = client(node, headers, peer);
     node.gate.connection(client).map_err(|busy| Box::new(too_busy(node, busy)))
+}
+
+/// It is no WebSocket's request, or none of ours.
+pub(super) fn no_upgrade(problem: &str) -> Answer {
+    let mut refused = error(StatusCode::UPGRADE_REQUIRED, problem);
+    refused.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    refused
 }
 
 fn admits_origin<B: Backplane>(node: &Arc<Node<B>>, headers: &HeaderMap) -> bool {
