@@ -14,7 +14,7 @@ use crate::player::Close;
 /// Within this a node takes a connection and answers a request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The mask of every frame.
-const MASK: [u8; 4] = [1, 20, 0, 255];
+pub const MASK: [u8; 4] = [1, 20, 0, 255];
 /// In the second byte of a frame: a mask follows.
 const MASKED: u8 = 0x80;
 
@@ -218,14 +218,22 @@ impl Raw {
         }
     }
 
+    /// Waits for more. `false` is the end.
+    ///
+    /// # Panics
+    /// When nothing comes.
+    pub async fn read_more(&mut self) -> bool {
+        self.read_some(ANSWER_WITHIN).await
+    }
+
     /// Reads so many bytes at most, and lets them go.
     pub async fn read_at_most(&mut self, count: usize) {
         let mut buffer = vec![0; count];
         let _ = timeout(ANSWER_WITHIN, self.stream.read(&mut buffer)).await;
     }
 
-    /// The first whole frame of what was read.
-    fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+    /// The first whole frame of what was read: its first byte and its payload.
+    pub fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let [first, second, rest @ ..] = self.unread.as_slice() else { return None };
         let (extended, size) = match second {
             126 => (2, usize::from(u16::from_be_bytes(*rest.first_chunk()?))),

@@ -1,6 +1,7 @@
 //! The cross-cutting tests, one binary. A module a subject.
 
 mod abuse;
+mod autobahn;
 mod backplane_contract;
 mod bots_of_a_match;
 mod chat;
