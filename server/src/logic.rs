@@ -29,6 +29,7 @@ pub mod secret;
 pub mod session;
 pub mod simulation;
 pub mod stored;
+pub mod strikes;
 pub mod taking;
 pub mod tick_stats;
 pub mod transcript;

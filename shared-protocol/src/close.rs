@@ -58,6 +58,7 @@ close_codes! {
     MatchFull = 4505, "the match is full", reconnect false;
     Kicked = 4506, "kicked", reconnect false;
     AccountLimit = 4507, "the account has as many connections as it may have", reconnect false;
+    TooManyErrors = 4508, "too fast again and again: stay away", reconnect false;
     Quarantined = 4509, "the match is quarantined: its game failed repeatedly", reconnect false;
     Replaced = 4510, "replaced by a newer connection of the same player", reconnect false;
     MatchOver = 4511, "the match is over", reconnect false;

@@ -11,11 +11,16 @@ use super::BadSetting;
 use crate::logic::admission::AdmissionLimits;
 use crate::logic::forwarded::Network;
 use crate::logic::origin::AllowedOrigins;
+use crate::logic::strikes::StrikeLimits;
 
 /// Bytes per second of a connection that no setting goes below: twice the largest frame that a client may send.
 const BYTES_PER_SECOND_MIN: u32 = 2 * tickcast_protocol::limits::CLIENT_FRAME_BYTES_MAX as u32;
 /// Largest number that a limit takes.
 const COUNT_MAX: u32 = 1_000_000;
+/// Most strikes: each that counts is remembered.
+const STRIKES_MAX: u32 = 100;
+/// Longest time for which one counts, minutes.
+const STRIKE_MINUTES_MAX: u32 = 24 * 60;
 /// Longest time for an answer, seconds.
 const ANSWER_SECONDS_MAX: u32 = 3600;
 
@@ -55,6 +60,15 @@ pub struct RawExposure {
     /// inputs of its match need more; then it is closed with 4005 [default: 8192]
     #[arg(long, env = "TICKCAST_BYTES_PER_SECOND", value_name = "BYTES")]
     bytes_per_second: Option<u32>,
+
+    /// Times that an account, or a guest's address, may be closed with 4005 within --strike-minutes; the last of them is 4508,
+    /// for good. 0 is no limit [default: 3]
+    #[arg(long, env = "TICKCAST_STRIKES", value_name = "COUNT")]
+    strikes: Option<u32>,
+
+    /// Minutes for which a close with 4005 counts for --strikes [default: 10]
+    #[arg(long, env = "TICKCAST_STRIKE_MINUTES", value_name = "MINUTES")]
+    strike_minutes: Option<u32>,
 
     /// Seconds that a client may take to read an HTTP answer, however long it is; then the connection is closed
     /// [default: 30]
@@ -96,6 +110,8 @@ pub struct Exposure {
     pub connections_per_account: u32,
     /// Bytes per second that every connection may send.
     pub bytes_per_second: u32,
+    /// How often somebody may be too fast.
+    pub strikes: StrikeLimits,
     /// How long a client may take to read an HTTP answer.
     pub answer_within: Duration,
     /// The pages that may connect.
@@ -119,6 +135,8 @@ impl RawExposure {
             accepts_per_second: self.accepts_per_second.or(file.accepts_per_second),
             limit_loopback: self.limit_loopback.or(file.limit_loopback),
             bytes_per_second: self.bytes_per_second.or(file.bytes_per_second),
+            strikes: self.strikes.or(file.strikes),
+            strike_minutes: self.strike_minutes.or(file.strike_minutes),
             answer_seconds: self.answer_seconds.or(file.answer_seconds),
             allow_origin: list(self.allow_origin, file.allow_origin),
             trust_proxy: list(self.trust_proxy, file.trust_proxy),
@@ -145,6 +163,7 @@ impl RawExposure {
                 "--ops-private: set --operator-token, which reading then needs".to_owned(),
             ));
         }
+        let strike_minutes = between("strike-minutes", self.strike_minutes, 10, 1, STRIKE_MINUTES_MAX)?;
         let answer_seconds = between("answer-seconds", self.answer_seconds, 30, 1, ANSWER_SECONDS_MAX)?;
         let origins = AllowedOrigins::new(self.allow_origin);
         let proxies = self.trust_proxy.iter().filter(|text| !text.is_empty()).map(|text| text.parse());
@@ -159,6 +178,10 @@ impl RawExposure {
             },
             connections_per_account: within("connections-per-account", self.connections_per_account, 2, 0)?,
             bytes_per_second: within("bytes-per-second", self.bytes_per_second, 8192, BYTES_PER_SECOND_MIN)?,
+            strikes: StrikeLimits {
+                times: between("strikes", self.strikes, 3, 0, STRIKES_MAX)?,
+                within: Duration::from_secs(60 * u64::from(strike_minutes)),
+            },
             answer_within: Duration::from_secs(answer_seconds.into()),
             origins: origins.map_err(|wrong| BadSetting(format!("--allow-origin: {wrong}")))?,
             proxies: proxies
@@ -212,6 +235,7 @@ mod tests {
     fn what_cannot_be_is_refused_with_what_can() {
         let refused = |file: &str| check(file, "127.0.0.1:7778", false).unwrap_err();
         assert!(refused("bytes_per_second = 100").contains("2048 to"));
+        assert!(refused("strikes = 101").contains("0 to 100"));
         assert!(refused("answer_seconds = 0").contains("1 to 3600"));
         assert!(refused("trust_proxy = [\"10.0.0.0/40\"]").contains("--trust-proxy: `10.0.0.0/40`"));
         assert!(refused("allow_origin = [\"example.org\"]").contains("--allow-origin: `example.org`"));

@@ -1,5 +1,5 @@
-//! The gate of both ports: asks `logic/admission` about whoever comes, and `logic/accounts` about whose connection it is, and
-//! gives back what they had when they are gone.
+//! The gate of both ports: asks `logic/admission` about whoever comes, `logic/accounts` about whose connection it is and
+//! `logic/strikes` about who was too fast, and gives back what they had when they are gone.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::io::{clock, open_files};
 use crate::logic::accounts::Accounts;
 use crate::logic::admission::{Admission, AdmissionLimits, Busy, Entry};
+use crate::logic::strikes::{Culprit, Strikes};
 
 /// Sockets of the players' port that are no WebSocket connections, or not yet.
 const HANDSHAKES_MAX: usize = 2048;
@@ -21,6 +22,7 @@ pub struct Gate {
     players: Arc<Mutex<Admission>>,
     operators: Arc<Mutex<Admission>>,
     accounts: Arc<Mutex<Accounts>>,
+    strikes: Mutex<Strikes>,
 }
 
 /// Leave to be there. It ends with its drop.
@@ -45,7 +47,8 @@ impl Gate {
         let operators = AdmissionLimits { sockets_max: OPERATORS_MAX, ..AdmissionLimits::unlimited() };
         let gate = |limits| Arc::new(Mutex::new(Admission::new(now, limits)));
         let accounts = Arc::new(Mutex::new(Accounts::new(settings.exposure.connections_per_account)));
-        Gate { players: gate(limits), operators: gate(operators), accounts }
+        let strikes = Mutex::new(Strikes::new(now, settings.exposure.strikes));
+        Gate { players: gate(limits), operators: gate(operators), accounts, strikes }
     }
 
     /// A socket of the players' port, of this client; `None` is a proxy's.
@@ -85,6 +88,15 @@ impl Gate {
     /// A request at the players' port.
     pub fn request(&self, client: IpAddr) -> Result<(), Busy> {
         lock(&self.players).handle_request(clock::now(), client)
+    }
+
+    /// Somebody was too fast, who was let in by this and has a place of an account. Whether that was once too often. Of a client that
+    /// has no account and whose address is not limited nothing is kept.
+    pub fn strike(&self, pass: &Pass, place: Option<&AccountPlace>) -> bool {
+        let account = place.map(|place| Culprit::Account(place.subject.clone()));
+        let Some(culprit) = account.or(pass.entry.source().map(Culprit::Address)) else { return false };
+        let mut strikes = self.strikes.lock().unwrap_or_else(PoisonError::into_inner);
+        strikes.handle_strike(clock::now(), culprit)
     }
 
     /// A match to create.

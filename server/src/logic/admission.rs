@@ -89,6 +89,13 @@ pub struct Entry {
     is_connection: bool,
 }
 
+impl Entry {
+    /// Whose it is, where that is limited.
+    pub fn source(&self) -> Option<Source> {
+        self.source
+    }
+}
+
 #[derive(Debug)]
 struct Address {
     sockets: u32,

@@ -1,19 +1,22 @@
 //! inputs too many, out of order, out of time, out of range, and those that the rules do not grant.
 
-use harness::http::create_match;
+use harness::http::{create_match, request};
 use harness::player::{Close, Player, Socket};
-use harness::process::{Node, NodeOptions};
+use harness::process::{Node, NodeOptions, wait_until};
+use harness::raw::{Raw, frame, upgrade_request};
 use serde_json::json;
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::message::{ClientMessage, Join};
 use tickcast_protocol::{InputSeq, MatchId, Tick};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Siege, WITHIN};
+use super::{HONEST, Siege, WITHIN};
 
 /// What `f32` makes of numbers that are none, or hardly any.
 const FLOATS: [f32; 7] =
     [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, f32::MAX, f32::MIN_POSITIVE, f32::EPSILON];
+/// More messages than any rate allows in a moment.
+const FLOOD: u32 = 500;
 /// Inputs that a player may save up, and one.
 const SAVED_UP_MAX: u64 = 5;
 
@@ -71,6 +74,46 @@ async fn a_20_a_flood_of_inputs_is_closed_and_applied_no_faster() {
     assert_eq!(close.code, 4005, "{close:?}");
     let ticks = player.position().tick.0 - begun.0;
     assert!(applied(&player) - before <= ticks + SAVED_UP_MAX, "of {ticks} ticks");
+}
+
+#[tokio::test]
+async fn a_20_who_floods_again_and_again_is_told_to_stay_away() {
+    let siege = Siege::begin(&["--limit-loopback"]).await;
+    let (players, authority) = (siege.node.players.clone(), siege.authority());
+    let mut player = Player::join(&players, "flood", Join::Match(siege.id.clone())).await;
+    player.plays = false;
+    let path = format!("/v1/matches/{}", siege.id);
+    let are_gone = async || {
+        let told = request(&authority, "GET", &path, "").await.json();
+        (told["players"].as_u64() == Some(HONEST as u64)).then_some(())
+    };
+    siege
+        .bears(async {
+            let mut codes = Vec::new();
+            for time in 0..3 {
+                if time > 0 {
+                    player.resume(&players).await;
+                }
+                // No message costs less, and none breaks a rule.
+                for nonce in 0..FLOOD {
+                    player.send_besides(&ClientMessage::Ping { nonce }).await;
+                }
+                codes.push(player.closed(WITHIN).await.code);
+            }
+            assert_eq!(codes, [4005, 4005, 4508]);
+            wait_until(WITHIN, "the seat is free at once", are_gone).await;
+            let mut socket = Socket::open(&players).await;
+            socket.hello(player.resume_join()).await;
+            assert_eq!(socket.closed(WITHIN).await.code, 4501, "its token is good for nothing");
+            let mut other =
+                Raw::connect_from("127.0.0.9", &authority).await.expect("an address of this machine");
+            other.send(upgrade_request(&authority, &[]).as_bytes()).await.expect("sent");
+            assert_eq!(other.head().await.expect("an answer").status, 101);
+            let _ = other.send(&frame(0x89, b"").repeat(FLOOD as usize)).await;
+            let close = other.closed(WITHIN).await;
+            assert_eq!(close.as_ref().map(|close| close.code), Some(4005), "another address: {close:?}");
+        })
+        .await;
 }
 
 #[tokio::test]

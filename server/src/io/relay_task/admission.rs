@@ -127,7 +127,8 @@ impl<B: Backplane> Followed<B> {
         };
         let schema = Arc::clone(&self.stored.schema);
         let uplink = Arc::clone(&self.uplink);
-        let joined = Joined { role, schema, tick_rate: self.stored.tick_rate, uplink, relay, place: None };
+        let tick_rate = self.stored.tick_rate;
+        let joined = Joined { role, schema, tick_rate, uplink, relay, place: None };
         if reply.send(Ok(joined)).is_err() {
             return;
         }

@@ -75,9 +75,9 @@ pub(super) struct Connection<B: Backplane> {
     /// It sent more than it may: nothing is read any more.
     is_muted: bool,
     /// Its place among those who are let in.
-    _pass: Pass,
+    pass: Pass,
     /// Its place among the connections of its account.
-    _place: Option<AccountPlace>,
+    place: Option<AccountPlace>,
 }
 
 impl<B: Backplane> Connection<B> {
@@ -109,8 +109,8 @@ impl<B: Backplane> Connection<B> {
             closed_first: false,
             looks_at: None,
             is_muted: false,
-            _pass: pass,
-            _place: None,
+            pass,
+            place: None,
         }
     }
 
@@ -250,8 +250,16 @@ impl<B: Backplane> Connection<B> {
                     .send_control(&ServerMessage::Pong { nonce, tick: Default::default() }.to_frame()),
             },
             Output::Snapshot => self.tell_relay(RelayCommand::Snapshot { session: self.id }),
+            Output::Close(CloseCode::RateLimited, _) if self.is_struck_out() => {
+                self.sink.close(CloseCode::TooManyErrors, CloseCode::TooManyErrors.text());
+            }
             Output::Close(code, text) => self.sink.close(code, &text),
         }
+    }
+
+    /// Whether it is too fast once too often; a connection that is closed already counts once.
+    fn is_struck_out(&self) -> bool {
+        self.sink.closing().is_none() && self.node.gate.strike(&self.pass, self.place.as_ref())
     }
 
     fn join(&mut self, name: String, join: Join, ticket: String) {
@@ -280,8 +288,8 @@ impl<B: Backplane> Connection<B> {
         match answer {
             Ok(joined) => {
                 self.session.handle_joined(now, joined.role, joined.schema, joined.tick_rate);
-                (self.relay, self.uplink, self._place) =
-                    (Some(joined.relay), Some(joined.uplink), joined.place);
+                (self.relay, self.uplink) = (Some(joined.relay), Some(joined.uplink));
+                self.place = joined.place;
                 if let Role::Player(player) = joined.role {
                     tracing::debug!(session = %self.id, %player, "joined");
                 }
