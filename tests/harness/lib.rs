@@ -1,5 +1,6 @@
 //! What the tests run against: real processes, a real Redis, real sockets, and a pretended cluster.
 
+pub mod abuse;
 pub mod certificates;
 pub mod chaos;
 pub mod http;

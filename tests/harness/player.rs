@@ -2,6 +2,7 @@
 //! by the rules and notes whatever breaks the row of ticks it sees.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -40,11 +41,13 @@ pub struct Door<'d> {
     pub url: &'d str,
     /// Who may say who it is.
     pub trust: Trust,
+    /// The address of this machine that it comes from; `None` leaves that to the system.
+    pub source: Option<IpAddr>,
 }
 
 impl<'d> From<&'d str> for Door<'d> {
     fn from(url: &'d str) -> Door<'d> {
-        Door { url, trust: Trust::default() }
+        Door { url, trust: Trust::default(), source: None }
     }
 }
 
@@ -73,6 +76,7 @@ impl Socket {
         let address = target.authority().parse().unwrap_or_else(|error| panic!("{url}: {error}"));
         let opened = timeout(JOINED_WITHIN, async {
             let socket = TcpSocket::new_v4()?;
+            door.source.map_or(Ok(()), |source| socket.bind((source, 0).into()))?;
             buffer_bytes.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))?;
             let stream = socket.connect(address).await?;
             stream.set_nodelay(true)?;

@@ -17,12 +17,14 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::http::{self, Answer};
 use crate::signals;
 
+mod bots;
+
+pub use bots::{BOTS_WITHIN, Bots, BotsRun, bots, bots_within};
+
 /// Within this a node says where it listens.
 pub const READY_WITHIN: Duration = Duration::from_secs(20);
 /// Within this a program ends that is run for what it prints.
 pub const RUN_WITHIN: Duration = Duration::from_secs(60);
-/// Within this a run of bots ends, however long it was told to play.
-pub const BOTS_WITHIN: Duration = Duration::from_secs(120);
 /// How often a state that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Lines of a process that are kept for the report of a failure: the newest.
@@ -65,6 +67,8 @@ pub struct NodeOptions {
     pub program: Option<&'static str>,
     /// File descriptors that it may have; `None` leaves it what the test has.
     pub descriptors: Option<u32>,
+    /// The core that it has to itself, as far as other processes keep away from it; `None` lets it run anywhere.
+    pub core: Option<usize>,
 }
 
 impl NodeOptions {
@@ -95,10 +99,10 @@ impl Node {
             None => program(options.program.unwrap_or("tickcast")),
         };
         if let Some(descriptors) = options.descriptors {
-            let mut limited = Command::new("sh");
-            limited.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
-            limited.arg(command.get_program());
-            command = limited;
+            command = under(&["sh", "-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")], &command);
+        }
+        if let Some(core) = options.core {
+            command = under(&["taskset", "-c", &core.to_string()], &command);
         }
         for (flag, setting) in [("--listen", "TICKCAST_LISTEN"), ("--ops-listen", "TICKCAST_OPS_LISTEN")] {
             if options.env.iter().all(|(name, _)| name != setting) {
@@ -230,46 +234,6 @@ impl Node {
     pub async fn wait_exit(&mut self, deadline: Duration) -> ExitStatus {
         self.process.wait_exit(deadline).await
     }
-}
-
-/// How a run of bots ended.
-#[derive(Debug)]
-pub struct BotsRun {
-    /// Exit status: success when the run met its thresholds.
-    pub status: ExitStatus,
-    /// The report; null when none was written.
-    pub json: serde_json::Value,
-    /// Everything the bots printed, the newest lines.
-    pub output: String,
-}
-
-/// Runs the bots against these nodes until they end.
-///
-/// # Panics
-/// When they do not end within [`BOTS_WITHIN`], or their report is no JSON.
-pub async fn bots(urls: &[&str], args: &[&str]) -> BotsRun {
-    bots_within(urls, args, BOTS_WITHIN).await
-}
-
-/// As [`bots`], for runs that take longer.
-///
-/// # Panics
-/// As [`bots`], after `deadline`.
-pub async fn bots_within(urls: &[&str], args: &[&str], deadline: Duration) -> BotsRun {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let report = folder.path().join("report.json");
-    let mut command = program("tickcast-bots");
-    for url in urls {
-        command.args(["--url", url]);
-    }
-    command.args(args).arg("--json").arg(&report);
-    let mut process = Process::start("tickcast-bots", command);
-    let status = process.wait_exit(deadline).await;
-    let json = match fs::read(&report) {
-        Ok(json) => serde_json::from_slice(&json).expect("the report is JSON"),
-        Err(_) => serde_json::Value::Null,
-    };
-    BotsRun { status, json, output: process.output.to_string() }
 }
 
 /// How a program ended that was run for what it prints.
@@ -407,6 +371,19 @@ pub fn program(name: &str) -> Command {
         }
     }
     command
+}
+
+/// The command, run by another one such as `taskset -c 0`; with its environment.
+fn under(words: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(words[0]);
+    outer.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 /// The folder of the programs that belong to this test binary; builds them when they are missing or older

@@ -1,10 +1,12 @@
 //! Abuse of a node over real sockets, row by row of `docs/abuse.md`; each while honest players of the same node follow
-//! their match, who must notice nothing.
+//! their match, who must notice nothing. What is done to the node is the harness's, where the program `abuse` does it, too.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use harness::abuse::{Target, WITHIN};
 use harness::http::create_match;
 use harness::player::Player;
 use harness::process::{Node, NodeOptions};
@@ -21,8 +23,6 @@ mod identity;
 mod inputs;
 mod operators;
 
-/// For what takes some round trips or ticks, on a busy machine.
-const WITHIN: Duration = Duration::from_secs(10);
 /// The honest players of a node.
 const HONEST: usize = 3;
 /// Longer than this no honest player may be without an update, on a machine that compiles beside it.
@@ -30,7 +30,7 @@ const GAP_MAX: Duration = Duration::from_secs(3);
 
 /// A node with honest players.
 struct Siege {
-    node: Node,
+    node: Arc<Node>,
     id: MatchId,
     honest: Mutex<Vec<Player>>,
 }
@@ -46,11 +46,16 @@ impl Siege {
         let id = create_match(node.authority(), &json!({ "game": "arena", "tick_rate": 30 })).await;
         let joins = (0..HONEST).map(|_| Player::join(&node.players, "honest", Join::Match(id.clone())));
         let honest = Mutex::new(join_all(joins).await);
-        Siege { node, id, honest }
+        Siege { node: Arc::new(node), id, honest }
     }
 
     fn authority(&self) -> String {
         self.node.authority().to_owned()
+    }
+
+    /// The node and the honest players' match as what is attacked.
+    fn target(&self) -> Target {
+        Target::new(Arc::clone(&self.node), self.id.clone())
     }
 
     /// Does what abusers do while the honest play, and sees that these have their updates, and that their inputs count.
@@ -81,14 +86,5 @@ impl Siege {
         });
         join_all(after).await;
         done
-    }
-
-    /// Memory of the node's process, kilobytes.
-    fn resident_kb(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.node.pid());
-        let status = std::fs::read_to_string(path).expect("the node is there");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kb = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        kb.expect("the system tells the memory of a process")
     }
 }

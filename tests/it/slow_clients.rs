@@ -1,10 +1,13 @@
 //! Clients that stop reading, at a real node: they are caught up or put out, and nobody else notices.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use harness::abuse::Target;
+use harness::abuse::frames::no_readers;
 use harness::http::{create_match, request};
 use harness::player::Player;
-use harness::process::{Node, NodeOptions, wait_until};
+use harness::process::{Node, NodeOptions};
 use serde_json::json;
 use tickcast_protocol::message::Join;
 use tickcast_protocol::{MatchId, Tick};
@@ -76,23 +79,17 @@ async fn who_stops_reading_for_a_while_is_caught_up_and_nobody_else_notices() {
 async fn who_reads_nothing_for_too_long_is_put_out() {
     let (node, id) = crowded_match().await;
     let mut quick = Player::join(&node.players, "quick", Join::Match(id.clone())).await;
-    let mut stuck = Player::join_narrow(&node.players, "stuck", Join::Match(id)).await;
-    stuck.ask_for_snapshots(SNAPSHOTS).await;
-    let closed = async || {
-        let closed = counter(&node, "tickcast_closes_total{code=\"4002\",name=\"Slow\"}").await;
-        (closed == 1).then_some(())
-    };
+    let target = Target::new(Arc::new(node), id.clone());
     let follow = async {
         loop {
             quick.advance().await.expect("nobody closes who reads");
         }
     };
     tokio::select! {
-        () = wait_until(CLOSED_WITHIN, "the stuck player is closed", closed) => {}
+        () = no_readers(&target, Join::Match(id), 1, CLOSED_WITHIN) => {}
         () = follow => {}
     }
     let alone = |quick: &Player| quick.replica().world().count(0) == 1;
     quick.follow_until(GONE_WITHIN, "the stuck player has left the match", alone).await;
     assert_eq!(quick.breaks, [""; 0]);
-    drop(stuck);
 }

@@ -24,7 +24,7 @@ async fn node(identity: &Files) -> Node {
 }
 
 fn door<'n>(node: &'n Node, authority: &Authority) -> Door<'n> {
-    Door { url: &node.players, trust: authority.trust() }
+    Door { url: &node.players, trust: authority.trust(), source: None }
 }
 
 fn quick() -> Join {
