@@ -22,6 +22,7 @@ mod handshake;
 mod identity;
 mod inputs;
 mod operators;
+mod outside;
 
 /// The honest players of a node.
 const HONEST: usize = 3;

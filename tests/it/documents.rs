@@ -1,13 +1,14 @@
 //! What operators read is what there is: `docs/operations.md` lists every setting, metric and command of the program.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use harness::http::request;
 use harness::process::{Node, NodeOptions, checkout, program, run};
 
 fn operations() -> String {
-    std::fs::read_to_string(checkout().join("docs/operations.md")).expect("docs/operations.md is there")
+    fs::read_to_string(checkout().join("docs/operations.md")).expect("docs/operations.md is there")
 }
 
 async fn help(args: &[&str]) -> String {
@@ -81,8 +82,8 @@ async fn operations_md_lists_every_command() {
 /// The tests of the abuse suite, by their names in its source.
 fn abuse_tests() -> BTreeSet<String> {
     let folder = checkout().join("tests/it/abuse");
-    let files = std::fs::read_dir(folder).expect("the suite is there");
-    let texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a text"));
+    let files = fs::read_dir(folder).expect("the suite is there");
+    let texts = files.map(|file| fs::read_to_string(file.expect("a file").path()).expect("a text"));
     let names = |text: String| -> Vec<String> {
         let rows = text.split("async fn a_").skip(1);
         rows.filter_map(|rest| Some(format!("a_{}", rest.split('(').next()?))).collect()
@@ -95,9 +96,20 @@ fn is_of_suite(test: &str) -> bool {
     test.strip_prefix("a_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
+/// All source text below a folder.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).expect("the sources are there").flatten();
+    let text = |path: PathBuf| match path.is_dir() {
+        true => sources(&path),
+        false if path.extension().is_some_and(|it| it == "rs") => fs::read_to_string(path).expect("a text"),
+        false => String::new(),
+    };
+    entries.map(|entry| text(entry.path())).collect()
+}
+
 #[test]
 fn abuse_md_lists_every_test_of_the_suite_and_no_other() {
-    let document = std::fs::read_to_string(checkout().join("docs/abuse.md")).expect("docs/abuse.md is there");
+    let document = fs::read_to_string(checkout().join("docs/abuse.md")).expect("docs/abuse.md is there");
     let rows = document.lines().filter(|line| line.starts_with("| A-"));
     let mut listed = BTreeSet::new();
     for row in rows {
@@ -113,14 +125,7 @@ fn abuse_md_lists_every_test_of_the_suite_and_no_other() {
     let (own, others): (BTreeSet<String>, BTreeSet<String>) =
         listed.into_iter().partition(|name| is_of_suite(name));
     assert_eq!(own, abuse_tests(), "docs/abuse.md on the left, tests/it/abuse on the right");
-    let suite = checkout().join("tests/it");
-    let files = |folder: &Path| {
-        let entries = std::fs::read_dir(folder).expect("the tests are there");
-        entries.map(|entry| entry.expect("a file").path()).collect::<Vec<_>>()
-    };
-    let (folders, mut sources): (Vec<_>, Vec<_>) = files(&suite).into_iter().partition(|path| path.is_dir());
-    sources.extend(folders.iter().flat_map(|folder| files(folder)));
-    let sources: String = sources.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+    let sources = sources(&checkout().join("tests/it")) + &sources(&checkout().join("server/src"));
     for other in others {
         assert!(sources.contains(&format!("fn {other}(")), "docs/abuse.md names `{other}`, which is no test");
     }

@@ -38,6 +38,7 @@ use crate::logic::rate::Bucket;
 use crate::logic::stored::StoredMatch;
 
 use self::answer::{Answer, error, json_answer, not_allowed, read_json, refused, text};
+use self::routes::{Found, Place};
 use self::timed::{Timed, Wire};
 
 mod answer;
@@ -46,6 +47,7 @@ mod backends;
 mod bans;
 mod guard;
 mod operators;
+pub mod routes;
 pub mod timed;
 
 /// How long a client may take for its request's head.
@@ -197,34 +199,50 @@ async fn answer<B: Backplane>(
     peer: SocketAddr,
 ) -> Answer {
     let path = request.uri().path().to_owned();
+    if port == Port::Players {
+        return answer_player(node, request, &path, peer).await;
+    }
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    if let (Port::Players, ["v1", ..]) = (port, segments.as_slice())
+    match (request.method(), segments.as_slice()) {
+        (&Method::GET, ["healthz"]) => health(&node, false),
+        (&Method::GET, ["readyz"]) => health(&node, true),
+        (&Method::GET, ["metrics"]) => metrics(&node),
+        (_, ["v1", inner @ ..]) => operators::answer(&node, request, inner).await,
+        (_, ["healthz" | "readyz" | "metrics"]) => not_allowed("GET"),
+        _ => file(&request, port, &path),
+    }
+}
+
+async fn answer_player<B: Backplane>(
+    node: Arc<Node<B>>,
+    request: Request<Incoming>,
+    path: &str,
+    peer: SocketAddr,
+) -> Answer {
+    if (path == "/v1" || path.starts_with("/v1/"))
         && let Some(refused) = backends::refuse(&node, request.headers())
     {
         return refused;
     }
-    match (port, request.method(), segments.as_slice()) {
-        (Port::Players, &Method::GET, ["ws"]) => upgrade(node, request, peer),
-        (Port::Players, &Method::GET, ["v1", "games"]) => list_games(&node),
-        (Port::Players, &Method::GET, ["v1", "matches"]) => list_matches(&node).await,
-        (Port::Players, &Method::POST, ["v1", "matches"]) => create_match(&node, request).await,
-        (Port::Players, &Method::GET, ["v1", "matches", id]) => show_match(&node, id).await,
-        (Port::Players, &Method::POST, ["v1", "tickets"]) => backends::make_ticket(&node, request).await,
-        (Port::Players, &Method::GET, ["healthz"]) => plain_health(&node),
-        (Port::Operators, &Method::GET, ["healthz"]) => health(&node, false),
-        (Port::Operators, &Method::GET, ["readyz"]) => health(&node, true),
-        (Port::Operators, &Method::GET, ["metrics"]) => metrics(&node),
-        (Port::Players, _, ["ws"] | ["v1", "games"] | ["v1", "matches", _]) => not_allowed("GET"),
-        (Port::Players, _, ["v1", "matches"]) => not_allowed("GET, POST"),
-        (Port::Players, _, ["v1", "tickets"]) => not_allowed("POST"),
-        (Port::Players, _, ["healthz"]) => not_allowed("GET"),
-        (Port::Operators, _, ["v1", inner @ ..]) => operators::answer(&node, request, inner).await,
-        (Port::Operators, _, ["healthz"] | ["readyz"] | ["metrics"]) => not_allowed("GET"),
-        (_, method, _) => match assets::answer(port, &path, request.headers()) {
-            Some(asset) if [Method::GET, Method::HEAD].contains(method) => asset,
-            Some(_) => not_allowed("GET, HEAD"),
-            None => error(StatusCode::NOT_FOUND, "there is nothing here; see / for what is"),
-        },
+    match routes::find(request.method(), path) {
+        Found::Place(Place::Socket, _) => upgrade(node, request, peer),
+        Found::Place(Place::Games, _) => list_games(&node),
+        Found::Place(Place::Matches, _) => list_matches(&node).await,
+        Found::Place(Place::Create, _) => create_match(&node, request).await,
+        Found::Place(Place::Match, id) => show_match(&node, id).await,
+        Found::Place(Place::Ticket, _) => backends::make_ticket(&node, request).await,
+        Found::Place(Place::Health, _) => plain_health(&node),
+        Found::Otherwise(methods) => not_allowed(&methods),
+        Found::Nothing => file(&request, Port::Players, path),
+    }
+}
+
+/// The web file at a path of a port.
+fn file(request: &Request<Incoming>, port: Port, path: &str) -> Answer {
+    match assets::answer(port, path, request.headers()) {
+        Some(asset) if [Method::GET, Method::HEAD].contains(request.method()) => asset,
+        Some(_) => not_allowed("GET, HEAD"),
+        None => error(StatusCode::NOT_FOUND, "there is nothing here; see / for what is"),
     }
 }
 

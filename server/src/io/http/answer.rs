@@ -33,9 +33,9 @@ pub(super) fn refused(refusal: &Refusal) -> Answer {
 }
 
 /// Another method would be right.
-pub(super) fn not_allowed(allowed: &'static str) -> Answer {
+pub(super) fn not_allowed(allowed: &str) -> Answer {
     let mut response = error(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allowed}"));
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_str(allowed).expect("methods and commas"));
     response
 }
 
