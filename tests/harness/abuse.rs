@@ -15,12 +15,15 @@ use crate::player::{Door, Player, Socket};
 use crate::process::Node;
 use crate::raw::{Raw, upgrade_request};
 
+pub mod catalogue;
 pub mod frames;
 pub mod gauge;
 pub mod handshake;
 pub mod identity;
 pub mod inputs;
 pub mod operators;
+pub mod report;
+pub mod run;
 
 /// For what takes some round trips or ticks, on a busy machine.
 pub const WITHIN: Duration = Duration::from_secs(10);

@@ -121,6 +121,11 @@ impl RedisServer {
         self.port
     }
 
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Freezes the process: its connections stay open and silent.
     pub fn stop(&self) {
         signals::freeze(self.child.id());
