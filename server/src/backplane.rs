@@ -10,6 +10,9 @@
 //!   ticks, as long as the fence is still the stored one.
 //! - A channel delivers in order or reports [`Delivery::Lost`]; it never drops in silence. Nothing is kept for
 //!   the absent: subscribe first, load second, apply after.
+//! - Where the cluster has a key, `authenticated` stands before the store: a message that no node sent arrives as an empty one,
+//!   which is none of any channel's, and fields that no node wrote come with [`fields::MAC`]. Whoever finds that does not
+//!   believe them.
 //! - An operation that failed with [`Unavailable`] may have happened. Repeat it with the same bytes.
 
 use std::collections::BTreeMap;
@@ -21,8 +24,11 @@ use thiserror::Error;
 use tickcast_protocol::ticket::{Subject, TicketId};
 use tickcast_protocol::{Fence, MatchId, NodeId, Nonce, Tick};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 
+pub mod authenticated;
 pub mod fields;
+pub mod mac;
 pub mod memory;
 mod outlet;
 pub mod redis;
@@ -56,7 +62,49 @@ pub enum Delivery {
 }
 
 /// A subscription; dropping it ends it.
-pub type Subscription = mpsc::Receiver<Delivery>;
+#[derive(Debug)]
+pub struct Subscription {
+    deliveries: mpsc::Receiver<Delivery>,
+    /// Looks at what arrives, where the cluster has a key.
+    reader: Option<authenticated::Reader>,
+}
+
+impl Subscription {
+    /// The next delivery; `None` when the backplane has ended.
+    pub async fn recv(&mut self) -> Option<Delivery> {
+        let delivery = self.deliveries.recv().await?;
+        Some(self.read(delivery))
+    }
+
+    /// The next delivery, if there is one by now.
+    pub fn try_recv(&mut self) -> Result<Delivery, TryRecvError> {
+        let delivery = self.deliveries.try_recv()?;
+        Ok(self.read(delivery))
+    }
+
+    /// How many deliveries wait at this moment.
+    pub fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// Whether none does.
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    fn read(&mut self, delivery: Delivery) -> Delivery {
+        match (&mut self.reader, delivery) {
+            (Some(reader), Delivery::Message(message)) => Delivery::Message(reader.read(&message)),
+            (_, delivery) => delivery,
+        }
+    }
+}
+
+impl From<mpsc::Receiver<Delivery>> for Subscription {
+    fn from(deliveries: mpsc::Receiver<Delivery>) -> Subscription {
+        Subscription { deliveries, reader: None }
+    }
+}
 
 /// Deliveries a subscription holds before it reports [`Delivery::Lost`].
 pub const DELIVERIES_QUEUED_MAX: usize = 1024;

@@ -12,6 +12,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::backplane::Backplane;
+use crate::backplane::authenticated::Authenticated;
+use crate::backplane::mac::ClusterMac;
 use crate::backplane::memory::MemoryBackplane;
 use crate::backplane::redis::{ConnectError, RedisBackplane, Timing};
 use crate::config::{ServeArgs, Settings};
@@ -97,7 +99,10 @@ fn runtime() -> Result<Runtime, Failure> {
 fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {
     logging::start("warn").map_err(failure)?;
     runtime()?.block_on(async {
-        let backplane = connect_to_ask(&args.store).await?;
+        let backplane = match args.store.cluster.mac().map_err(bad_setting)? {
+            None => Authenticated::blind(connect_to_ask(&args.store).await?),
+            mac => authenticated(connect_to_ask(&args.store).await?, mac).await?,
+        };
         inspect::run(&backplane, args).await.map_err(failure)
     })
 }
@@ -105,6 +110,17 @@ fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {
 async fn connect_to_ask(store: &StoreArgs) -> Result<RedisBackplane, Failure> {
     let connected = RedisBackplane::connect_to_ask(&store.redis, &store.security, Timing::default()).await;
     connected.map_err(unconnected)
+}
+
+async fn authenticated<B: Backplane>(
+    backplane: B,
+    mac: Option<ClusterMac>,
+) -> Result<Authenticated<B>, Failure> {
+    Authenticated::new(backplane, mac, Arc::new(clock::unix_ms)).await.map_err(failure)
+}
+
+fn bad_setting(text: String) -> Failure {
+    Failure { text, code: 2 }
 }
 
 fn unconnected(error: ConnectError) -> Failure {
@@ -127,7 +143,8 @@ fn run_check(args: &CheckArgs) -> Result<(), Failure> {
 fn run_admin(command: &AdminCommand) -> Result<(), Failure> {
     logging::start("warn").map_err(failure)?;
     runtime()?.block_on(async {
-        let backplane = connect_to_ask(command.store()).await?;
+        let mac = command.store().cluster.mac().map_err(bad_setting)?;
+        let backplane = authenticated(connect_to_ask(command.store()).await?, mac).await?;
         println!("{}", admin::run(&backplane, command).await.map_err(failure)?);
         Ok(())
     })
@@ -162,6 +179,7 @@ fn run_serve(args: ServeArgs, games: Games) -> Result<(), Failure> {
                 for warning in &warnings {
                     tracing::warn!("{warning}");
                 }
+                let backplane = authenticated(backplane, settings.mac.clone()).await?;
                 serve(settings, backplane, games, identity).await
             }
         }

@@ -13,14 +13,17 @@ use tickcast_protocol::NodeId;
 use tickcast_protocol::limits::{HASH_EVERY_TICKS_MAX, RECONNECT_URL_BYTES_MAX};
 use tickcast_protocol::ticket::BadKey;
 
+use crate::backplane::mac::ClusterMac;
 use crate::backplane::redis::SecurityFiles;
 use crate::game::Options;
 use crate::io::tls::IdentityFiles;
 use crate::logic::joins::Joins;
 use crate::logic::secret::Secret;
 
+use self::cluster::RawCluster;
 use self::exposure::{Exposure, RawExposure};
 
+pub mod cluster;
 pub mod exposure;
 
 /// What a cluster is called in tickets unless it is told another name.
@@ -175,6 +178,10 @@ pub struct RawSettings {
     #[serde(flatten)]
     exposure: RawExposure,
 
+    #[command(flatten)]
+    #[serde(flatten)]
+    cluster: RawCluster,
+
     /// Options of new matches by game, in the file only: `[games.arena]` and lines such as `drones = 100`
     #[arg(skip)]
     #[serde(default)]
@@ -221,6 +228,8 @@ pub struct Settings {
     pub redis: Option<String>,
     /// Whom to believe there.
     pub redis_files: SecurityFiles,
+    /// What is authenticated there; `None` believes whoever may write.
+    pub mac: Option<ClusterMac>,
     /// Name of this node.
     pub node: NodeId,
     /// How long a match stays its owner's after a tick.
@@ -351,6 +360,7 @@ impl RawSettings {
             guests: self.guests.or(file.guests),
             history: self.history.or(file.history),
             exposure: self.exposure.or(file.exposure),
+            cluster: self.cluster.or(file.cluster),
             games: if self.games.is_empty() { file.games } else { self.games },
         }
     }
@@ -379,13 +389,15 @@ impl RawSettings {
         let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7777)));
         let ops_listen = self.ops_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7778)));
         let operator_token = secret("operator-token", self.operator_token)?;
+        let redis = self.redis.filter(|url| !url.is_empty());
         Ok(Settings {
             exposure: self.exposure.check(ops_listen, operator_token.is_some())?,
             listen,
             joins: joins(listen, self.ticket_key, self.audience, self.guests)?,
             ops_listen,
             tls: identity(self.tls_cert, self.tls_key)?,
-            redis: self.redis.filter(|url| !url.is_empty()),
+            mac: self.cluster.check(redis.is_some())?,
+            redis,
             redis_files: SecurityFiles { ca: self.redis_ca, cert: self.redis_cert, key: self.redis_key },
             node,
             lease: Duration::from_millis(within("lease-ms", self.lease_ms, 1500, 200, 60_000)?),

@@ -174,6 +174,17 @@ impl RedisServer {
         self.try_command(words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
+    /// Writes a field of a hash, whose name and value are any bytes.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub async fn set_field(&self, key: &str, name: &[u8], value: &[u8]) {
+        let mut link = self.open().await.expect("it answers");
+        let mut command = cmd("HSET");
+        command.arg(key).arg(name).arg(value);
+        let _: u64 = command.query_async(&mut link).await.expect("a hash that can be written");
+    }
+
     /// With which code the server refuses a command to a user, `NAME:PASSWORD`; `None` if it does not.
     ///
     /// # Panics

@@ -164,6 +164,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         redis: None,
         tls: None,
         redis_files: Default::default(),
+        mac: None,
         node: name.parse().expect("the form of an id"),
         lease,
         snapshot_every: None,
@@ -247,7 +248,7 @@ impl Backplane for Troubled {
         }
         let (to, passed_on) = mpsc::channel(DELIVERIES_QUEUED_MAX);
         self.tasks.spawn(pass_on(Arc::clone(&self.trouble), subscription, to));
-        Ok(passed_on)
+        Ok(passed_on.into())
     }
 
     fn revive(&self, id: &MatchId) -> impl Future<Output = Result<Guarded, Unavailable>> + Send {

@@ -10,12 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use harness::redis::{Persistence, RedisServer};
 use tickcast_protocol::{Fence, MatchId, Nonce, Tick};
+use tickcast_server::backplane::authenticated::Authenticated;
+use tickcast_server::backplane::mac::{ClusterMac, MacPolicy};
 use tickcast_server::backplane::memory::MemoryBackplane;
 use tickcast_server::backplane::redis::{RedisBackplane, Timing};
 use tickcast_server::backplane::{
     Backplane, Claim, ClaimReply, Commit, CommitReply, Delivery, Guarded, MatchFields, Release, Subscription,
     fields,
 };
+use tickcast_server::io::clock;
 use tokio::time::timeout;
 
 mod cases;
@@ -41,6 +44,14 @@ macro_rules! contract {
                 #[tokio::test]
                 async fn $case() {
                     super::$module::$case(&super::memory_backplane()).await;
+                }
+            )*
+        }
+        mod memory_with_a_key {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$module::$case(&super::with_a_key(super::memory_backplane()).await).await;
                 }
             )*
         }
@@ -109,6 +120,23 @@ contract! {
 fn memory_backplane() -> MemoryBackplane {
     let now_ms = AtomicU64::new(1_700_000_000_000);
     MemoryBackplane::new(Arc::new(move || now_ms.fetch_add(1, Ordering::SeqCst)))
+}
+
+/// The same store behind the cluster's key.
+async fn with_a_key<B: Backplane>(plane: B) -> Authenticated<B> {
+    let keys = "a-key-of-the-contract-0123456789".parse().expect("long enough");
+    let mac = ClusterMac { keys, policy: MacPolicy::Require };
+    Authenticated::new(plane, Some(mac), Arc::new(clock::unix_ms)).await.expect("a good store")
+}
+
+#[tokio::test]
+async fn the_contract_holds_behind_a_key() {
+    let (server, plane) = redis_backplane().await;
+    let plane = with_a_key(plane).await;
+    every_case(&plane, async || {
+        let () = server.command(&["FLUSHALL"]).await;
+    })
+    .await;
 }
 
 async fn redis_backplane() -> (RedisServer, RedisBackplane) {

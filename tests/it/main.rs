@@ -6,6 +6,7 @@ mod backplane_contract;
 mod bots_of_a_match;
 mod chat;
 mod cluster;
+mod cluster_key;
 mod command_line;
 mod documents;
 mod example_game;

@@ -61,6 +61,9 @@ pub const SEED: &str = "~seed";
 pub const OPTIONS: &str = "~options";
 /// How the owner's last ticks went, JSON; for people. Written once a second.
 pub const STATS: &str = "~stats";
+/// Authenticates the state and what the match was created with, if the cluster has a key: `KEY:EPOCH:NONCE:CODE`, of the commit
+/// that wrote it. Whoever has the key takes it away where it is right; where it is left, the fields are not to be believed.
+pub const MAC: &str = "~mac";
 /// The schema, JSON.
 pub const SCHEMA: &str = "~schema";
 

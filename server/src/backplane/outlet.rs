@@ -19,7 +19,7 @@ impl Outlet {
     pub(crate) fn new() -> (Outlet, Subscription) {
         const { assert!(DELIVERIES_QUEUED_MAX >= 2, "a message and the report of a loss") };
         let (tx, rx) = mpsc::channel(DELIVERIES_QUEUED_MAX);
-        (Outlet { tx, lost_is_last: false }, rx)
+        (Outlet { tx, lost_is_last: false }, rx.into())
     }
 
     /// Whether nobody receives any more.

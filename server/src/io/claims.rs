@@ -114,15 +114,20 @@ impl<B: Backplane> Node<B> {
         reply
     }
 
-    /// A match of another version, or of a game that is another one here, is left to nodes that know it. Fields
+    /// A match of another version, of a game that is another one here, or of another key, is left to nodes that know it. Fields
     /// that make no sense are no reason: such a match is claimed, fails, and is quarantined in the end.
     fn check_hosting(&self, stored: &MatchFields) -> Result<(), Refusal> {
         let refuse = |text: String| Err(Refusal::new(CloseCode::Internal, &text));
-        if let Some(version) = fields::number(stored, fields::VERSION).filter(|it| *it != VERSION_WRITTEN) {
-            return refuse(StoredError::Version(version).to_string());
-        }
         if fields::text(stored, fields::STATUS) == Some(fields::QUARANTINED) {
             return Err(Refusal::quarantined());
+        }
+        match stored::believe(stored) {
+            Ok(()) => {}
+            Err(StoredError::UnknownKey) => return refuse(StoredError::UnknownKey.to_string()),
+            Err(_) => return Ok(()),
+        }
+        if let Some(version) = fields::number(stored, fields::VERSION).filter(|it| *it != VERSION_WRITTEN) {
+            return refuse(StoredError::Version(version).to_string());
         }
         let Some(name) = fields::text(stored, fields::GAME) else { return Ok(()) };
         let Some((_, game)) = self.games.find(name) else {
@@ -194,4 +199,5 @@ impl<B: Backplane> Node<B> {
 }
 
 /// The fields that tell whether a match can be hosted.
-const HOSTING: [&str; 5] = [fields::VERSION, fields::STATUS, fields::GAME, fields::OPTIONS, fields::SCHEMA];
+const HOSTING: [&str; 6] =
+    [fields::MAC, fields::VERSION, fields::STATUS, fields::GAME, fields::OPTIONS, fields::SCHEMA];

@@ -15,6 +15,7 @@ use crate::io::node::{Node, Refusal};
 use crate::io::relay_task::RelayCommand;
 use crate::logic::bans::Ban;
 use crate::logic::joins::{Access, Denial, named};
+use crate::logic::stored;
 
 /// What somebody is told who is banned. Why, operators know.
 pub(in crate::io) const BANNED: &str = "banned";
@@ -85,11 +86,12 @@ impl<B: Backplane> Node<B> {
     async fn check_access(&self, ticket: Option<&Ticket>, join: &Join) -> Result<(), Refusal> {
         let Some((id, game)) = named(ticket, join) else { return Ok(()) };
         let [access, spectators] = Access::FIELDS;
-        let stored = self.backplane.read(id, &[fields::GAME, access, spectators]).await;
+        let stored = self.backplane.read(id, &[fields::GAME, access, spectators, fields::MAC]).await;
         let Some(stored) = stored.map_err(Refusal::unavailable)? else {
             // Of whom the ticket lets into all of a game it is not told whether there is such a match.
             return Err(if game.is_some() { self.deny(Denial::Place) } else { Refusal::no_such_match() });
         };
+        stored::believe(&stored).map_err(|error| Refusal::not_readable(id, &error))?;
         if game.is_some_and(|game| fields::text(&stored, fields::GAME) != Some(game)) {
             return Err(self.deny(Denial::Place));
         }

@@ -28,7 +28,7 @@ use crate::logic::health::Health;
 use crate::logic::joins::Access;
 use crate::logic::rate::Bucket;
 use crate::logic::resume::{Judgement, Proof};
-use crate::logic::stored::{self, StoredMatch};
+use crate::logic::stored::{self, StoredError, StoredMatch};
 use crate::ops::history::History;
 use crate::ops::inspector::Inspector;
 use crate::ops::metrics::Metrics;
@@ -61,6 +61,12 @@ impl Refusal {
     /// The store did not answer.
     pub fn unavailable(error: Unavailable) -> Refusal {
         Refusal::new(CloseCode::Internal, &error.to_string())
+    }
+
+    /// What the store has of the match is no match, or nobody of ours wrote it.
+    pub fn not_readable(id: &MatchId, error: &StoredError) -> Refusal {
+        tracing::error!(%id, %error, "match in the store is not readable");
+        Refusal::new(CloseCode::Internal, "the match in the store is not readable")
     }
 
     /// The match may not be run.
@@ -234,9 +240,11 @@ impl<B: Backplane> Node<B> {
         proof: &Proof,
     ) -> Result<(Position, Option<(Tick, Tick)>, Option<Subject>), Refusal> {
         let names = proof.fields();
-        let names = names.each_ref().map(String::as_str);
+        let names: Vec<&str> = names.iter().map(String::as_str).chain([fields::MAC]).collect();
         let stored = self.backplane.read(id, &names).await.map_err(Refusal::unavailable)?;
-        match proof.judge(&stored.ok_or_else(Refusal::no_such_match)?) {
+        let stored = stored.ok_or_else(Refusal::no_such_match)?;
+        stored::believe(&stored).map_err(|error| Refusal::not_readable(id, &error))?;
+        match proof.judge(&stored) {
             Judgement::Good { stored, set_back, subject } => Ok((stored, set_back, subject)),
             Judgement::Later => Err(Refusal::new(CloseCode::Internal, "the store lost ticks: reconnect")),
             Judgement::Bad => Err(Refusal::new(CloseCode::BadTicket, CloseCode::BadTicket.text())),

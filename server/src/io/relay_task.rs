@@ -235,10 +235,7 @@ fn restore(id: &MatchId, stored: &MatchFields) -> Result<Restored, Refusal> {
     if fields::text(stored, fields::STATUS) == Some(fields::QUARANTINED) {
         return Err(Refusal::quarantined());
     }
-    stored::restore(stored).map_err(|error| {
-        tracing::error!(%id, %error, "match in the store is not readable");
-        Refusal::new(CloseCode::Internal, "the match in the store is not readable")
-    })
+    stored::restore(stored).map_err(|error| Refusal::not_readable(id, &error))
 }
 
 impl<B: Backplane> Followed<B> {

@@ -74,6 +74,14 @@ pub enum StoredError {
     /// Another program wrote it, newer or older than this one.
     #[error("the match is stored in version {0}, this program reads version {VERSION_WRITTEN}")]
     Version(u64),
+    /// The cluster has a key, and nobody wrote these fields with it.
+    #[error("field `~mac`: no node wrote what the match holds")]
+    Forged,
+    /// The match was written with another cluster key than this node's, or it has none.
+    #[error(
+        "field `~mac`: the match is written with a cluster key that is not here; set TICKCAST_CLUSTER_KEY as on the other nodes"
+    )]
+    UnknownKey,
     /// The schema is unusable.
     #[error("field `~schema`: {0}")]
     Schema(#[from] SchemaError),
@@ -106,12 +114,23 @@ pub fn new_match(info: &GameInfo, options: &Options, seed: u64, created_ms: u64,
     entries.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), Bytes::from(value))).collect()
 }
 
+/// Whether fields are those that a node wrote, as far as that is known. The key's own part of the backplane takes `~mac` away
+/// where it is right.
+pub fn believe(stored: &MatchFields) -> Result<(), StoredError> {
+    match stored.get(fields::MAC.as_bytes()) {
+        None => Ok(()),
+        Some(mac) if mac.is_empty() => Err(StoredError::Forged),
+        Some(_) => Err(StoredError::UnknownKey),
+    }
+}
+
 impl StoredMatch {
     /// Reads the `~` fields.
     pub fn parse(stored: &MatchFields) -> Result<StoredMatch, StoredError> {
         let bad = |name: &str| StoredError::Field(name.to_owned());
         let number = |name: &str| fields::number(stored, name).ok_or_else(|| bad(name));
         let text = |name: &str| fields::text(stored, name).ok_or_else(|| bad(name));
+        believe(stored)?;
         match number(fields::VERSION)? {
             VERSION_WRITTEN => {}
             other => return Err(StoredError::Version(other)),

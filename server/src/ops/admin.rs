@@ -10,6 +10,7 @@ use tickcast_protocol::{MatchId, NodeId, PlayerId};
 
 use crate::backplane::redis::SecurityFiles;
 use crate::backplane::{Backplane, Guarded, fields};
+use crate::config::cluster::ClusterKeyArgs;
 use crate::io::clock;
 use crate::logic::channel::{self, Note};
 use crate::logic::orders::Order;
@@ -132,6 +133,10 @@ pub struct StoreArgs {
     /// Whom to believe there
     #[command(flatten)]
     pub security: SecurityFiles,
+
+    /// Whether to believe what stands there
+    #[command(flatten)]
+    pub cluster: ClusterKeyArgs,
 }
 
 impl AdminCommand {

@@ -10,6 +10,7 @@ use tickcast_protocol::chat::ChatLine;
 use tickcast_protocol::schema::FieldType;
 use tickcast_protocol::{EntityId, MatchId, World};
 
+use crate::backplane::authenticated::{Authenticated, Authenticity};
 use crate::backplane::{Backplane, MatchFields, fields};
 use crate::logic::stored::{self, Restored};
 use crate::ops::admin::StoreArgs;
@@ -39,7 +40,7 @@ pub struct InspectArgs {
 }
 
 /// Shows what the arguments ask for; the error is for a person.
-pub async fn run<B: Backplane>(backplane: &B, args: &InspectArgs) -> Result<(), String> {
+pub async fn run<B: Backplane>(backplane: &Authenticated<B>, args: &InspectArgs) -> Result<(), String> {
     let id = match &args.match_id {
         Some(text) => Some(text.parse::<MatchId>().map_err(|error| format!("match `{text}`: {error}"))?),
         None => None,
@@ -117,13 +118,31 @@ fn list_json(id: &MatchId, stored: &MatchFields, now_ms: u64) -> Value {
     })
 }
 
-async fn show_match<B: Backplane>(backplane: &B, id: &MatchId, as_json: bool) -> Result<String, String> {
-    let loaded = backplane.load(id).await.map_err(|error| error.to_string())?;
-    let loaded =
+async fn show_match<B: Backplane>(
+    backplane: &Authenticated<B>,
+    id: &MatchId,
+    as_json: bool,
+) -> Result<String, String> {
+    let loaded = backplane.load_judged(id).await.map_err(|error| error.to_string())?;
+    let (loaded, authenticity) =
         loaded.ok_or_else(|| format!("no match `{id}`; `tickcast inspect` without a match lists them"))?;
     let now_ms = backplane.now_ms().await.map_err(|error| error.to_string())?;
     let restored = stored::restore(&loaded).map_err(|error| format!("match `{id}`: {error}"))?;
-    Ok(if as_json { pretty(&match_json(id, &restored, now_ms)) } else { match_text(id, &restored, now_ms) })
+    let word = match authenticity {
+        Authenticity::Unsigned => "unsigned",
+        Authenticity::NotVerified => "not verified",
+        Authenticity::Verified => "verified",
+    };
+    if as_json {
+        let mut shown = match_json(id, &restored, now_ms);
+        shown["authenticity"] = json!(word);
+        return Ok(pretty(&shown));
+    }
+    let hint = match authenticity {
+        Authenticity::NotVerified => ": the cluster has a key, and TICKCAST_CLUSTER_KEY is not set here",
+        Authenticity::Unsigned | Authenticity::Verified => "",
+    };
+    Ok(format!("{}\nauthenticity: {word}{hint}\n", match_text(id, &restored, now_ms)))
 }
 
 fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {

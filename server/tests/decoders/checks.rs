@@ -12,7 +12,7 @@ use tickcast_server::logic::placement::NodeEntry;
 use tickcast_server::logic::secret::Secret;
 use tickcast_server::ops::inspector::query::Params;
 
-use super::{http, owner, socket, stored};
+use super::{codes, http, owner, socket, stored};
 
 /// A check of one decoder; tells whether the input was taken and not refused.
 pub(crate) type Check = fn(&[u8]) -> bool;
@@ -27,10 +27,10 @@ pub(crate) const CHECKS: [(&str, Check); 6] = [
     ("owner", owner::owner),
 ];
 
-/// A message of a channel: `which message`. What could be read can be written, and means the same again.
+/// A message of a channel: `which message`, without a code or with one, or when many of them were sent. What could be read can be written, and means the same again.
 fn channel(input: &[u8]) -> bool {
     let Some((which, message)) = input.split_first() else { return false };
-    match which % 4 {
+    match which % 6 {
         0 => from_owner(&Bytes::copy_from_slice(message)),
         1 => {
             let Ok(batch) = channel::parse_upstream(message) else { return false };
@@ -42,12 +42,14 @@ fn channel(input: &[u8]) -> bool {
             assert_eq!(Order::decode(&order.encode()), Ok(order));
             true
         }
-        _ => {
+        3 => {
             let Some(entry) = NodeEntry::from_json(message) else { return false };
             let json = serde_json::to_vec(&entry).expect("an entry is JSON");
             assert_eq!(NodeEntry::from_json(&json), Some(entry));
             true
         }
+        4 => codes::envelope(message),
+        _ => codes::window(message),
     }
 }
 

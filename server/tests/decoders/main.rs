@@ -2,6 +2,7 @@
 //! a match's hash. The checks are the fuzz targets' own (`tests/fuzz`). `SEED=n` repeats a run, `SEEDS=n` makes it longer.
 
 pub(crate) mod checks;
+mod codes;
 #[cfg(test)]
 #[path = "../../../shared-protocol/tests/decoders/corpus.rs"]
 mod corpus;

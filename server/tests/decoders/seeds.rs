@@ -4,13 +4,15 @@
 use tickcast_protocol::chat::ChatTo;
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION};
 use tickcast_protocol::{InputSeq, PlayerId, SessionId, Tick};
+use tickcast_server::backplane::mac::Stamp;
+use tickcast_server::backplane::mac::envelope::{seal, seal_tick};
 use tickcast_server::logic::channel::{self, Note, Upstream};
 use tickcast_server::logic::orders::Order;
 use tickcast_server::logic::placement::NodeEntry;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::{http, owner, sample, stored};
+use super::{codes, http, owner, sample, stored};
 
 /// Good inputs of the check with this name.
 pub(crate) fn seeds(check: &str) -> Vec<Vec<u8>> {
@@ -52,7 +54,12 @@ fn channels() -> Vec<Vec<u8>> {
     let entry = serde_json::to_vec(&NodeEntry::default()).expect("an entry is JSON");
     let from_owner =
         ring.chain(notes.iter().map(channel::encode_note)).map(|message| with_head(&[0], &message));
+    let (keys, name, stamp) = (codes::keys(), codes::diff(), Stamp { sender: 7, sent_us: 1 });
+    let note = channel::encode_note(&Note::Released);
+    let coded = [seal_tick(&keys, &name, &fields[&b"~d1"[..]]), seal(&keys, &name, stamp, &note)];
     from_owner
+        .chain(coded.iter().map(|message| with_head(&[4], message)))
+        .chain([with_head(&[5], &[1, 128, 2, 128, 1, 129, 1, 128, 1, 250, 1, 2])])
         .chain([with_head(&[1], &channel::encode_upstream(&batch))])
         .chain(orders.iter().map(|order| with_head(&[2], &order.encode())))
         .chain([with_head(&[3], &entry)])

@@ -8,7 +8,7 @@ use tickcast_server::games::Arena;
 use tickcast_server::logic::resume::Proof;
 use tickcast_server::logic::stored::{self, Restored, StoredError, StoredMatch};
 
-use super::sample;
+use super::{codes, sample};
 
 /// Ticks that are made of a match that could be read.
 const TICKS: u64 = 3;
@@ -29,14 +29,17 @@ pub(crate) const HASH: u8 = 4;
 /// A match's hash with edits.
 pub(crate) fn stored(input: &[u8]) -> bool {
     let mut fields = sample::fields();
+    let mut signed = codes::signed().clone();
     let mut rest = input;
     for _ in 0..EDITS_MAX {
         let [form, field, length, behind @ ..] = rest else { break };
         let (bytes, behind) = behind.split_at(behind.len().min(usize::from(*length)));
         edit(&mut fields, *form, *field, bytes);
+        edit(&mut signed, *form, *field, bytes);
         rest = behind;
     }
     look(&fields);
+    codes::judged(&signed);
     match stored::restore(&fields) {
         Ok(restored) => {
             go_on(&fields, restored);

@@ -41,7 +41,8 @@ pub async fn kick<B: Backplane>(backplane: &B, id: &MatchId, player: PlayerId) -
     }
     let seconds = KICKED_WITHIN.as_secs();
     Err(format!(
-        "player {player} of match `{id}` still has a seat after {seconds} s: has the match an owner?"
+        "player {player} of match `{id}` still has a seat after {seconds} s: has the match an owner, and this command the cluster's key, if there \
+         is one?"
     ))
 }
 
