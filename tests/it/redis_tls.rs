@@ -6,13 +6,17 @@ use std::time::Duration;
 use harness::certificates::{Authority, Files, HERE};
 use harness::http::create_match;
 use harness::player::Player;
-use harness::process::{Ended, Node, NodeOptions, bots, program, run};
+use harness::process::{Ended, Node, NodeOptions, bots, program, run, wait_until};
 use harness::redis::{Persistence, RedisServer, free_port};
 use serde_json::json;
 use tickcast_protocol::message::Join;
+use tickcast_server::backplane::fields;
 
 /// For what takes a few ticks or round trips, on a busy machine.
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// For a primary to be missed, and for its replica to be promoted.
+const FAILOVER_WITHIN: Duration = Duration::from_secs(40);
 
 type Settings = Vec<(&'static str, String)>;
 
@@ -201,4 +205,90 @@ async fn sentinels_and_their_primary_are_spoken_to_over_tls() {
     let url = format!("rediss+sentinel://127.0.0.1:{port}/matches");
     plays_on(&url, &flags(&authority, Some(&own))).await;
     refused(&url, &[], 1, "UnknownIssuer").await;
+}
+
+/// A primary, its replica and a sentinel, all over TLS; the replica shows a certificate for these hosts.
+struct Watched {
+    primary: RedisServer,
+    replica: RedisServer,
+    _sentinel: RedisServer,
+    url: String,
+}
+
+async fn watched(authority: &Authority, hosts_of_replica: &[&str]) -> Watched {
+    let (primary, url) = server(authority, &authority.identity("primary", HERE), true).await;
+    let primary_port = url.rsplit(':').next().expect("it ends with a port").to_owned();
+    let files = authority.identity("replica", hosts_of_replica);
+    let mut settings = secured(authority, &files, free_port(), true);
+    settings.push(("replicaof", format!("127.0.0.1 {primary_port}")));
+    let replica = RedisServer::start_with(Persistence::Off, &borrowed(&settings)).await;
+    replica.until_following().await;
+    let port = free_port();
+    let mut settings = secured(authority, &authority.identity("sentinel", HERE), port, true);
+    for rule in [
+        "monitor matches 127.0.0.1 PORT 1",
+        "down-after-milliseconds matches 1000",
+        "failover-timeout matches 3000",
+    ] {
+        settings.push(("sentinel", rule.replace("PORT", &primary_port)));
+    }
+    let sentinel = RedisServer::sentinel(&borrowed(&settings)).await;
+    wait_until(FAILOVER_WITHIN, "the sentinel knows the replica", || async {
+        let known: Vec<Vec<String>> = sentinel.command(&["SENTINEL", "REPLICAS", "matches"]).await;
+        (known.len() == 1).then_some(())
+    })
+    .await;
+    let url = format!("rediss+sentinel://127.0.0.1:{port}/matches");
+    Watched { primary, replica, _sentinel: sentinel, url }
+}
+
+impl Watched {
+    async fn fail_over(&mut self) {
+        self.replica.until_caught_up_with(&self.primary).await;
+        self.primary.kill();
+        wait_until(FAILOVER_WITHIN, "the replica is promoted", || async {
+            (self.replica.info("role").await == "master").then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_failover_leads_to_a_replica_over_tls() {
+    let authority = Authority::new("ours");
+    let mut watched = watched(&authority, HERE).await;
+    let flags = flags(&authority, Some(&authority.identity("node", HERE)));
+    let nodes = [node(&watched.url, &flags).await, node(&watched.url, &flags).await];
+    let id = create_match(nodes[0].authority(), &json!({})).await;
+    let mut player = Player::join(&nodes[1].players, "stays", Join::Match(id.clone())).await;
+    player.follow_ticks(30, WITHIN).await;
+    player.follow_while(watched.fail_over()).await;
+    let last: u64 = watched.replica.command(&["HGET", &fields::key(&id), fields::TICK]).await;
+    // Ticks come from the one, inputs from the other.
+    let past = |player: &Player| player.position().tick.0 > last + 60;
+    player.follow_until(FAILOVER_WITHIN, "past the failover", past).await;
+    let sent = player.client().last_seq();
+    player.follow_until(WITHIN, "inputs arrive", |player| player.acknowledged() >= Some(sent)).await;
+    assert_eq!(player.breaks, [""; 0]);
+    assert_nobody_speaks_plainly(&watched.replica).await;
+    refused(&watched.url, &[], 1, "UnknownIssuer").await;
+}
+
+#[tokio::test]
+async fn a_promoted_replica_that_cannot_prove_its_name_is_refused() {
+    let authority = Authority::new("ours");
+    let mut watched = watched(&authority, &["elsewhere.example"]).await;
+    let flags = flags(&authority, Some(&authority.identity("node", HERE)));
+    let node = node(&watched.url, &flags).await;
+    let id = create_match(node.authority(), &json!({})).await;
+    let mut player = Player::join(&node.players, "stays", Join::Match(id.clone())).await;
+    player.follow_ticks(30, WITHIN).await;
+    player.follow_while(watched.fail_over()).await;
+    player.follow_while(node.says("not valid for name", FAILOVER_WITHIN)).await;
+    let stored: u64 = watched.replica.command(&["HGET", &fields::key(&id), fields::TICK]).await;
+    assert!(player.position().tick.0 >= stored, "nothing was committed there");
+    let clients: String = watched.replica.command(&["CLIENT", "LIST"]).await;
+    let scripts = clients.lines().filter(|client| client.contains("cmd=evalsha")).count();
+    assert_eq!(scripts, 0, "{clients}");
+    refused(&watched.url, &flags, 1, "not valid for name").await;
 }
