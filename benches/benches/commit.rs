@@ -1,6 +1,7 @@
 //! What a commit costs, from the call to the answer, one at a time: to a Redis on this machine, and to the
-//! memory of this process for comparison. Printed besides: how many bytes such a commit has.
+//! memory of this process for comparison, without a key and with one. Printed besides: how many bytes such a commit has.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use benches::{Battle, Crew};
 use criterion::{BatchSize, Criterion};
 use harness::redis::{Persistence, RedisServer};
 use tickcast_protocol::{MatchId, Nonce};
+use tickcast_server::backplane::authenticated::Authenticated;
+use tickcast_server::backplane::mac::envelope::{open, seal_tick};
+use tickcast_server::backplane::mac::{ClusterKeys, ClusterMac, MacPolicy};
 use tickcast_server::backplane::memory::MemoryBackplane;
 use tickcast_server::backplane::redis::{RedisBackplane, Timing};
 use tickcast_server::backplane::{Backplane, Claim, ClaimReply, Commit, CommitReply, fields};
@@ -117,6 +121,31 @@ fn commits<B: Backplane>(criterion: &mut Criterion, runtime: &Runtime, name: &st
     );
 }
 
+fn keys() -> ClusterKeys {
+    "a-key-of-the-benches-0123456789ab".parse().expect("long enough")
+}
+
+fn with_a_key<B: Backplane>(runtime: &Runtime, plane: B) -> Authenticated<B> {
+    let mac = ClusterMac { keys: keys(), policy: MacPolicy::Require };
+    let plane = Authenticated::new(plane, Some(mac), Arc::new(clock::unix_ms));
+    runtime.block_on(plane).expect("a good store")
+}
+
+/// What a message costs whoever sends it, and each node that hears it.
+fn codes(criterion: &mut Criterion) {
+    let (keys, channel) = (keys(), "tickcast:{abcdefghijklmnopqrstuvwxyz}:diff");
+    for bytes in [100, 200, 400, 600] {
+        let message = vec![7; bytes];
+        let sealed = seal_tick(&keys, channel, &message);
+        criterion.bench_function(&format!("code/seal a tick of {bytes} bytes"), |bencher| {
+            bencher.iter(|| seal_tick(&keys, channel, black_box(&message)));
+        });
+        criterion.bench_function(&format!("code/open a tick of {bytes} bytes"), |bencher| {
+            bencher.iter(|| open(&keys, channel, black_box(&sealed)).is_ok());
+        });
+    }
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let runtime = Runtime::new().expect("a runtime");
@@ -124,6 +153,11 @@ fn main() {
     let (plane, _warnings) =
         runtime.block_on(RedisBackplane::connect(&server.url(), Timing::default())).expect("a good server");
     commits(&mut criterion, &runtime, "redis", &plane);
-    commits(&mut criterion, &runtime, "memory", &MemoryBackplane::new(Arc::new(clock::unix_ms)));
+    runtime.block_on(server.command::<()>(&["FLUSHALL"]));
+    commits(&mut criterion, &runtime, "redis with a key", &with_a_key(&runtime, plane));
+    let memory = || MemoryBackplane::new(Arc::new(clock::unix_ms));
+    commits(&mut criterion, &runtime, "memory", &memory());
+    commits(&mut criterion, &runtime, "memory with a key", &with_a_key(&runtime, memory()));
+    codes(&mut criterion);
     criterion.final_summary();
 }
