@@ -33,4 +33,5 @@ pub mod strikes;
 pub mod taking;
 pub mod tick_stats;
 pub mod transcript;
+pub mod vouch;
 pub mod watch;

@@ -131,6 +131,9 @@ impl<B: Backplane> Owned<B> {
                     self.take_local();
                     let Some(mut produced) = self.make_tick() else { return Stop::Panicked };
                     let made = clock::now();
+                    if let Some(tap) = &self.tap {
+                        tap.vouch(&produced.commit.message, || self.simulation.replica());
+                    }
                     let bytes = produced.commit.message.len();
                     self.add_stats(&mut produced.commit);
                     if let Err(stop) = self.commit(produced, stopping).await {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tickcast_protocol::message::{Role, ServerMessage};
 use tickcast_protocol::replica::Gap;
 use tickcast_protocol::ticket::Subject;
-use tickcast_protocol::{CloseCode, MatchId, PlayerId, Position, Replica, Schema, SessionId, Tick, TickRate};
+use tickcast_protocol::{CloseCode, MatchId, PlayerId, Position, Schema, SessionId, Tick, TickRate};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription, fields};
@@ -292,7 +292,7 @@ impl<B: Backplane> Followed<B> {
             RelayCommand::PutOut { banned } => self.put_out(&banned),
             RelayCommand::Ping { session, nonce } => {
                 if let Some(listener) = self.listeners.get(&session) {
-                    let tick = self.relay.replica().position().tick;
+                    let tick = self.relay.position().tick;
                     listener.sink.send_control(&ServerMessage::Pong { nonce, tick }.to_frame());
                 }
             }
@@ -301,7 +301,7 @@ impl<B: Backplane> Followed<B> {
             RelayCommand::Snapshot { session } => {
                 if let Some(listener) = self.listeners.get_mut(&session) {
                     listener.standing.lose();
-                    serve(&mut self.laggards, self.relay.replica(), listener, clock::now());
+                    serve(&mut self.laggards, &mut self.relay, listener, clock::now());
                 }
             }
         }
@@ -318,7 +318,8 @@ impl<B: Backplane> Followed<B> {
         if self.uplink.take_lost() {
             self.relay.handle_inputs_lost();
         }
-        match self.relay.handle_message(message) {
+        let made = self.uplink.take_made(message, self.relay.wants_state());
+        match self.relay.handle_vouched(message, made) {
             Verdict::FanOut(frames) => {
                 self.heard = clock::now();
                 self.outdate_claim();
@@ -335,10 +336,7 @@ impl<B: Backplane> Followed<B> {
             }
             Verdict::Reload(gap) => {
                 tracing::warn!(id = %self.id, %gap, "gap, loading the match");
-                if matches!(gap, Gap::Desync { .. }) {
-                    self.node.metrics.desyncs.add(1);
-                    self.node.note(&self.id, What::Desync, gap.to_string());
-                }
+                self.count(&gap);
                 self.reload().await
             }
             Verdict::Confirm(fence) => self.confirm(fence, message).await,
@@ -363,6 +361,13 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
+    fn count(&self, gap: &Gap) {
+        if matches!(gap, Gap::Desync { .. }) {
+            self.node.metrics.desyncs.add(1);
+            self.node.note(&self.id, What::Desync, gap.to_string());
+        }
+    }
+
     /// Sends every client in step these frames, and those behind what brings them nearer.
     fn fan_out(&mut self, frames: &[Bytes]) {
         self.laggards.handle_tick(frames);
@@ -374,7 +379,7 @@ impl<B: Backplane> Followed<B> {
     fn serve_all(&mut self) {
         let now = clock::now();
         for listener in self.listeners.values_mut() {
-            serve(&mut self.laggards, self.relay.replica(), listener, now);
+            serve(&mut self.laggards, &mut self.relay, listener, now);
         }
         self.node.metrics.add_sent(self.laggards.take_counts());
     }
@@ -420,15 +425,22 @@ fn presence_beats(resume_window: Duration) -> u64 {
     (pause.as_millis() / BEAT.as_millis()) as u64
 }
 
-/// Sends a listener what comes next for it.
-fn serve(laggards: &mut Laggards, replica: &Replica, listener: &mut Listener, now: Instant) {
+/// Sends a listener what comes next for it. The state itself is needed for those only who are not in step.
+fn serve(laggards: &mut Laggards, relay: &mut Relay, listener: &mut Listener, now: Instant) {
     let Listener { sink, standing, .. } = listener;
-    match laggards.next(now, replica, standing, || sink.is_clear()) {
+    if !standing.is_in_step() {
+        relay.settle();
+    }
+    match laggards.next(now, relay.replica(), standing, || sink.is_clear()) {
         Next::Wait => {}
         Next::TooSlow => sink.close(CloseCode::Slow, CloseCode::Slow.text()),
         Next::Send(frame) => {
             let whole = sink.send_state(frame.bytes.clone());
-            laggards.handle_sent(replica, standing, &frame, whole);
+            if whole || relay.settle() {
+                laggards.handle_sent(relay.replica(), standing, &frame, whole);
+            } else {
+                standing.lose();
+            }
         }
     }
 }

@@ -73,6 +73,11 @@ enum Has {
 }
 
 impl Standing {
+    /// Whether the client has all that was sent to everybody.
+    pub fn is_in_step(&self) -> bool {
+        matches!(self.has, Has::Everything)
+    }
+
     /// What the client has is of no use, to it or to us: only a snapshot helps.
     pub fn lose(&mut self) {
         self.has = Has::Nothing;

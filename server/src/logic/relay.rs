@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use tickcast_protocol::chat::{ChatLine, ChatRefusal};
+use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::replica::{Gap, Progress, Replica};
 use tickcast_protocol::world::Difference;
 use tickcast_protocol::{CloseCode, Fence, PlayerId, Position, SessionId, Tick, frame};
@@ -11,6 +12,11 @@ use crate::logic::channel::{self, FromOwner, Note, TickMessage};
 use crate::logic::lineage::Past;
 use crate::logic::stored::{self, Restored, StoredMatch};
 use crate::logic::transcript::Transcript;
+use crate::logic::vouch::Made;
+
+/// Of so many ticks that the owner on this node vouches for one is decoded and checked as it comes, and the others only
+/// if somebody needs the state before there is a newer one. As often as a client's diff carries a hash at least.
+pub const CHECK_EVERY: usize = HASH_EVERY_TICKS_MAX as usize;
 
 /// What to do with a message of the diff channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,10 +89,24 @@ pub struct Seen {
     pub recomputed: u32,
 }
 
+/// A tick that was passed on and is not decoded.
+#[derive(Debug)]
+struct Deferred {
+    hash: u32,
+    frame: Bytes,
+}
+
 /// A node's copy of a match.
 #[derive(Debug)]
 pub struct Relay {
+    /// The state before the ticks that are deferred.
     replica: Replica,
+    /// Ticks of the replica's owner, which is on this node, one after another; at most [`CHECK_EVERY`].
+    deferred: Vec<Deferred>,
+    /// The replica was taken from the owner as it is, and nothing was decoded since.
+    is_unchecked: bool,
+    /// What was found wrong when deferred ticks were decoded, and not told yet.
+    found: Option<Gap>,
     chat: Transcript,
     /// The tick at which the copy was found to differ from the owner's state; until it is loaded anew.
     desync: Option<Tick>,
@@ -100,7 +120,16 @@ impl Relay {
     /// Begins with a copy of the state and what was said before.
     pub fn new(replica: Replica, said: Vec<ChatLine>) -> Relay {
         let chat = Transcript::new(said);
-        Relay { replica, chat, desync: None, confirmed: None, inputs_lost: false }
+        Relay {
+            replica,
+            deferred: Vec::new(),
+            is_unchecked: false,
+            found: None,
+            chat,
+            desync: None,
+            confirmed: None,
+            inputs_lost: false,
+        }
     }
 
     /// Begins at a loaded match.
@@ -120,21 +149,65 @@ impl Relay {
     }
 
     /// What the copy is like now.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&mut self) -> Seen {
+        self.settle();
         let world = self.replica.world();
         let (hash, recomputed) = (world.hash(), world.recomputed_hash());
         Seen { position: self.replica.position(), hash, recomputed }
     }
 
-    /// The copy.
+    /// The copy, without the ticks that are deferred: ask [`Relay::settle`] first where the last state is needed.
     pub fn replica(&self) -> &Replica {
         &self.replica
     }
 
+    /// The last tick that was passed on.
+    pub fn position(&self) -> Position {
+        let Position { fence, tick } = self.replica.position();
+        Position { fence, tick: Tick(tick.0 + self.deferred.len() as u64) }
+    }
+
+    /// Hash of the state after it.
+    pub fn hash(&self) -> u32 {
+        self.deferred.last().map_or_else(|| self.replica.world().hash(), |tick| tick.hash)
+    }
+
+    /// Whether the copy is of no use until the match is loaded anew.
+    pub fn is_broken(&self) -> bool {
+        self.replica.is_broken()
+    }
+
+    /// Whether it is time to ask the owner on this node for its state.
+    pub fn wants_state(&self) -> bool {
+        self.deferred.len() + 3 >= CHECK_EVERY
+    }
+
+    /// Decodes what is deferred: the copy is then that of the last tick. `false` if it is broken.
+    pub fn settle(&mut self) -> bool {
+        for Deferred { hash, frame } in std::mem::take(&mut self.deferred) {
+            if let Err(gap) = self.decode(&frame, hash) {
+                self.lose(gap.clone());
+                self.found = Some(gap);
+                return false;
+            }
+        }
+        !self.replica.is_broken()
+    }
+
+    /// What was found wrong with the copy when deferred ticks were decoded; told once.
+    pub fn take_found(&mut self) -> Option<Gap> {
+        self.found.take()
+    }
+
     /// Takes a message in.
     pub fn handle_message(&mut self, message: &Bytes) -> Verdict {
+        self.handle_vouched(message, None)
+    }
+
+    /// Takes a message in, for which the owner on this node vouches if it is the one that it `made`.
+    pub fn handle_vouched(&mut self, message: &Bytes, made: Option<Made>) -> Verdict {
         match channel::parse_from_owner(message) {
-            Ok(FromOwner::Tick(tick)) => self.handle_tick(tick),
+            Ok(FromOwner::Tick(tick)) => self.handle_tick(tick, made),
             Ok(FromOwner::Note(Note::Refused { player, code })) => {
                 Verdict::Refuse(player, CloseCode::from_number(code).unwrap_or(CloseCode::Internal))
             }
@@ -159,13 +232,13 @@ impl Relay {
         self.inputs_lost = true;
     }
 
-    fn handle_tick(&mut self, message: TickMessage) -> Verdict {
-        let have = self.replica.position();
+    fn handle_tick(&mut self, message: TickMessage, made: Option<Made>) -> Verdict {
+        if self.replica.is_broken() {
+            return Verdict::Reload(self.take_found().unwrap_or(Gap::Waiting));
+        }
+        let have = self.position();
         let TickMessage { position, hash, frame: client_frame, prior, lines, .. } = message;
         let same_owner = position.fence == have.fence;
-        if self.replica.is_broken() {
-            return Verdict::Reload(Gap::Waiting);
-        }
         if same_owner && position.tick <= have.tick {
             return Verdict::Ignore;
         }
@@ -177,20 +250,18 @@ impl Relay {
             return Verdict::Reload(Gap::Missing { have: have.tick });
         }
         let mut frames = Vec::with_capacity(3);
+        let announced = Position { fence: position.fence, tick: have.tick };
         if !same_owner || std::mem::take(&mut self.inputs_lost) {
-            // The full hash below proves that a new owner went on from the very state we have.
-            let announced = Position { fence: position.fence, tick: have.tick };
-            self.replica.rebase(announced);
             frames.push(Bytes::from(frame::owner(announced)));
         }
-        match self.replica.apply(&client_frame) {
-            Progress::Advanced => {}
-            Progress::Stale => return self.lose(Gap::Owner { have: have.tick }),
-            Progress::Gap(gap) => return self.lose(gap),
-        }
-        let actual = self.replica.world().hash();
-        if actual != hash {
-            return self.lose(Gap::Desync { tick: position.tick, expected: hash, actual });
+        let deferrable = made.filter(|_| same_owner && prior.is_none());
+        if let Err(gap) = match deferrable {
+            Some(Made { state }) => {
+                self.defer(position, Deferred { hash, frame: client_frame.clone() }, state)
+            }
+            None => self.advance(announced, &client_frame, hash),
+        } {
+            return self.lose(gap);
         }
         frames.push(client_frame);
         if let Some(prior) = prior {
@@ -203,7 +274,57 @@ impl Relay {
         Verdict::FanOut(frames)
     }
 
+    /// Takes in the tick after this position, which names whose it is.
+    fn advance(&mut self, announced: Position, frame: &[u8], hash: u32) -> Result<(), Gap> {
+        if !self.settle() {
+            return Err(self.take_found().unwrap_or(Gap::Waiting));
+        }
+        // The full hash proves that a new owner went on from the very state we have.
+        self.replica.rebase(announced);
+        self.decode(frame, hash)
+    }
+
+    /// Takes in a tick that leads to the state of this node's owner, or, if it came along, that state. The first tick
+    /// after such a state is decoded, for an owner's copy of its own state would not tell that it writes it wrongly.
+    fn defer(&mut self, position: Position, tick: Deferred, state: Option<Replica>) -> Result<(), Gap> {
+        if let Some(state) = state
+            && state.position() == position
+        {
+            // Where time is no matter nothing goes by unchecked.
+            if cfg!(debug_assertions) {
+                self.advance(self.position(), &tick.frame, tick.hash)?;
+                assert!(self.replica.world().same_state(state.world()), "an owner's diffs lead to its state");
+            }
+            self.deferred.clear();
+            self.replica = state;
+            self.is_unchecked = true;
+            return Ok(());
+        }
+        if self.is_unchecked || self.deferred.len() == CHECK_EVERY {
+            return self.advance(self.position(), &tick.frame, tick.hash);
+        }
+        self.deferred.push(tick);
+        Ok(())
+    }
+
+    /// Decodes a tick that leads on from the copy, and holds the copy against its hash.
+    fn decode(&mut self, frame: &[u8], hash: u32) -> Result<(), Gap> {
+        let have = self.replica.position();
+        self.is_unchecked = false;
+        match self.replica.apply(frame) {
+            Progress::Advanced => {}
+            Progress::Stale => return Err(Gap::Owner { have: have.tick }),
+            Progress::Gap(gap) => return Err(gap),
+        }
+        let actual = self.replica.world().hash();
+        if actual == hash {
+            return Ok(());
+        }
+        Err(Gap::Desync { tick: self.replica.position().tick, expected: hash, actual })
+    }
+
     fn lose(&mut self, gap: Gap) -> Verdict {
+        self.deferred.clear();
         self.replica.invalidate();
         if let Gap::Desync { tick, .. } = gap {
             self.desync = Some(tick);
@@ -226,6 +347,7 @@ impl Relay {
     /// Takes in a newly loaded match, its fields and the state restored from them; tells what the sockets have to
     /// learn.
     pub fn handle_load(&mut self, fields: &MatchFields, restored: Restored) -> Resync {
+        self.settle();
         let (before, position) = (self.replica.position(), restored.stored.position());
         // Messages were missed, and among them may have been the word that inputs were lost.
         self.inputs_lost = true;
@@ -259,7 +381,7 @@ impl Relay {
         for tick in stored::ticks_after(fields, stored, self.replica.position().tick)? {
             // The store knows its owners.
             self.confirmed = Some(tick.position.fence);
-            match self.handle_tick(tick) {
+            match self.handle_tick(tick, None) {
                 Verdict::FanOut(more) => frames.extend(more),
                 _ => return None,
             }

@@ -1,6 +1,7 @@
 //! The authoritative loop of one match, without a clock: what relays say in, exactly one commit per tick out.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,9 @@ use tickcast_protocol::chat::ChatLine;
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::prior::Prior;
-use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Tick, World, frame, record};
+use tickcast_protocol::{
+    CloseCode, EntityId, InputSeq, PlayerId, Position, Replica, Tick, World, frame, record,
+};
 
 use crate::backplane::{Commit, MatchFields, fields};
 use crate::game::{Game, Past, PlayerInput, Step, TickRng, View};
@@ -161,6 +164,11 @@ impl Simulation {
     /// The state after it.
     pub fn world(&self) -> &World {
         &self.world
+    }
+
+    /// A copy of it, for somebody who follows the match.
+    pub fn replica(&self) -> Replica {
+        Replica::loaded(self.world.clone(), Arc::clone(self.encoder.prior()), self.position)
     }
 
     /// Players in the match.

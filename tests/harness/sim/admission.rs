@@ -181,7 +181,7 @@ impl Cluster {
     fn catches_up_first(&mut self, node: usize, game: usize, join: &Join) -> bool {
         let Wish::Admitted { proof, known: Some(known), set_back } = join.wish else { return false };
         let Some(live) = self.live(node, game) else { return false };
-        let have = live.relay.replica().position();
+        let have = live.relay.position();
         if have.fence == known.fence && have.tick >= known.tick && !live.is_astray() {
             return false;
         }
@@ -288,6 +288,7 @@ impl Cluster {
         if live.requests.is_empty() {
             return;
         }
+        live.relay.settle();
         let world = live.relay.replica().world();
         let (kind, field) = (world.schema().player_kind(), world.schema().player_field());
         let players: Vec<PlayerId> =

@@ -78,6 +78,7 @@ impl Cluster {
     fn tell_history(&mut self, node: usize, game: usize, listeners: &[u64]) {
         let Some(live) = self.live(node, game) else { return };
         let history = ServerMessage::ChatHistory(live.relay.history(0)).to_frame();
+        live.relay.settle();
         let world = live.relay.replica().world();
         let (kind, field) = (world.schema().player_kind(), world.schema().player_field());
         let seated: Vec<u32> = world.ids(kind).map(|id| world.get(id, field) as u32).collect();

@@ -7,6 +7,7 @@ use tickcast_protocol::NodeId;
 use tickcast_protocol::message::ServerMessage;
 use tickcast_server::backplane::{Channel, MatchFields, fields};
 use tickcast_server::logic::placement::{Candidates, NodeEntry};
+use tickcast_server::logic::vouch::Vouch;
 
 use super::claims::By;
 use super::cluster::{Cluster, Delivery, Event};
@@ -51,11 +52,18 @@ pub(super) struct Slot {
     pub(super) tenure: Tenure,
     pub(super) follow: Option<Follow>,
     pub(super) subscriptions: [Heard; 2],
+    /// What an owner here says to the relay here.
+    pub(super) vouch: Vouch,
 }
 
 impl Slot {
     fn new() -> Slot {
-        Slot { tenure: Tenure::None, follow: None, subscriptions: Default::default() }
+        Slot {
+            tenure: Tenure::None,
+            follow: None,
+            subscriptions: Default::default(),
+            vouch: Vouch::default(),
+        }
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {

@@ -16,7 +16,7 @@ use super::claims::By;
 use super::cluster::{Cluster, Delivery, Event};
 use super::counters::Seen;
 use super::ledger::{self, Row};
-use super::nodes::Tenure;
+use super::nodes::{Slot, Tenure};
 use super::plan::Kind;
 use super::settings::HEIR_GRACE;
 use super::store::{Answer, Call, Request};
@@ -182,8 +182,11 @@ impl Cluster {
             return self.crash(node);
         }
         let sent_ms = self.now_ms;
-        let Some(owner) = self.nodes[node].slots[game].owner_mut() else { return };
+        let Slot { tenure: Tenure::Owner(owner), vouch, .. } = &mut self.nodes[node].slots[game] else {
+            return;
+        };
         let produced = owner.simulation.handle_tick(sent_ms);
+        vouch.handle_made(&produced.commit.message, || owner.simulation.replica());
         let rows = Rc::new(ledger::rows(owner.simulation.world()));
         owner.notes.extend(produced.notes);
         let commit = Rc::new(produced.commit);

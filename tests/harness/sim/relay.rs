@@ -21,6 +21,7 @@ use super::claims::Claimed;
 use super::cluster::{Cluster, Delivery, Event};
 use super::counters::Seen;
 use super::line::seal;
+use super::nodes::Slot;
 use super::owner::Next;
 use super::plan::Kind;
 use super::settings::LINGER_MS;
@@ -83,7 +84,7 @@ pub(super) struct Live {
 impl Live {
     /// Whether the copy is of no use just now.
     pub(super) fn is_astray(&self) -> bool {
-        self.stale || self.relay.replica().is_broken()
+        self.stale || self.relay.is_broken()
     }
 
     pub(super) fn new(relay: Relay, stored: StoredMatch, watch: Watch, now: Instant, now_ms: u64) -> Live {
@@ -200,14 +201,20 @@ impl Cluster {
 
     pub(super) fn handle_message(&mut self, node: usize, game: usize, message: &Bytes) {
         let now = self.now();
-        let Some(follow) = &mut self.nodes[node].slots[game].follow else { return };
+        let Slot { follow: Some(follow), vouch, .. } = &mut self.nodes[node].slots[game] else { return };
         let inputs_lost = std::mem::take(&mut follow.inputs_lost);
         let Some(live) = &mut follow.live else { return };
         if inputs_lost {
             live.relay.handle_inputs_lost();
         }
         let fresh = std::mem::replace(&mut live.fresh, false);
-        match live.relay.handle_message(message) {
+        if live.relay.wants_state() {
+            vouch.want_state();
+        }
+        let made = vouch.take(message);
+        self.counters.add(Seen::Vouched, u64::from(made.is_some()));
+        self.counters.add(Seen::Adopted, u64::from(made.as_ref().is_some_and(|made| made.state.is_some())));
+        match live.relay.handle_vouched(message, made) {
             Verdict::FanOut(frames) => {
                 live.heard = now;
                 live.claiming = live.claiming.map(|_| true);
@@ -246,8 +253,7 @@ impl Cluster {
     pub(super) fn fan_out(&mut self, node: usize, game: usize, frames: &[Bytes]) {
         let Some(live) = self.live(node, game) else { return };
         live.laggards.handle_tick(frames);
-        let replica = live.relay.replica();
-        let (at, hash) = (replica.position(), replica.world().hash());
+        let (at, hash) = (live.relay.position(), live.relay.hash());
         self.oracle.handle_relayed(game, at, hash);
         self.serve_all(node, game);
         self.notice_joined(node, game);
@@ -272,12 +278,19 @@ impl Cluster {
         let Some(Live { relay, laggards, .. }) = &mut follow.live else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let line = &mut connection.line;
+        if !connection.standing.is_in_step() {
+            relay.settle();
+        }
         match laggards.next(now, relay.replica(), &mut connection.standing, || line.is_clear()) {
             Serve::Wait => return,
             Serve::TooSlow => return self.close(id, CloseCode::Slow),
             Serve::Send(frame) => {
                 let whole = line.send_state(frame.bytes.clone());
-                laggards.handle_sent(relay.replica(), &mut connection.standing, &frame, whole);
+                if whole || relay.settle() {
+                    laggards.handle_sent(relay.replica(), &mut connection.standing, &frame, whole);
+                } else {
+                    connection.standing.lose();
+                }
             }
         }
         self.schedule_read(id);

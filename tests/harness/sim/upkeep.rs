@@ -104,7 +104,7 @@ impl Cluster {
 
     fn handle_load(&mut self, node: usize, game: usize, fields: &MatchFields, restored: Restored) {
         let Some(live) = self.live(node, game) else { return };
-        let (before, after) = (live.relay.replica().position(), restored.stored.position());
+        let (before, after) = (live.relay.position(), restored.stored.position());
         live.stored = restored.stored.clone();
         let resync = live.relay.handle_load(fields, restored);
         let listeners: Vec<u64> = live.listeners.iter().copied().collect();
@@ -204,7 +204,7 @@ impl Cluster {
             Claimed::NoMatch => return self.close_all(node, game, CloseCode::MatchOver),
             Claimed::Quarantined => return self.close_all(node, game, CloseCode::Quarantined),
         }
-        if live.relay.replica().is_broken() {
+        if live.relay.is_broken() {
             self.reload(node, game);
         }
     }
@@ -212,7 +212,7 @@ impl Cluster {
     /// The match is owned and nothing is heard of it: if its tick has moved, this node is deaf.
     pub(super) fn handle_deafness(&mut self, node: usize, game: usize, answer: Answer) {
         let Some(live) = self.live(node, game) else { return };
-        let have = live.relay.replica().position().tick.0;
+        let have = live.relay.position().tick.0;
         let tick = match answer {
             Answer::Loaded(Some(stored)) => fields::number(&stored, fields::TICK),
             _ => None,

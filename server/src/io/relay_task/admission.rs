@@ -96,6 +96,7 @@ impl<B: Backplane> Followed<B> {
     ) {
         let Some(relay) = self.commands.upgrade() else { return };
         let Newcomer { session, sink, wish, subject, seat } = newcomer;
+        self.relay.settle();
         if matches!(wish, Wish::Play { .. }) && seat.is_none() && self.is_full() {
             let text = format!("the match is full: {} players", self.stored.players_max);
             let _ = reply.send(Err(Refusal::new(CloseCode::MatchFull, &text)));
@@ -154,7 +155,7 @@ impl<B: Backplane> Followed<B> {
         }
         let standing = Standing::default();
         let mut listener = Listener { sink, player, subject, attempt, standing, has_history: false };
-        serve(&mut self.laggards, self.relay.replica(), &mut listener, clock::now());
+        serve(&mut self.laggards, &mut self.relay, &mut listener, clock::now());
         self.listeners.insert(session, listener);
         self.pass_chat();
     }
@@ -275,7 +276,7 @@ impl<B: Backplane> Followed<B> {
     }
 
     /// Players who have lost their place, because they left over another connection or nothing was heard of them
-    /// for too long, are told: they would send inputs for nobody.
+    /// for too long, are told: they would send inputs for nobody. Ticks that are not decoded yet can wait with that.
     pub(super) fn close_unseated(&mut self) {
         let replica = self.relay.replica();
         if replica.is_broken() {
@@ -299,6 +300,7 @@ impl<B: Backplane> Followed<B> {
         if self.requests.is_empty() {
             return;
         }
+        self.relay.settle();
         let world = self.relay.replica().world();
         let field = self.stored.schema.player_field();
         for id in world.ids(self.stored.schema.player_kind()) {

@@ -97,7 +97,8 @@ impl<B: Backplane> Followed<B> {
         own.for_each(|listener| listener.sink.send_control(&message));
     }
 
-    fn teams(&self) -> Teams {
+    fn teams(&mut self) -> Teams {
+        self.relay.settle();
         let schema = &self.stored.schema;
         let world = self.relay.replica().world();
         let team = |id| schema.team_field().map_or(0, |field| world.get(id, field).max(0) as u32);

@@ -41,6 +41,10 @@ impl<B: Backplane> Followed<B> {
     pub(super) async fn reload(&mut self) -> bool {
         self.node.metrics.reloads.add(1);
         self.stale = false;
+        self.relay.settle();
+        if let Some(gap) = self.relay.take_found() {
+            self.count(&gap);
+        }
         let loaded = load(&self.node, &self.id).await;
         match loaded.and_then(|fields| Ok((restore(&self.id, &fields)?, fields))) {
             Ok((restored, fields)) => {
@@ -63,7 +67,7 @@ impl<B: Backplane> Followed<B> {
 
     /// Sees to it that the copy is not older than what the store was seen to hold. `false` when the match is gone.
     pub(super) async fn catch_up_with(&mut self, known: Position) -> bool {
-        let have = self.relay.replica().position();
+        let have = self.relay.position();
         if have.fence == known.fence && have.tick >= known.tick && !self.is_astray() {
             return true;
         }
@@ -72,7 +76,7 @@ impl<B: Backplane> Followed<B> {
 
     /// Whether the copy is of no use just now.
     pub(super) fn is_astray(&self) -> bool {
-        self.stale || self.relay.replica().is_broken()
+        self.stale || self.relay.is_broken()
     }
 
     fn handle_load(&mut self, fields: &MatchFields, restored: Restored) {
@@ -199,12 +203,12 @@ impl<B: Backplane> Followed<B> {
                 }
             }
         }
-        if self.relay.replica().is_broken() { self.reload().await } else { true }
+        if self.relay.is_broken() { self.reload().await } else { true }
     }
 
     /// The match is owned and nothing is heard of it: if its tick has moved, this node is deaf.
     async fn handle_deafness(&mut self) -> bool {
-        let have = self.relay.replica().position().tick.0;
+        let have = self.relay.position().tick.0;
         let stored = self.node.backplane.read(&self.id, &[fields::TICK]).await;
         let moved = |stored| fields::number(&stored, fields::TICK).is_some_and(|tick| tick > have);
         if stored.is_ok_and(|stored| stored.is_some_and(moved)) {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tickcast_protocol::MatchId;
+use bytes::Bytes;
+use tickcast_protocol::{MatchId, Replica};
 use tokio::sync::Notify;
 
 use crate::backplane::Backplane;
@@ -14,6 +15,7 @@ use crate::io::clock;
 use crate::io::node::Node;
 use crate::logic::channel::{self, UPSTREAM_BATCH_MAX, Upstream};
 use crate::logic::gather::Gather;
+use crate::logic::vouch::{Made, Vouch};
 
 /// Messages that wait to go upstream; more are refused.
 const WAITING_MAX: usize = 4096;
@@ -21,6 +23,8 @@ const WAITING_MAX: usize = 4096;
 /// What waits to go upstream. Connections and the relay fill it; a [`Tap`] empties it, or else [`Uplink::run`].
 pub struct Uplink {
     state: Mutex<State>,
+    /// What an owner on this node says of its ticks.
+    vouch: Mutex<Vouch>,
     /// Something waits to be sent, or there is an end to it.
     wake: Notify,
     /// Messages were lost, and those after them get through.
@@ -52,6 +56,11 @@ impl Tap {
         mem::swap(&mut self.uplink.lock().waiting, out);
     }
 
+    /// Tells the relay that the owner has made a tick, with its state if the relay wants that.
+    pub fn vouch(&self, message: &Bytes, state: impl FnOnce() -> Replica) {
+        self.uplink.lock_vouch().handle_made(message, state);
+    }
+
     /// Whether nothing will come any more: the match is not followed here, or by another relay.
     pub fn is_closed(&self) -> bool {
         self.uplink.lock().closed
@@ -70,7 +79,12 @@ impl Uplink {
     /// Of a match with this time between two ticks.
     pub fn new(period: Duration) -> Uplink {
         let state = State { waiting: Vec::new(), gather: Gather::new(period), closed: false, taps: 0 };
-        Uplink { state: Mutex::new(state), wake: Notify::new(), lost: AtomicBool::new(false) }
+        Uplink {
+            state: Mutex::new(state),
+            vouch: Mutex::default(),
+            wake: Notify::new(),
+            lost: AtomicBool::new(false),
+        }
     }
 
     /// Lets a message go up with the next ones; `false` if too much waits, or the match is not followed any more.
@@ -89,6 +103,16 @@ impl Uplink {
             self.wake.notify_one();
         }
         true
+    }
+
+    /// Whether an owner on this node has made the tick of this message. `wants_state`: of one that it makes next, the
+    /// state after it is to come along.
+    pub fn take_made(&self, message: &Bytes, wants_state: bool) -> Option<Made> {
+        let mut vouch = self.lock_vouch();
+        if wants_state {
+            vouch.want_state();
+        }
+        vouch.take(message)
     }
 
     /// A tick of the owner was heard.
@@ -145,6 +169,10 @@ impl Uplink {
             }
             self.wake.notified().await;
         }
+    }
+
+    fn lock_vouch(&self) -> MutexGuard<'_, Vouch> {
+        self.vouch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -7,6 +7,7 @@ use super::*;
 use crate::backplane::fields;
 use crate::game::{GameInfo, Options};
 use crate::logic::stored::StoredMatch;
+use crate::logic::vouch::Vouch;
 use tickcast_protocol::TickRate;
 use tickcast_protocol::World;
 use tickcast_protocol::diff::Encoder;
@@ -351,4 +352,108 @@ fn what_was_said_while_the_ring_went_round_is_told_from_the_fields() {
     let (resync, said, history) = load(&[0, 5], 3);
     assert!(matches!(resync, Resync::Reset { .. }), "{resync:?}");
     assert_eq!((said, history), (vec![], vec![3, 4]));
+}
+
+/// An owner on the relay's node and how far its ticks went.
+struct Beside {
+    world: World,
+    encoder: Encoder,
+    vouch: Vouch,
+    tick: u64,
+}
+
+impl Beside {
+    fn new() -> (Beside, Relay) {
+        let mut world = World::new(schema());
+        let mut encoder = Encoder::new(first());
+        let mut relay = Relay::new(
+            Replica::loaded(world.clone(), first(), Position { fence: fence(1), tick: Tick(0) }),
+            vec![],
+        );
+        for number in 1..=40 {
+            relay.handle_message(&next_tick(&mut world, &mut encoder, fence(1), number));
+        }
+        (Beside { world, encoder, vouch: Vouch::default(), tick: 40 }, relay)
+    }
+
+    /// The owner's next tick, with a hash that is off by `lie`, as its relay takes it.
+    fn tick(&mut self, relay: &mut Relay, lie: u32) -> Verdict {
+        self.tick += 1;
+        let told = next_tick(&mut self.world, &mut self.encoder, fence(1), self.tick);
+        let Ok(FromOwner::Tick(read)) = channel::parse_from_owner(&told) else { panic!("a tick") };
+        let hash = read.hash.wrapping_add(lie);
+        let message = channel::encode_tick(read.position, hash, 0, &read.frame, read.prior.as_deref(), &[]);
+        let state = || Replica::loaded(self.world.clone(), Arc::clone(self.encoder.prior()), read.position);
+        self.vouch.handle_made(&message, state);
+        if relay.wants_state() {
+            self.vouch.want_state();
+        }
+        let made = self.vouch.take(&message);
+        assert!(made.is_some());
+        relay.handle_vouched(&message, made)
+    }
+}
+
+#[test]
+fn what_the_owner_beside_it_vouches_for_is_passed_on_and_decoded_where_the_state_is_needed() {
+    let (mut owner, mut relay) = Beside::new();
+    let mut deferred = Vec::new();
+    for number in 41..300 {
+        assert!(matches!(owner.tick(&mut relay, 0), Verdict::FanOut(_)), "tick {number}");
+        assert_eq!(relay.position(), Position { fence: fence(1), tick: Tick(number) });
+        assert_eq!(relay.hash(), owner.world.hash());
+        deferred.push(number - relay.replica().position().tick.0);
+        // Somebody comes, now and then.
+        if number % 67 == 0 {
+            assert!(relay.settle() && relay.replica().world().same_state(&owner.world));
+            assert_eq!(relay.replica().position(), relay.position());
+        }
+    }
+    let most = deferred.iter().max().copied();
+    assert_eq!(most, Some(CHECK_EVERY as u64 - 2), "no more than that is put off: {deferred:?}");
+    let decoded = deferred.windows(2).filter(|pair| pair == &[0, 0]).count();
+    assert!(
+        decoded >= 300 / (2 * CHECK_EVERY),
+        "behind a state that was taken over one tick is decoded: {deferred:?}"
+    );
+}
+
+#[test]
+fn an_owner_that_codes_wrongly_is_found_by_its_own_node() {
+    let (mut owner, mut relay) = Beside::new();
+    let verdicts: Vec<Verdict> = (0..=CHECK_EVERY).map(|_| owner.tick(&mut relay, 1)).collect();
+    let is_desync = |verdict: &Verdict| matches!(verdict, Verdict::Reload(Gap::Desync { .. }));
+    assert_eq!(verdicts.iter().filter(|verdict| is_desync(verdict)).count(), 1, "{verdicts:?}");
+    assert!(relay.is_broken());
+}
+
+#[test]
+fn what_is_found_wrong_where_the_state_is_needed_is_told() {
+    for asked in [false, true] {
+        let (mut owner, mut relay) = Beside::new();
+        assert!(matches!(owner.tick(&mut relay, 0), Verdict::FanOut(_)));
+        assert!(matches!(owner.tick(&mut relay, 1), Verdict::FanOut(_)), "nobody has looked");
+        assert!(!relay.settle() && relay.is_broken());
+        let is_desync = |gap: &Gap| matches!(gap, Gap::Desync { tick: Tick(42), .. });
+        if asked {
+            assert!(relay.take_found().as_ref().is_some_and(is_desync));
+        } else {
+            let Verdict::Reload(gap) = owner.tick(&mut relay, 0) else { panic!("it must be loaded anew") };
+            assert!(is_desync(&gap), "{gap}");
+        }
+        assert_eq!(owner.tick(&mut relay, 0), Verdict::Reload(Gap::Waiting), "it is told once");
+    }
+}
+
+#[test]
+fn what_nobody_vouches_for_is_decoded_with_all_before_it() {
+    let (mut owner, mut relay) = Beside::new();
+    for _ in 0..5 {
+        owner.tick(&mut relay, 0);
+    }
+    assert!(relay.replica().position().tick < Tick(45));
+    let message = next_tick(&mut owner.world, &mut owner.encoder, fence(1), 46);
+    assert!(matches!(relay.handle_message(&message), Verdict::FanOut(_)));
+    assert_eq!(relay.replica().position().tick, Tick(46));
+    assert!(relay.replica().world().same_state(&owner.world));
 }
