@@ -45,11 +45,6 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// One that is the whole of a message, or a control frame.
-    pub(super) fn whole(opcode: u8, payload: &[u8]) -> Frame {
-        Frame { opcode, is_final: true, reserved: 0, unit: payload.to_vec(), length: payload.len() }
-    }
-
     /// The same with another payload and opcode.
     pub(super) fn with(&self, opcode: u8, payload: &[u8]) -> Frame {
         Frame { opcode, unit: payload.to_vec(), length: payload.len(), ..self.clone() }

@@ -143,7 +143,7 @@ async fn a_code_that_is_taken_away_is_missed() {
 #[tokio::test]
 async fn a_seat_that_is_given_away_in_redis_is_not_taken() {
     for (key, code) in [(None, None), (Some(KEY), Some(4000))] {
-        let mut scene = Scene::new(key, &FLAGS).await;
+        let scene = Scene::new(key, &FLAGS).await;
         let (player, match_id) = (scene.player_id(), scene.id.clone());
         let token = ResumeToken([9; 16]);
         let digest = TokenDigest::of(&token).to_text();
