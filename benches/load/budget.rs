@@ -1,4 +1,5 @@
-//! Ceilings for what an update may cost, as multiples of what it costs on a floor in the same comparison.
+//! Ceilings: what an update may cost, as a multiple of what it costs on a floor in the same comparison, and how much
+//! memory a connection may take.
 
 use std::fs;
 use std::io;
@@ -15,6 +16,8 @@ use super::text;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Budget {
     ceiling: Vec<Ceiling>,
+    #[serde(default)]
+    memory: Vec<MemoryCeiling>,
 }
 
 /// What one system may cost.
@@ -29,18 +32,33 @@ pub(crate) struct Ceiling {
     goal: f64,
 }
 
+/// What a connection may take of one system.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MemoryCeiling {
+    system: System,
+    /// At most so many KiB of resident memory.
+    kb: f64,
+    /// Where this is to come down to.
+    goal: f64,
+}
+
 /// What came of a ceiling.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Verdict {
-    ceiling: Ceiling,
-    /// `None` when one of the two was not measured.
-    ratio: Option<f64>,
+    system: System,
+    /// What is compared.
+    of: String,
+    /// `None` when it, or its floor, was not measured.
+    measured: Option<f64>,
+    ceiling: f64,
+    goal: f64,
 }
 
 impl Verdict {
     /// Whether it is known to be under its ceiling.
     pub(crate) fn holds(&self) -> bool {
-        self.ratio.is_some_and(|ratio| ratio <= self.ceiling.ratio)
+        self.measured.is_some_and(|measured| measured <= self.ceiling)
     }
 }
 
@@ -61,6 +79,9 @@ impl Budget {
             Some(Ceiling { system, .. }) => {
                 Err(format!("the ceiling of {} has no floor or no ratio", system.name()))
             }
+            None if budget.memory.iter().any(|memory| memory.kb <= 0.0) => {
+                Err("a ceiling of memory is above 0 KB".to_owned())
+            }
             None => Ok(budget),
         }
     }
@@ -68,6 +89,7 @@ impl Budget {
     /// Whom it takes to judge by it: floors first.
     pub(crate) fn systems(&self) -> Vec<System> {
         let named = self.ceiling.iter().flat_map(|ceiling| [ceiling.floor, ceiling.system]);
+        let named = named.chain(self.memory.iter().map(|memory| memory.system));
         let mut systems: Vec<System> = named.collect();
         systems.sort();
         systems.dedup();
@@ -76,30 +98,40 @@ impl Budget {
 
     /// Holds it against what was measured in one comparison.
     pub(crate) fn judge(&self, summaries: &[Summary]) -> Vec<Verdict> {
-        let cpu =
-            |system| summaries.iter().find(|summary| summary.system == system).map(|summary| summary.cpu_us);
-        let verdict = |ceiling: &Ceiling| {
-            let floor = cpu(ceiling.floor).filter(|floor| *floor > 0.0);
-            let ratio = cpu(ceiling.system).zip(floor).map(|(cost, floor)| cost / floor);
-            Verdict { ceiling: *ceiling, ratio }
-        };
-        self.ceiling.iter().map(verdict).collect()
+        let find = |system| summaries.iter().find(|summary| summary.system == system);
+        let cpu = |system| find(system).map(|summary| summary.cpu_us);
+        let costs = self.ceiling.iter().map(|Ceiling { system, floor, ratio, goal }| Verdict {
+            system: *system,
+            of: format!("CPU, x {}", floor.name()),
+            measured: cpu(*system)
+                .zip(cpu(*floor).filter(|floor| *floor > 0.0))
+                .map(|(cost, floor)| cost / floor),
+            ceiling: *ratio,
+            goal: *goal,
+        });
+        let memory = self.memory.iter().map(|MemoryCeiling { system, kb, goal }| Verdict {
+            system: *system,
+            of: "RSS KB/conn".to_owned(),
+            measured: find(*system).map(|summary| summary.resident_kb),
+            ceiling: *kb,
+            goal: *goal,
+        });
+        costs.chain(memory).collect()
     }
 }
 
 /// Verdicts for the terminal.
 pub(crate) fn table(verdicts: &[Verdict]) -> String {
-    let header = ["system", "floor", "ratio", "ceiling", "goal", "verdict"];
+    let header = ["system", "what", "measured", "ceiling", "goal", "verdict"];
     let rows = verdicts.iter().map(|verdict| {
-        let Ceiling { system, floor, ratio, goal } = verdict.ceiling;
-        let [measured, ceiling, goal] =
-            [verdict.ratio, Some(ratio), Some(goal)].map(|ratio| text::number(ratio, 2));
-        let word = match verdict.ratio {
+        let [measured, ceiling, goal] = [verdict.measured, Some(verdict.ceiling), Some(verdict.goal)]
+            .map(|figure| text::number(figure, 2));
+        let word = match verdict.measured {
             None => "not measured",
             Some(_) if verdict.holds() => "holds",
             Some(_) => "TOO DEAR",
         };
-        vec![system.name(), floor.name(), measured, ceiling, goal, word.to_owned()]
+        vec![verdict.system.name(), verdict.of.clone(), measured, ceiling, goal, word.to_owned()]
     });
     text::plain_table(&header, rows)
 }
@@ -118,7 +150,7 @@ mod tests {
         assert_eq!(budget.systems(), [System::FloorScan, System::Tickcast]);
         let judge = |cost| {
             let outcomes = [outcome(System::FloorScan, 10.0), outcome(System::Tickcast, cost)];
-            budget.judge(&summaries(&outcomes))[0]
+            budget.judge(&summaries(&outcomes)).remove(0)
         };
         assert!(judge(25.0).holds());
         assert!(!judge(25.1).holds());
@@ -126,6 +158,21 @@ mod tests {
         let missing = budget.judge(&summaries(&[outcome(System::Tickcast, 1.0)]));
         assert!(!missing[0].holds(), "what was not measured is not known to hold");
         assert!(table(&missing).contains("not measured"));
+    }
+
+    #[test]
+    fn a_connection_s_memory_has_a_ceiling_too() {
+        let memory = "[[memory]]\nsystem = \"tickcast-redis\"\nkb = 15.0\ngoal = 12.0\n";
+        let budget = Budget::parse(&format!("{TEXT}{memory}")).unwrap();
+        assert!(budget.systems().contains(&System::TickcastRedis), "it is measured for its memory alone");
+        let judge = |kb| {
+            let mut outcome = outcome(System::TickcastRedis, 10.0);
+            outcome.resident_kb = kb;
+            budget.judge(&summaries(&[outcome])).remove(1)
+        };
+        assert!(judge(15.0).holds() && !judge(15.1).holds());
+        assert!(!budget.judge(&[])[1].holds(), "what was not measured is not known to hold");
+        assert!(Budget::parse(&format!("{TEXT}{}", memory.replace("15.0", "0.0"))).is_err());
     }
 
     #[test]
@@ -140,5 +187,6 @@ mod tests {
     fn the_budget_of_the_checkout_can_be_read() {
         let budget = Budget::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/budget.toml"))).unwrap();
         assert!(budget.ceiling.iter().all(|ceiling| ceiling.goal <= ceiling.ratio));
+        assert!(budget.memory.iter().all(|memory| memory.goal <= memory.kb));
     }
 }
