@@ -2,7 +2,7 @@
 //! function says how a thing is coded, in both directions: an encoder writes the value it is given and gives
 //! it back, a decoder ignores it and gives back what it read.
 
-use crate::prior::zero_at;
+use crate::prior::{Levels, zero_at};
 use crate::range::{RAW_BITS_MAX, RangeDecoder, RangeEncoder};
 use crate::varint::DecodeError;
 
@@ -131,45 +131,37 @@ impl Seen {
 }
 
 /// Models that have their places beside each other.
-const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 32;
 
 /// A value for every model that was ever used. A schema has ten times as many: they have no place.
 #[derive(Debug, Clone)]
 pub(crate) struct Sparse<T> {
-    /// For each [`BLOCK`] of models one more than its place among the values, in blocks; 0 if it has none.
-    blocks: Vec<u16>,
-    values: Vec<T>,
+    /// Each by itself: one vector for all would have room for twice as many at times, and move as it grows.
+    blocks: Vec<Option<Box<[T; BLOCK]>>>,
 }
 
 impl<T: Copy + Default + PartialEq> Sparse<T> {
     /// For so many models, none of them used.
     pub(crate) fn new(models: usize) -> Sparse<T> {
-        let blocks = models.div_ceil(BLOCK);
-        assert!(blocks < usize::from(u16::MAX), "a schema's limits keep models few enough");
-        Sparse { blocks: vec![0; blocks], values: Vec::new() }
+        Sparse { blocks: vec![None; models.div_ceil(BLOCK)] }
     }
 
     /// The value of a model, which is used from now on.
     #[inline(always)]
     pub(crate) fn at(&mut self, model: usize) -> &mut T {
-        let block = self.blocks[model / BLOCK];
-        let place = if block == 0 { self.add(model / BLOCK) } else { usize::from(block) - 1 };
-        &mut self.values[place * BLOCK + model % BLOCK]
+        let block = &mut self.blocks[model / BLOCK];
+        &mut block.get_or_insert_with(Self::empty)[model % BLOCK]
     }
 
     #[cold]
-    fn add(&mut self, block: usize) -> usize {
-        let place = self.values.len() / BLOCK;
-        self.values.resize(self.values.len() + BLOCK, T::default());
-        self.blocks[block] = place as u16 + 1;
-        place
+    fn empty() -> Box<[T; BLOCK]> {
+        Box::new([T::default(); BLOCK])
     }
 
     /// The models whose values are not what they were first, in ascending order, with these.
     pub(crate) fn used(&self) -> impl Iterator<Item = (usize, T)> + '_ {
-        let places = self.blocks.iter().enumerate().filter(|(_, place)| **place != 0);
-        let values = places.flat_map(|(block, place)| {
-            let values = &self.values[(usize::from(*place) - 1) * BLOCK..][..BLOCK];
+        let blocks = self.blocks.iter().enumerate().filter_map(|(at, block)| Some((at, block.as_ref()?)));
+        let values = blocks.flat_map(|(block, values)| {
             values.iter().enumerate().map(move |(at, value)| (block * BLOCK + at, *value))
         });
         values.filter(|(_, value)| *value != T::default())
@@ -177,7 +169,7 @@ impl<T: Copy + Default + PartialEq> Sparse<T> {
 
     /// All values are what they were first.
     pub(crate) fn reset(&mut self) {
-        self.values.fill(T::default());
+        self.blocks.iter_mut().flatten().for_each(|values| values.fill(T::default()));
     }
 }
 
@@ -185,14 +177,14 @@ impl<T: Copy + Default + PartialEq> Sparse<T> {
 pub(crate) struct FixedEncoder<'a> {
     pub(crate) range: RangeEncoder<'a>,
     /// Of every model, see [`zero_at`].
-    pub(crate) levels: &'a [i8],
+    pub(crate) levels: &'a Levels,
     pub(crate) seen: &'a mut Sparse<Seen>,
 }
 
 impl Coder for FixedEncoder<'_> {
     #[inline(always)]
     fn bit(&mut self, model: usize, bit: bool) -> bool {
-        self.range.bit(zero_at(self.levels[model]), bit);
+        self.range.bit(zero_at(self.levels.at(model)), bit);
         self.seen.at(model).count(bit);
         bit
     }
@@ -208,13 +200,13 @@ impl Coder for FixedEncoder<'_> {
 pub(crate) struct FixedDecoder<'a> {
     pub(crate) range: RangeDecoder<'a>,
     /// Of every model, see [`zero_at`].
-    pub(crate) levels: &'a [i8],
+    pub(crate) levels: &'a Levels,
 }
 
 impl Coder for FixedDecoder<'_> {
     #[inline(always)]
     fn bit(&mut self, model: usize, _: bool) -> bool {
-        self.range.bit(zero_at(self.levels[model]))
+        self.range.bit(zero_at(self.levels.at(model)))
     }
 
     #[inline(always)]
@@ -300,7 +292,8 @@ mod tests {
         }
         let used: Vec<(usize, Seen)> = counts.used().collect();
         assert_eq!(used, [(3, Seen([1, 1])), (4, Seen([1, 0])), (5 * BLOCK, Seen([0, 2]))]);
-        assert_eq!(counts.values.len(), 2 * BLOCK, "only what is used has a place");
+        let placed = counts.blocks.iter().flatten().count();
+        assert_eq!(placed, 2, "only what is used has a place");
         counts.reset();
         assert_eq!(counts.used().count(), 0);
     }

@@ -55,8 +55,8 @@ impl Learner {
     pub(crate) fn new(prior: &Prior) -> Learner {
         let models = prior.levels().len();
         let mut known = Sparse::new(models);
-        for (model, level) in prior.levels().iter().enumerate().filter(|(_, level)| **level != 0) {
-            let zero = f32::from(zero_at(*level)) / 65536.0;
+        for (model, level) in prior.levels().iter().enumerate().filter(|(_, level)| *level != 0) {
+            let zero = f32::from(zero_at(level)) / 65536.0;
             *known.at(model) = Known::of([INHERITED * zero, INHERITED * (1.0 - zero)]);
         }
         Learner { seen: Sparse::new(models), known, ticks: 0, window: 0 }
@@ -76,13 +76,13 @@ impl Learner {
             .used()
             .map(|(model, seen)| {
                 let seen = seen.0.map(f64::from);
-                cost(seen, prior.levels()[model]) - cost(seen, levels[model])
+                cost(seen, prior.levels().at(model)) - cost(seen, levels[model])
             })
             .sum();
         let horizon = self.ticks.min(HORIZON_TICKS_MAX) as f64 / self.window as f64;
         self.window = 0;
         self.seen.reset();
-        let next = prior.next(levels);
+        let next = prior.next(&levels);
         let mut bytes = Vec::new();
         next.encode(&mut bytes);
         (saved * horizon > PAYS * 8.0 * bytes.len() as f64).then_some(next)
@@ -92,7 +92,7 @@ impl Learner {
     pub(crate) fn force(&mut self, prior: &Prior) -> Prior {
         let levels = self.levels(prior.levels().len());
         self.seen.reset();
-        prior.next(levels)
+        prior.next(&levels)
     }
 
     /// The levels that fit what was counted; 0 where a level would cost more than it saves.

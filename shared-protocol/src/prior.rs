@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, Coder, NUMBER_MODELS, Number};
+use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, BLOCK, Coder, NUMBER_MODELS, Number};
 use crate::models::Models;
 use crate::range::{RangeDecoder, RangeEncoder};
 use crate::schema::Schema;
@@ -27,21 +27,69 @@ const ZEROS: [u16; LEVEL_MAX as usize + 1] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prior {
     number: u8,
-    /// One for each model, of -[`LEVEL_MAX`] to [`LEVEL_MAX`].
-    levels: Vec<i8>,
+    levels: Levels,
     pub(crate) models: Arc<Models>,
+}
+
+/// A level for each model, of -[`LEVEL_MAX`] to [`LEVEL_MAX`]. Nearly all are 0: blocks of nothing but those share one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Levels {
+    count: usize,
+    /// For each [`BLOCK`] of models its place among the values, in blocks.
+    blocks: Vec<u16>,
+    /// Begins with the block of zeros.
+    values: Vec<i8>,
+}
+
+impl Levels {
+    /// These.
+    pub(crate) fn of(levels: &[i8]) -> Levels {
+        let mut values = vec![0; BLOCK];
+        let blocks = levels.chunks(BLOCK).map(|block| {
+            if block.iter().all(|level| *level == 0) {
+                return 0;
+            }
+            let place = values.len() / BLOCK;
+            values.extend_from_slice(block);
+            values.resize((place + 1) * BLOCK, 0);
+            u16::try_from(place).expect("a schema's limits keep models few enough")
+        });
+        let blocks = blocks.collect();
+        values.shrink_to_fit();
+        Levels { count: levels.len(), blocks, values }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// That of a model.
+    #[inline(always)]
+    pub(crate) fn at(&self, model: usize) -> i8 {
+        self.values[usize::from(self.blocks[model / BLOCK]) * BLOCK + model % BLOCK]
+    }
+
+    /// All of them, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = i8> + '_ {
+        (0..self.count).map(|model| self.at(model))
+    }
 }
 
 impl Prior {
     /// The prior that every match begins with: number 0, every bit as likely as not.
     pub fn first(schema: &Schema) -> Arc<Prior> {
         let models = Arc::new(Models::new(schema));
-        Arc::new(Prior { number: 0, levels: vec![0; models.count], models })
+        Arc::new(Prior { number: 0, levels: Levels::of(&vec![0; models.count]), models })
     }
 
     /// The prior after this one.
-    pub(crate) fn next(&self, levels: Vec<i8>) -> Prior {
-        Prior { number: self.number.wrapping_add(1), levels, models: Arc::clone(&self.models) }
+    pub(crate) fn next(&self, levels: &[i8]) -> Prior {
+        Prior {
+            number: self.number.wrapping_add(1),
+            levels: Levels::of(levels),
+            models: Arc::clone(&self.models),
+        }
     }
 
     /// Counts the priors of a match, modulo 256; the first is 0.
@@ -50,7 +98,7 @@ impl Prior {
     }
 
     /// The level of every model.
-    pub(crate) fn levels(&self) -> &[i8] {
+    pub(crate) fn levels(&self) -> &Levels {
         &self.levels
     }
 
@@ -60,8 +108,8 @@ impl Prior {
         let mut coder =
             AdaptiveEncoder { range: RangeEncoder::new(out), models: AdaptiveModels::new(MODELS) };
         let mut before = [0, 0];
-        for level in &self.levels {
-            code_level(&mut coder, &mut before, *level);
+        for level in self.levels.iter() {
+            code_level(&mut coder, &mut before, level);
         }
         coder.range.finish();
     }
@@ -80,7 +128,7 @@ impl Prior {
             }
         }
         coder.range.finish()?;
-        Ok(Arc::new(Prior { number: *number, levels, models: Arc::clone(&self.models) }))
+        Ok(Arc::new(Prior { number: *number, levels: Levels::of(&levels), models: Arc::clone(&self.models) }))
     }
 }
 
@@ -123,4 +171,37 @@ fn code_level(coder: &mut impl Coder, before: &mut [i8; 2], level: i8) -> i8 {
     };
     *before = [coded, before[0]];
     coded
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn levels_that_are_all_zero_take_one_block() {
+        let levels = Levels::of(&[0; 1000 * BLOCK]);
+        assert_eq!((levels.len(), levels.values.len()), (1000 * BLOCK, BLOCK));
+        let mut one = vec![0; 1000 * BLOCK];
+        one[500 * BLOCK + 7] = -3;
+        let levels = Levels::of(&one);
+        assert_eq!((levels.at(500 * BLOCK + 7), levels.values.len()), (-3, 2 * BLOCK));
+    }
+
+    proptest! {
+        #[test]
+        fn every_level_is_found_again(
+            blocks in prop::collection::vec(prop_oneof![
+                Just(vec![0; BLOCK]),
+                prop::collection::vec(-LEVEL_MAX..=LEVEL_MAX, BLOCK),
+            ], 0..20),
+            left in prop::collection::vec(-LEVEL_MAX..=LEVEL_MAX, 0..BLOCK),
+        ) {
+            let levels: Vec<i8> = blocks.into_iter().flatten().chain(left).collect();
+            let kept = Levels::of(&levels);
+            prop_assert_eq!(kept.len(), levels.len());
+            prop_assert_eq!(kept.iter().collect::<Vec<i8>>(), levels);
+        }
+    }
 }

@@ -9,6 +9,10 @@ use tickcast_protocol::{Epoch, Fence, MatchId, Nonce, Tick};
 
 use super::{Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Release, fields};
 
+/// Ticks after which a match's fields are put into a new tree. Where fields come and go one by one, a tree's nodes are half
+/// empty; one that is made at once is full.
+const REBUILD_TICKS: u64 = 128;
+
 /// A message for everybody who is subscribed at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
@@ -112,6 +116,9 @@ impl Store {
         }
         if commit.whole || commit.again {
             put(hash, fields::HISTORY, here);
+        }
+        if commit.tick.0.is_multiple_of(REBUILD_TICKS) {
+            *hash = std::mem::take(hash).into_iter().collect();
         }
         (CommitReply::Ok, Some(on_diff(id, commit.message.clone())))
     }

@@ -20,7 +20,7 @@ use crate::io::clock;
 use crate::io::entrance::Visitor;
 use crate::io::gate::Gate;
 use crate::io::match_task::MatchOrder;
-use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, RelayCommand, Uplink, Wish};
+use crate::io::relay_task::{self, COMMANDS_QUEUED_MAX, Joined, Newcomer, RelayCommand, Uplink, Wish};
 use crate::io::sink::Sink;
 use crate::io::tasks::Tasks;
 use crate::io::websocket::Readers;
@@ -224,7 +224,8 @@ impl<B: Backplane> Node<B> {
             let relay = self.follow(&id);
             let (reply, answer) = oneshot::channel();
             let (sink, wish, subject) = (Arc::clone(sink), wish.clone(), subject.clone());
-            if relay.send(RelayCommand::Join { session, sink, wish, subject, reply }).await.is_ok()
+            let newcomer = Box::new(Newcomer { session, sink, wish, subject });
+            if relay.send(RelayCommand::Join { newcomer, reply }).await.is_ok()
                 && let Ok(answer) = answer.await
             {
                 return answer.map(|joined| Joined { place, ..joined });

@@ -32,7 +32,8 @@ mod chat;
 mod upkeep;
 mod uplink;
 
-use admission::{Newcomer, Request};
+pub use admission::Newcomer;
+use admission::Request;
 use upkeep::Claiming;
 pub use uplink::{Tap, Uplink};
 
@@ -53,14 +54,8 @@ const LINGER: Duration = Duration::from_secs(5);
 pub enum RelayCommand {
     /// Put a client into the match.
     Join {
-        /// The connection.
-        session: SessionId,
-        /// Its writing half.
-        sink: Arc<Sink>,
-        /// What the client wants.
-        wish: Wish,
-        /// The account, of one who came with a ticket.
-        subject: Option<Subject>,
+        /// Boxed: a queue has room for 32 commands, and few are joins.
+        newcomer: Box<Newcomer>,
         /// Where the answer goes. Dropped when the relay is just ending: ask again.
         reply: oneshot::Sender<Result<Joined, Refusal>>,
     },
@@ -96,6 +91,9 @@ pub enum RelayCommand {
         reply: oneshot::Sender<Seen>,
     },
 }
+
+// A queue has room for 32 commands as soon as there is one, and a relay has such a queue.
+const _: () = assert!(size_of::<RelayCommand>() <= 56);
 
 /// What a client wants in a match.
 #[derive(Debug, Clone)]
@@ -275,17 +273,17 @@ impl<B: Backplane> Followed<B> {
 
     async fn handle_command(&mut self, command: RelayCommand) -> bool {
         match command {
-            RelayCommand::Join { session, sink, wish, subject, reply } => {
-                if let Wish::Resume { known, .. } = &wish
+            RelayCommand::Join { newcomer, reply } => {
+                if let Wish::Resume { known, .. } = &newcomer.wish
                     && !self.catch_up_with(*known).await
                 {
                     return false;
                 }
-                let seat = match (&wish, &subject) {
+                let seat = match (&newcomer.wish, &newcomer.subject) {
                     (Wish::Play { .. }, Some(subject)) => self.seat_of(subject).await,
                     _ => None,
                 };
-                self.handle_join(Newcomer { session, sink, wish, subject, seat }, reply);
+                self.handle_join(*newcomer, seat, reply);
             }
             RelayCommand::Leave { session, for_good } => self.remove(session, for_good),
             RelayCommand::Say(saying) => self.handle_saying(saying),

@@ -81,8 +81,14 @@ impl Outbox {
         if count < front.bytes.len() {
             front.bytes = front.bytes.slice(count..);
             front.is_begun |= count > 0;
-        } else if let Some(Queued { kind: Kind::State, .. }) = self.queue.pop_front() {
+            return;
+        }
+        if let Some(Queued { kind: Kind::State, .. }) = self.queue.pop_front() {
             self.state = false;
+        }
+        if self.queue.is_empty() {
+            // Most sockets take whatever comes: an empty queue keeps no memory.
+            self.queue = VecDeque::new();
         }
     }
 }
@@ -133,6 +139,16 @@ mod tests {
         assert_eq!(outbox.front(), Some(frame(199)));
         outbox.handle_written(199);
         assert_eq!(outbox.front(), None);
+    }
+
+    #[test]
+    fn a_queue_that_is_empty_keeps_no_memory() {
+        let mut outbox = Outbox::default();
+        (0..20).for_each(|_| assert!(outbox.push_control(frame(3))));
+        (0..19).for_each(|_| outbox.handle_written(3));
+        assert!(outbox.queue.capacity() > 0 && outbox.front().is_some());
+        outbox.handle_written(3);
+        assert_eq!((outbox.front(), outbox.queue.capacity()), (None, 0));
     }
 
     #[test]

@@ -237,6 +237,7 @@ impl Seats {
                 taken.push((*player, seat.entity, input));
             }
             seat.credits = (seat.credits + 1).min(CREDITS_MAX);
+            seat.forget_rush();
         }
         taken
     }
@@ -264,6 +265,13 @@ impl Seat {
         self.hole_since = None;
         self.done = first;
         self.waiting.pop_front()
+    }
+
+    /// Gives back the memory of many inputs that came at once, as they do at first and after a stall.
+    fn forget_rush(&mut self) {
+        if self.waiting.is_empty() && self.waiting.capacity() > INPUTS_PER_TICK_MAX {
+            self.waiting.shrink_to(INPUTS_PER_TICK_MAX);
+        }
     }
 }
 
@@ -341,6 +349,15 @@ mod tests {
         assert_eq!(send(&mut seats, 9), Admission::Displaced);
         assert_eq!(send(&mut seats, 1), Admission::Repeated);
         assert_eq!(taken(&mut seats), [2]);
+    }
+
+    #[test]
+    fn many_inputs_at_once_are_no_memory_for_ever() {
+        let mut seats = seats();
+        (1..=INPUTS_QUEUED_MAX as u32).for_each(|seq| assert_eq!(send(&mut seats, seq), Admission::Queued));
+        let applied: usize = (0..INPUTS_QUEUED_MAX).map(|_| taken(&mut seats).len()).sum();
+        let kept = seats.seats[&ME].waiting.capacity();
+        assert_eq!((applied, kept), (INPUTS_QUEUED_MAX, INPUTS_PER_TICK_MAX));
     }
 
     #[test]

@@ -111,7 +111,9 @@ pub fn new_match(info: &GameInfo, options: &Options, seed: u64, created_ms: u64,
         (fields::HASH, "00000000".to_owned()),
         (fields::CREATED_MS, created_ms.to_string()),
     ];
-    entries.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), Bytes::from(value))).collect()
+    // As long as they are: the schema's text was made in a vector that doubles, and stays for as long as the match does.
+    let exact = |value: String| Bytes::from(value.into_bytes().into_boxed_slice());
+    entries.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), exact(value))).collect()
 }
 
 /// Whether fields are those that a node wrote, as far as that is known. The key's own part of the backplane takes `~mac` away

@@ -210,7 +210,7 @@ fn what_goes_on_as_predicted_is_not_mentioned() {
 fn few_bytes_cannot_bear_many_entities() {
     // Everything there is says with certainty that there is one more: levels of a hostile prior.
     let first = Prior::first(&schema());
-    let hostile = first.next(vec![-crate::prior::LEVEL_MAX; first.levels().len()]);
+    let hostile = first.next(&vec![-crate::prior::LEVEL_MAX; first.levels().len()]);
     for bytes in [&[][..], &[1], &[0xff; 8]] {
         let mut owner = world(false);
         let refused = apply(&mut owner, &hostile, bytes);

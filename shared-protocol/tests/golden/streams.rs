@@ -6,18 +6,23 @@ use tickcast_protocol::Schema;
 use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, Coder, FixedDecoder, FixedEncoder};
 use crate::coder::{NUMBER_MODELS, Number, Sparse, read_text, write_text};
 use crate::file::{Entry, File};
-use crate::prior::Prior;
+use crate::prior::{Levels, Prior};
 use crate::range::{RangeDecoder, RangeEncoder};
 use crate::worlds;
 
-/// All as likely as not.
-const HALF: [i8; NUMBER_MODELS + 1] = [0; NUMBER_MODELS + 1];
+/// Behind the models of a number.
 const SIGN: usize = NUMBER_MODELS;
+
+/// All as likely as not.
+fn half() -> Levels {
+    Levels::of(&[0; NUMBER_MODELS + 1])
+}
 
 /// What a fixed encoder writes to whom nothing is likely.
 pub(crate) fn even(write: impl FnOnce(&mut FixedEncoder<'_>)) -> Vec<u8> {
     let (mut out, mut seen) = (Vec::new(), Sparse::new(NUMBER_MODELS + 1));
-    let mut coder = FixedEncoder { range: RangeEncoder::new(&mut out), levels: &HALF, seen: &mut seen };
+    let levels = half();
+    let mut coder = FixedEncoder { range: RangeEncoder::new(&mut out), levels: &levels, seen: &mut seen };
     write(&mut coder);
     coder.range.finish();
     out
@@ -114,7 +119,8 @@ fn encode_texts(values: &[Value]) -> Vec<u8> {
 
 /// Reads as many values as there are with an encoder's counterpart.
 fn decode_even(values: &[Value], bytes: &[u8], read: impl Fn(&mut FixedDecoder<'_>) -> Value) -> Vec<Value> {
-    let mut coder = FixedDecoder { range: RangeDecoder::new(bytes), levels: &HALF };
+    let levels = half();
+    let mut coder = FixedDecoder { range: RangeDecoder::new(bytes), levels: &levels };
     let read = values.iter().map(|_| read(&mut coder)).collect();
     coder.range.finish().unwrap();
     read
@@ -127,7 +133,7 @@ pub(crate) fn encode_prior(schema: &Schema, number: u8, levels: &[Value]) -> Vec
     for pair in levels.iter().map(numbers) {
         all[pair[0] as usize] = pair[1] as i8;
     }
-    (0..number).for_each(|_| prior = prior.next(all.clone()).into());
+    (0..number).for_each(|_| prior = prior.next(&all).into());
     let mut out = Vec::new();
     prior.encode(&mut out);
     out
@@ -139,7 +145,7 @@ fn decode_prior(bytes: &[u8]) -> (u8, Vec<Value>) {
     let public = tickcast_protocol::prior::Prior::first(&worlds::duel()).decode(bytes).unwrap();
     public.encode(&mut again);
     assert_eq!((public.number(), &again[..]), (prior.number(), bytes), "what is public reads the same");
-    let levels = prior.levels().iter().enumerate().filter(|(_, level)| **level != 0);
+    let levels = prior.levels().iter().enumerate().filter(|(_, level)| *level != 0);
     (prior.number(), levels.map(|(model, level)| json!([model, level])).collect())
 }
 

@@ -32,14 +32,15 @@ pub(super) struct Request {
 }
 
 /// Somebody who wants into the match.
-pub(super) struct Newcomer {
-    pub(super) session: SessionId,
-    pub(super) sink: Arc<Sink>,
-    pub(super) wish: Wish,
+pub struct Newcomer {
+    /// The connection.
+    pub session: SessionId,
+    /// Its writing half.
+    pub sink: Arc<Sink>,
+    /// What the client wants.
+    pub wish: Wish,
     /// The account, of one who came with a ticket.
-    pub(super) subject: Option<Subject>,
-    /// The player that the account is already.
-    pub(super) seat: Option<PlayerId>,
+    pub subject: Option<Subject>,
 }
 
 enum RequestKind {
@@ -89,13 +90,15 @@ impl<B: Backplane> Followed<B> {
         players.into_iter().zip(names).find(|(_, name)| is_theirs(name)).map(|(player, _)| player)
     }
 
+    /// Somebody comes, whose account has this seat already.
     pub(super) fn handle_join(
         &mut self,
         newcomer: Newcomer,
+        seat: Option<PlayerId>,
         reply: oneshot::Sender<Result<Joined, Refusal>>,
     ) {
         let Some(relay) = self.commands.upgrade() else { return };
-        let Newcomer { session, sink, wish, subject, seat } = newcomer;
+        let Newcomer { session, sink, wish, subject } = newcomer;
         self.relay.settle();
         if matches!(wish, Wish::Play { .. }) && seat.is_none() && self.is_full() {
             let text = format!("the match is full: {} players", self.stored.players_max);

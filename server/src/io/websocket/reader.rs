@@ -36,7 +36,8 @@ pub(super) struct Reader<B: Backplane> {
     node: Arc<Node<B>>,
     poll: Poll,
     inbox: Arc<Inbox>,
-    connections: BTreeMap<usize, Connection<B>>,
+    /// Boxed, for a tree's nodes are half empty.
+    connections: BTreeMap<usize, Box<Connection<B>>>,
     next: usize,
     /// When connections want to be looked at; what is out of date is passed over.
     due: BTreeSet<(Instant, usize)>,
@@ -153,7 +154,7 @@ impl<B: Backplane> Reader<B> {
         let calls = address.clone();
         let sink = Arc::new(Sink::new(transport, move || calls.look()));
         let connection = Connection::new(Arc::clone(&self.node), sink, address, (early, pass), now);
-        self.connections.insert(number, connection);
+        self.connections.insert(number, Box::new(connection));
         self.with(number, now, |connection, buffer| connection.read(buffer, true, now));
     }
 
