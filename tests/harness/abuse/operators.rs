@@ -28,5 +28,5 @@ pub async fn rebound(target: &Target) {
         }
         assert_eq!(asked_as(authority, host, "POST", "/v1/nodes/n1/drain").await, 403, "{host}");
     }
-    assert_eq!(asked_as(authority, "", "GET", "/v1/nodes").await, 403, "no host at all");
+    assert_eq!(asked_as(authority, "", "GET", "/v1/nodes").await, 400, "no host at all");
 }
