@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::backplane::Backplane;
@@ -34,6 +34,9 @@ use crate::ops::ticket::TicketCommand;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// Tasks that a thread of the runtime runs until it looks at clocks and sockets again: whoever connects makes some, and ticks are
+/// not to wait until thousands have been answered.
+const TASKS_BETWEEN_LOOKS: u32 = 16;
 /// How long a stopping node waits for its matches and connections.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -93,7 +96,8 @@ fn failure(text: impl ToString) -> Failure {
 }
 
 fn runtime() -> Result<Runtime, Failure> {
-    Runtime::new().map_err(|error| failure(format!("the runtime does not start: {error}")))
+    let runtime = Builder::new_multi_thread().enable_all().event_interval(TASKS_BETWEEN_LOOKS).build();
+    runtime.map_err(|error| failure(format!("the runtime does not start: {error}")))
 }
 
 fn run_inspect(args: &InspectArgs) -> Result<(), Failure> {

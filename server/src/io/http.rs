@@ -52,6 +52,8 @@ pub mod timed;
 
 /// How long a client may take for its request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
+/// Connections that are accepted one right after the other; then whatever else is due has its turn.
+const ACCEPTS_AT_ONCE: u32 = 16;
 /// Pause after the system refused to accept a connection (no file descriptor is free).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often that is complained of.
@@ -80,7 +82,12 @@ pub async fn accept<B: Backplane>(
 ) {
     let mut stopping = node.stopping();
     let mut complaints = Bucket::every(clock::now(), COMPLAIN_EVERY, 1);
+    let mut count: u32 = 0;
     loop {
+        count = count.wrapping_add(1);
+        if count.is_multiple_of(ACCEPTS_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopping.changed() => return,
