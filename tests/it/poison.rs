@@ -164,6 +164,13 @@ async fn orphan(redis: &RedisServer) -> MatchId {
     let id = create_match(owner.authority(), &json!({})).await;
     let mut player = Player::join(&owner.players, "guest", Join::Match(id.clone())).await;
     player.follow_ticks(80, WITHIN).await;
+    // On a busy machine the player joins behind the last prior, with which the entities are written.
+    let is_written = wait_until(3 * WITHIN, "the player is in a snapshot, with ticks behind it", || async {
+        let written: bool = redis.command(&["HEXISTS", &fields::key(&id), "player:0"]).await;
+        let number = async |field: &str| stored(redis, &id, field).await.parse::<u64>().ok();
+        (written && number(fields::SNAPSHOT_TICK).await? + 2 <= number(fields::TICK).await?).then_some(())
+    });
+    player.follow_while(is_written).await;
     owner.kill9();
     id
 }
