@@ -210,7 +210,12 @@ pub(crate) fn client(input: &[u8]) -> bool {
         assert_eq!(joined.acknowledged().is_some(), joined.entity().is_some());
         let fence = Some(joined.replica.position().fence).filter(|_| !joined.replica.is_broken());
         let changed = fence.is_some_and(|fence| owner.replace(fence).is_some_and(|before| before != fence));
-        assert!(changed || again.is_empty(), "only another owner is told again: {heard:?}");
+        // docs/wire.md, section 2.2, 6: one that is announced once more has lost inputs.
+        let is_announced = frame.first() == Some(&frame::OWNER);
+        assert!(
+            changed || is_announced || again.is_empty(),
+            "only an owner's change tells it again: {heard:?}"
+        );
         assert!(again.is_sorted() && again.iter().all(|seq| *seq <= client.last_seq()));
         assert!(again.len() <= INPUTS_KEPT_MAX);
         if let Some(seq) = client.input(&[1]) {
