@@ -9,7 +9,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Siege, WITHIN};
 
 /// Seconds that an answer may take on this test's node.
-const ANSWER_SECONDS: u64 = 2;
+const ANSWER_SECONDS: u64 = 1;
+/// The system by itself gives a client up that makes no room for 8 s; the node has to be earlier here.
+const BEFORE_THE_SYSTEM: Duration = Duration::from_secs(6);
 /// Requests for a file of some size, one behind the other: more than the system keeps for a client.
 const REQUESTS: usize = 400;
 
@@ -36,7 +38,7 @@ async fn a_14_who_hardly_reads_an_answer_is_forgotten() {
             raw.read_at_most(100).await;
         }
     };
-    let forgotten = siege.node.until_metric("answers_not_taken_total", WITHIN, |count| count == 1);
+    let forgotten = siege.node.until_metric("answers_not_taken_total", BEFORE_THE_SYSTEM, |count| count == 1);
     siege
         .bears(async {
             tokio::select! {
