@@ -2,7 +2,9 @@
 //! `cargo run -p tickcast-server --example tictactoe`. Two play; others watch and take a seat that gets free.
 
 use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, TickRate, World};
-use tickcast_server::game::{BadOptions, Game, GameInfo, GameType, Games, Options, Step, TickRng};
+use tickcast_server::game::{
+    BadOptions, Game, GameInfo, GameType, Games, Options, Step, TickRng, Visibility,
+};
 
 // Numbers of the kinds and positions of their fields, as the schema below lists them.
 const PLAYER: u8 = 0;
@@ -57,6 +59,7 @@ impl GameType for TicTacToe {
             schema: Schema::new("tictactoe", "player", kinds, input).expect("the schema above is sound"),
             tick_rate: TickRate::try_from(TICKS_PER_SECOND).expect("10 is a tick rate"),
             players_max: PLAYERS_MAX as u32,
+            visibility: Visibility::Everything,
         })
     }
 

@@ -7,11 +7,12 @@
 mod past;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
 use thiserror::Error;
-use tickcast_protocol::{PlayerId, Schema, Tick, TickRate, World};
+use tickcast_protocol::{EntityId, PlayerId, Schema, SegmentId, Tick, TickRate, World};
 
 pub use past::{Moment, Past, Remembered, View};
 
@@ -26,6 +27,66 @@ pub type Options = BTreeMap<String, i64>;
 #[error("{0}")]
 pub struct BadOptions(pub String);
 
+/// Who sees what of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Visibility {
+    /// Everybody sees everything: one diff for all. What fits most games.
+    #[default]
+    Everything,
+    /// Everybody gets the segments that [`Game::view`] gives; the rest is too far away to matter. The codec learns from
+    /// all of it.
+    Regions,
+    /// As [`Visibility::Regions`], and what somebody does not get is a secret: hands, fog, plans. The codec learns from
+    /// segment 0 only, for what it learned goes to everybody. What still tells of secrets: docs/visibility.md.
+    Secrets,
+}
+
+impl Visibility {
+    /// Every one there is.
+    pub const ALL: [Visibility; 3] = [Visibility::Everything, Visibility::Regions, Visibility::Secrets];
+
+    /// As it is stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Visibility::Everything => "everything",
+            Visibility::Regions => "regions",
+            Visibility::Secrets => "secrets",
+        }
+    }
+}
+
+/// Whose view is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Viewer {
+    /// All who look on and are no players.
+    Spectators,
+    /// A player, who has an entity.
+    Player(PlayerId),
+}
+
+impl fmt::Display for Viewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Viewer::Spectators => f.write_str("spectators"),
+            Viewer::Player(player) => player.fmt(f),
+        }
+    }
+}
+
+/// A question: which segments does somebody get?
+#[derive(Debug, Clone, Copy)]
+pub struct Looking<'a> {
+    /// Who.
+    pub viewer: Viewer,
+    /// Of a player the entity.
+    pub entity: Option<EntityId>,
+    /// What it got in the last tick, ascending; nothing before the first answer. For a border that is not crossed again
+    /// and again by who walks along it.
+    pub before: &'a [SegmentId],
+    /// The state after this tick's step.
+    pub world: &'a World,
+}
+
 /// What never changes about a game's matches once they are created.
 #[derive(Debug, Clone)]
 pub struct GameInfo {
@@ -35,6 +96,8 @@ pub struct GameInfo {
     pub tick_rate: TickRate,
     /// Players a match takes.
     pub players_max: u32,
+    /// Who sees what.
+    pub visibility: Visibility,
 }
 
 /// One input of a player. A tick brings a player none, one, or two (after a pause), in the order made.
@@ -89,7 +152,7 @@ pub trait Game: Send + 'static {
         name: &str,
         rng: &mut TickRng,
         world: &mut World,
-    ) -> Option<tickcast_protocol::EntityId>;
+    ) -> Option<EntityId>;
 
     /// A player left for good. The server despawns the player's entity afterwards.
     fn leave(&mut self, _player: PlayerId, _world: &mut World) {}
@@ -103,6 +166,14 @@ pub trait Game: Send + 'static {
 
     /// One tick.
     fn step(&mut self, step: Step<'_>);
+
+    /// Which segments somebody gets from this tick on, in any order; asked after each step for everybody, of a game that
+    /// has not [`Visibility::Everything`]. What the game puts where is [`World::place`]'s matter. The server remembers the
+    /// answer in the match's state. A player's own entity has to be in the player's view: a client is in the match as
+    /// soon as it sees it.
+    fn view(&self, _looking: Looking<'_>) -> Vec<SegmentId> {
+        vec![SegmentId::EVERYONE]
+    }
 
     /// Rebuilds what the game keeps beside the world, after another node's world was loaded.
     fn restore(&mut self, _world: &World) {}

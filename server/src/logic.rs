@@ -33,5 +33,6 @@ pub mod strikes;
 pub mod taking;
 pub mod tick_stats;
 pub mod transcript;
+pub mod views;
 pub mod vouch;
 pub mod watch;

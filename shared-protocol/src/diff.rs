@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::coder::{self, Coder, FixedDecoder, FixedEncoder, Number, write_text};
+use crate::coder::{self, Coder, FixedDecoder, FixedEncoder, Number, Seen, Sparse, write_text};
 use crate::learn::Learner;
 use crate::limits::ENTITIES_MAX;
 use crate::models::{KindModels, SMALL_KIND};
@@ -24,6 +24,8 @@ use fields::{Motions, code_birth, code_fields};
 pub struct Encoder {
     prior: Arc<Prior>,
     learner: Learner,
+    /// Where what nothing is to be learned from is counted.
+    unlearned: Option<Sparse<Seen>>,
     motions: Motions,
     woken: Vec<u16>,
     born: Vec<u16>,
@@ -34,7 +36,15 @@ impl Encoder {
     /// Begins with a prior: [`Prior::first`], or the one that the match's last owner published.
     pub fn new(prior: Arc<Prior>) -> Encoder {
         let learner = Learner::new(&prior);
-        Encoder { prior, learner, motions: Motions::default(), woken: Vec::new(), born: Vec::new(), sent: 0 }
+        Encoder {
+            prior,
+            learner,
+            unlearned: None,
+            motions: Motions::default(),
+            woken: Vec::new(),
+            born: Vec::new(),
+            sent: 0,
+        }
     }
 
     /// What the next diff is coded with.
@@ -49,6 +59,20 @@ impl Encoder {
 
     /// Appends the world's uncommitted changes as one diff. The world is left as it is: advance it afterwards.
     pub fn encode(&mut self, world: &World, out: &mut Vec<u8>) {
+        self.encode_seen(world, out);
+    }
+
+    /// As [`Encoder::encode`], and no later prior tells anything of it.
+    pub fn encode_secret(&mut self, world: &World, out: &mut Vec<u8>) {
+        let models = self.prior.levels().len();
+        let mut unlearned = self.unlearned.take().unwrap_or_else(|| Sparse::new(models));
+        std::mem::swap(&mut self.learner.seen, &mut unlearned);
+        self.encode_seen(world, out);
+        std::mem::swap(&mut self.learner.seen, &mut unlearned);
+        self.unlearned = Some(unlearned);
+    }
+
+    fn encode_seen(&mut self, world: &World, out: &mut Vec<u8>) {
         let mut coder = FixedEncoder {
             range: RangeEncoder::new(out),
             levels: self.prior.levels(),

@@ -1,23 +1,41 @@
 //! One entity's committed state, decodable alone with the schema: an entity's field in the match's hash. No
 //! entropy coding, nothing of other entities: varints that a person with the schema can read.
 //!
-//! First the value of every field; then a mask of the integer fields whose last three values were not all
+//! A byte says of which layout it is: an entity of a segment but [`SegmentId::EVERYONE`] has another, in which that comes
+//! first. Then the value of every field; then a mask of the integer fields whose last three values were not all
 //! the same; then for each of those its last step and, if it is predicted linearly, the step before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::ids::SegmentId;
+use crate::limits::SEGMENTS_MAX;
 use crate::schema::Schema;
+use crate::segments::Segments;
 use crate::varint::{DecodeError, Reader, put, put_bytes, put_signed};
 use crate::world::{Column, EntityId, Past, Table, World};
 
-/// Version byte in front.
-const LAYOUT_VERSION: u8 = 2;
+/// Byte in front.
+const LAYOUT: u8 = 2;
+/// Byte in front of an entity whose segment is told.
+const LAYOUT_IN_SEGMENT: u8 = 3;
 
 /// The entity's committed state. `None` when it is not part of it.
 pub fn encode_entity(world: &World, id: EntityId) -> Option<Vec<u8>> {
+    encode_in(world, SegmentId::EVERYONE, id)
+}
+
+/// The committed state of an entity that is in this segment, whose world this is. `None` when it is not part of it.
+pub(crate) fn encode_in(world: &World, segment: SegmentId, id: EntityId) -> Option<Vec<u8>> {
     let table = &world.tables[usize::from(id.kind)];
     table.was_alive(id.index).then(|| {
-        let mut out = vec![LAYOUT_VERSION];
+        let mut out = Vec::new();
+        if segment == SegmentId::EVERYONE {
+            out.push(LAYOUT);
+        } else {
+            out.push(LAYOUT_IN_SEGMENT);
+            put(&mut out, u64::from(segment.0));
+        }
         put_record(table, id.index, &mut out);
         out
     })
@@ -31,25 +49,73 @@ pub fn decode_entities<'a>(
     let mut world = World::new(schema);
     let mut pasts = Pasts::default();
     for (id, bytes) in entities {
-        read_entity(&mut world, id, bytes, &mut pasts).map_err(|error| (id, error))?;
+        let read = segment_of(bytes).and_then(|(segment, reader)| match segment {
+            SegmentId::EVERYONE => read_entity(&mut world, id, reader, &mut pasts),
+            _ => Err(DecodeError::State("a segment, in a match that has none")),
+        });
+        read.map_err(|error| (id, error))?;
     }
     pasts.commit(&mut world);
     Ok(world)
 }
 
-/// Refuses a version that is not known, and whatever the schema does not allow.
-fn read_entity(world: &mut World, id: EntityId, bytes: &[u8], pasts: &mut Pasts) -> Result<(), DecodeError> {
-    let mut reader = Reader::new(bytes);
-    if reader.byte()? != LAYOUT_VERSION {
-        return Err(DecodeError::State("an entity of an unknown layout version"));
+/// Builds the segments of a match, and the world that they make together, from entities' records; the error names the
+/// entity that could not be read.
+pub fn decode_segments<'a>(
+    schema: Arc<Schema>,
+    entities: impl IntoIterator<Item = (EntityId, &'a [u8])>,
+) -> Result<(Segments, World), (EntityId, DecodeError)> {
+    let mut segments = Segments::new(Arc::clone(&schema));
+    let mut whole = World::new(schema);
+    let mut pasts: BTreeMap<SegmentId, Pasts> = BTreeMap::new();
+    for (id, bytes) in entities {
+        let read = segment_of(bytes).and_then(|(segment, reader)| {
+            let world = segments.world_mut(segment);
+            read_entity(world, id, reader, pasts.entry(segment).or_default())?;
+            whole.spawn_at(id).map_err(|_| FULL)?;
+            whole.place(id, segment);
+            Ok(())
+        });
+        read.map_err(|error| (id, error))?;
     }
+    for (segment, pasts) in pasts {
+        pasts.commit(segments.world_mut(segment));
+    }
+    segments.fill(&mut whole);
+    whole.advance();
+    Ok((segments, whole))
+}
+
+const FULL: DecodeError = DecodeError::State("more entities than a world takes");
+
+/// Which segment a record's entity is in, and what else it says. Refuses a layout that is not known.
+fn segment_of(bytes: &[u8]) -> Result<(SegmentId, Reader<'_>), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let segment = match reader.byte()? {
+        LAYOUT => 0,
+        LAYOUT_IN_SEGMENT => reader.varint()?,
+        _ => return Err(DecodeError::State("an entity of an unknown layout version")),
+    };
+    if segment >= SEGMENTS_MAX as u64 {
+        return Err(DecodeError::Range("segment"));
+    }
+    Ok((SegmentId(segment as u16), reader))
+}
+
+/// Refuses whatever the schema does not allow.
+fn read_entity(
+    world: &mut World,
+    id: EntityId,
+    mut reader: Reader<'_>,
+    pasts: &mut Pasts,
+) -> Result<(), DecodeError> {
     if usize::from(id.kind) >= world.tables.len() {
         return Err(DecodeError::State("an entity of an unknown kind"));
     }
     if world.contains(id) {
         return Err(DecodeError::State("the same entity twice"));
     }
-    world.spawn_at(id).map_err(|_| DecodeError::State("more entities than a world takes"))?;
+    world.spawn_at(id).map_err(|_| FULL)?;
     read_record(&mut world.tables[usize::from(id.kind)], id, &mut reader, pasts)?;
     reader.finish()
 }

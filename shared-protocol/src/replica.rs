@@ -120,6 +120,11 @@ impl Replica {
         }
     }
 
+    /// A replica of the loaded state of a match in segments, and of the world that they make together.
+    pub fn in_segments(segments: Segments, world: World, prior: Arc<Prior>, position: Position) -> Replica {
+        Replica { segments: Some(segments), ..Replica::loaded(world, prior, position) }
+    }
+
     /// The state; of no meaning while [`Replica::is_broken`].
     pub fn world(&self) -> &World {
         &self.world
@@ -128,6 +133,18 @@ impl Replica {
     /// The segments that it has, of a match in segments.
     pub fn segments(&self) -> Option<&Segments> {
         self.segments.as_ref()
+    }
+
+    /// Whether two replicas hold the same state and read the next tick alike.
+    pub fn same_state(&self, other: &Replica) -> bool {
+        match (&self.segments, &other.segments) {
+            (None, None) => self.world.same_state(&other.world),
+            // What entities did before is their segment's matter.
+            (Some(ours), Some(theirs)) => {
+                ours.same_state(theirs) && self.world.first_difference(&other.world).is_none()
+            }
+            _ => false,
+        }
     }
 
     /// Where the replica stands.
@@ -159,6 +176,11 @@ impl Replica {
     /// The state, for a use of its own.
     pub fn into_world(self) -> World {
         self.world
+    }
+
+    /// The state, and of a match in segments these, for a use of their own.
+    pub fn into_parts(self) -> (World, Option<Segments>) {
+        (self.world, self.segments)
     }
 
     /// Says that the state is that of another position, for example another owner's of the same tick.
@@ -289,7 +311,7 @@ impl Replica {
         if let Err(gap) = parts::apply(&mut segments, &mut world, ticks, &prior, sections) {
             return Progress::Gap(gap);
         }
-        *self = Replica { segments: Some(segments), ..Replica::loaded(world, prior, position) };
+        *self = Replica::in_segments(segments, world, prior, position);
         Progress::Advanced
     }
 

@@ -131,31 +131,81 @@ impl<'a> Iterator for Sections<'a> {
     }
 }
 
-/// Appends what a client gets of the owner's sections that had the segments of `before` in the tick before and has those of
-/// `now` from this one on, both ascending. `enter` has the whole section of a segment that it gets anew; none where
-/// there is no entity in it.
+/// Where the sections of a frame are: made once a tick, to cut from for everybody.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    /// Ascending.
+    places: Vec<(SegmentId, std::ops::Range<usize>)>,
+}
+
+impl Index {
+    /// Of what follows a frame's header.
+    pub fn of(bytes: &[u8]) -> Result<Index, DecodeError> {
+        let mut places = Vec::new();
+        let mut at = 0;
+        for cut in Sections::new(bytes) {
+            let Cut { segment, bytes, .. } = cut?;
+            places.push((segment, at..at + bytes.len()));
+            at += bytes.len();
+        }
+        Ok(Index { places })
+    }
+
+    /// The segments that have a section, ascending.
+    pub fn segments(&self) -> impl Iterator<Item = SegmentId> {
+        self.places.iter().map(|(segment, _)| *segment)
+    }
+
+    fn find(&self, segment: SegmentId) -> Option<std::ops::Range<usize>> {
+        let place = self.places.binary_search_by_key(&segment, |(id, _)| *id).ok()?;
+        Some(self.places[place].1.clone())
+    }
+
+    /// Appends what a client gets of the same bytes that had the segments of `before` in the tick before and has those of
+    /// `now` from this one on, both ascending. `enter` appends the whole section of a segment that it gets anew; nothing
+    /// where there is no entity in it.
+    pub fn cut(
+        &self,
+        bytes: &[u8],
+        before: &[SegmentId],
+        now: &[SegmentId],
+        mut enter: impl FnMut(SegmentId, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
+        for (segment, had, has) in merged(before, now) {
+            match (had, has) {
+                (true, true) => {
+                    out.extend_from_slice(self.find(segment).map_or(&[], |place| &bytes[place]));
+                }
+                (false, true) => enter(segment, out),
+                _ => put(out, segment, Section::Left),
+            }
+        }
+    }
+}
+
+/// The segments of two views, ascending, each with whether it is in the one and in the other.
+pub fn merged<'a>(
+    before: &'a [SegmentId],
+    now: &'a [SegmentId],
+) -> impl Iterator<Item = (SegmentId, bool, bool)> + 'a {
+    let (mut before, mut now) = (before.iter().copied().peekable(), now.iter().copied().peekable());
+    std::iter::from_fn(move || {
+        let next = [before.peek(), now.peek()].into_iter().flatten().min().copied()?;
+        Some((next, before.next_if_eq(&next).is_some(), now.next_if_eq(&next).is_some()))
+    })
+}
+
+/// Appends what one client gets, as [`Index::cut`].
 pub fn cut<'a>(
-    sections: Sections<'a>,
+    bytes: &[u8],
     before: &[SegmentId],
     now: &[SegmentId],
     mut enter: impl FnMut(SegmentId) -> Option<&'a [u8]>,
     out: &mut Vec<u8>,
 ) -> Result<(), DecodeError> {
-    let mut sections = sections.peekable();
-    let (mut before, mut now) = (before.iter().copied().peekable(), now.iter().copied().peekable());
-    while let Some(next) = [before.peek(), now.peek()].into_iter().flatten().min().copied() {
-        let had = before.next_if_eq(&next).is_some();
-        let has = now.next_if_eq(&next).is_some();
-        let passed = |cut: &Result<Cut<'_>, _>| cut.as_ref().is_ok_and(|cut| cut.segment < next);
-        while sections.next_if(passed).is_some() {}
-        let here = |cut: &Result<Cut<'_>, _>| cut.as_ref().map_or(true, |cut| cut.segment == next);
-        let section = sections.next_if(here).transpose()?;
-        match (had, has) {
-            (true, true) => out.extend_from_slice(section.map_or(&[], |cut| cut.bytes)),
-            (false, true) => out.extend_from_slice(enter(next).unwrap_or_default()),
-            _ => put(out, next, Section::Left),
-        }
-    }
+    let put = |segment, out: &mut Vec<u8>| out.extend_from_slice(enter(segment).unwrap_or_default());
+    Index::of(bytes)?.cut(bytes, before, now, put, out);
     Ok(())
 }
 

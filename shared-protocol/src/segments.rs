@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::diff::Encoder;
 use crate::ids::SegmentId;
+use crate::record;
 use crate::schema::Schema;
 use crate::sections::{self, Section};
 use crate::snapshot;
@@ -44,6 +45,14 @@ impl Segments {
         self.worlds.iter().map(|(id, world)| (*id, world))
     }
 
+    /// Whether each segment has the same state in both, and would code the next tick alike.
+    pub fn same_state(&self, other: &Segments) -> bool {
+        let same = |(ours, theirs): ((&SegmentId, &World), (&SegmentId, &World))| {
+            ours.0 == theirs.0 && ours.1.same_state(theirs.1)
+        };
+        self.worlds.len() == other.worlds.len() && self.worlds.iter().zip(&other.worlds).all(same)
+    }
+
     /// The section of a client that gets this segment from now on; `None` where there are no entities.
     pub fn entered(&self, id: SegmentId) -> Option<Vec<u8>> {
         let world = self.get(id)?;
@@ -51,6 +60,41 @@ impl Segments {
         snapshot::encode(world, &mut payload);
         sections::put(&mut out, id, Section::Entered { hash: world.hash(), payload: &payload });
         Some(out)
+    }
+
+    /// The committed state of an entity as the store keeps it, with the segment that it is in ([`crate::record`]).
+    pub fn record(&self, segment: SegmentId, id: EntityId) -> Option<Vec<u8>> {
+        record::encode_in(self.get(segment)?, segment, id)
+    }
+
+    /// Every entity whose record changed since the last call, or that left its segment and the whole with it: those that a
+    /// segment tells, and those of the `whole`.
+    pub fn take_touched(&mut self, whole: &mut World) -> BTreeSet<EntityId> {
+        // What an entity did before its last tick is known to its segment only.
+        let mut touched: BTreeSet<EntityId> = whole.take_touched().into_iter().collect();
+        self.worlds.values_mut().for_each(|world| touched.extend(world.take_touched()));
+        touched
+    }
+
+    /// Of a match that goes on at another owner: learns from the whole where each entity is.
+    pub fn settle_in(&mut self, whole: &World) {
+        for (kind, homes) in (0..).zip(&mut self.homes) {
+            homes.clear();
+            for id in whole.ids(kind) {
+                homes.resize(homes.len().max(usize::from(id.index) + 1), None);
+                homes[usize::from(id.index)] = Some(whole.segment(id));
+            }
+        }
+    }
+
+    /// Gives the entities of a world, which are those of all segments, the values that they have here.
+    pub(crate) fn fill(&self, whole: &mut World) {
+        for world in self.worlds.values() {
+            for id in (0..self.schema.kinds().len() as u8).flat_map(|kind| world.ids(kind)) {
+                // They are there: nothing is born, and the world cannot be full.
+                let _ = whole.copy_entity(world, id);
+            }
+        }
     }
 
     /// Hash of the whole: what a world with all of these entities has.
@@ -106,8 +150,15 @@ impl Segments {
 
     /// Makes the changes that were taken over the committed state of the next tick, and appends them: a section for each
     /// segment that is not at rest. With `proven` each segment that has changed since the last such tick is there,
-    /// with its hash.
-    pub fn commit(&mut self, encoder: &mut Encoder, proven: bool, out: &mut Vec<u8>) {
+    /// with its hash. What is in segments that are not `open` is a secret: nothing is learned from it, for priors go to
+    /// everybody.
+    pub fn commit(
+        &mut self,
+        encoder: &mut Encoder,
+        proven: bool,
+        open: impl Fn(SegmentId) -> bool,
+        out: &mut Vec<u8>,
+    ) {
         let mut payload = Vec::new();
         for (id, world) in &mut self.worlds {
             let is_at_rest = world.is_at_rest();
@@ -119,7 +170,11 @@ impl Segments {
                 continue;
             }
             payload.clear();
-            encoder.encode(world, &mut payload);
+            if open(*id) {
+                encoder.encode(world, &mut payload);
+            } else {
+                encoder.encode_secret(world, &mut payload);
+            }
             world.advance();
             let hash = proves.then(|| world.hash());
             sections::put(out, *id, Section::Changed { hash, payload: &payload });

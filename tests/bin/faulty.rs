@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, TickRate, World};
-use tickcast_server::game::{BadOptions, Game, GameInfo, GameType, Games, Options, Step, TickRng};
+use tickcast_server::game::{
+    BadOptions, Game, GameInfo, GameType, Games, Options, Step, TickRng, Visibility,
+};
 use tickcast_server::games::Arena;
 
 /// The option that says when.
@@ -40,6 +42,7 @@ impl GameType for Faulty {
                 .expect("the schema above is sound"),
             tick_rate: TickRate::try_from(30u64).expect("30 is a tick rate"),
             players_max: 16,
+            visibility: Visibility::Everything,
         })
     }
 

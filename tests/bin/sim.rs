@@ -29,6 +29,9 @@ struct Flags {
     /// The first of them
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     from: u64,
+    /// Players have secrets of each other, and whatever a client is sent is held against what it may see
+    #[arg(long)]
+    secrets: bool,
     /// Run this one and tell all that happens
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "from", "seconds"])]
     seed: Option<u64>,
@@ -40,10 +43,14 @@ struct Flags {
 fn main() -> ExitCode {
     let flags = Flags::parse();
     if let Some(seed) = flags.seed {
-        return run_verbose(seed);
+        return run_verbose(seed, flags.secrets);
     }
     let threads = available_parallelism().map_or(1, usize::from);
-    let batch = Batch { seeds: (flags.from..flags.from.saturating_add(flags.seeds)).collect(), threads };
+    let batch = Batch {
+        seeds: (flags.from..flags.from.saturating_add(flags.seeds)).collect(),
+        threads,
+        secrets: flags.secrets,
+    };
     let (begun, looked_at) = (clock::now(), stderr().is_terminal());
     let until = flags.seconds.map(|seconds| begun + Duration::from_secs(seconds));
     // What a panicking run has to say is in its failure.
@@ -83,8 +90,9 @@ fn conclude(report: &Report, took: Duration) -> ExitCode {
     if tested && report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run_verbose(seed: u64) -> ExitCode {
+fn run_verbose(seed: u64, secrets: bool) -> ExitCode {
     let plan = Plan::of(seed);
+    let plan = if secrets { plan.with_secrets() } else { plan };
     plan.lines().iter().for_each(|line| println!("{line}"));
     match run_one(&plan, true).0 {
         Ok(trace) => {

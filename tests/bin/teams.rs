@@ -4,7 +4,9 @@
 use std::process::ExitCode;
 
 use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, TickRate, World};
-use tickcast_server::game::{BadOptions, Game, GameInfo, GameType, Games, Options, Step, TickRng};
+use tickcast_server::game::{
+    BadOptions, Game, GameInfo, GameType, Games, Options, Step, TickRng, Visibility,
+};
 
 const PLAYER: u8 = 0;
 const NAME: usize = 2;
@@ -27,7 +29,8 @@ impl GameType for Teams {
         let kinds = [Kind::new("player", player)];
         let schema = Schema::new("teams", "player", kinds, [InputField::new("nothing", 0, 0)]);
         let tick_rate = TickRate::try_from(30u64).expect("30 is a tick rate");
-        Ok(GameInfo { schema: schema.expect("the schema above is sound"), tick_rate, players_max: 16 })
+        let schema = schema.expect("the schema above is sound");
+        Ok(GameInfo { schema, tick_rate, players_max: 16, visibility: Visibility::Everything })
     }
 
     fn create(&self, _: &Options) -> Box<dyn Game> {

@@ -19,6 +19,7 @@ mod oracle;
 mod owner;
 mod plan;
 mod relay;
+mod secrets;
 mod store;
 mod upkeep;
 

@@ -52,16 +52,21 @@ fn understand(message: &Bytes) -> (Value, Bytes) {
     }
     match from_owner.expect("a message of one of the channels") {
         FromOwner::Note(note) => (json!({ "Note": note }), channel::encode_note(&note)),
-        FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior, lines }) => {
+        FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior, lines, views }) => {
             let told = json!({ "Diff": {
                 "epoch": position.fence.epoch.0, "nonce": format!("{:016x}", position.fence.nonce.0),
                 "tick": position.tick.0, "tag": position.fence.tag(), "hash": format!("{hash:08x}"),
                 "sent_ms": sent_ms, "frame": hex(&frame), "prior": prior.as_deref().map(hex),
-                "said": lines,
+                "said": lines, "views": views.iter().map(seen).collect::<Vec<_>>(),
             }});
-            (told, channel::encode_tick(position, hash, sent_ms, &frame, prior.as_deref(), &lines))
+            (told, channel::encode_tick(position, hash, sent_ms, &frame, prior.as_deref(), &lines, &views))
         }
     }
+}
+
+/// A viewer's number, and its segments; none of one who is gone.
+fn seen(change: &ViewChange) -> Value {
+    json!([change.number(), change.view().map(|view| view.iter().map(|segment| segment.0).collect::<Vec<_>>())])
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -79,7 +84,7 @@ fn golden_channel_messages_are_those_of_the_server() {
 
 #[test]
 fn golden_channel_messages_have_every_variant() {
-    let (mut seen, mut priors, mut said) = (BTreeSet::new(), 0, BTreeSet::new());
+    let (mut seen, mut priors, mut said, mut views) = (BTreeSet::new(), 0, BTreeSet::new(), 0);
     for entry in entries() {
         if let Ok(batch) = channel::parse_upstream(&entry.bytes) {
             seen.extend(batch.iter().map(upstream_name));
@@ -88,12 +93,14 @@ fn golden_channel_messages_have_every_variant() {
         } else if let Ok(FromOwner::Tick(tick)) = channel::parse_from_owner(&entry.bytes) {
             priors += usize::from(tick.prior.is_some() && tick.lines.is_empty());
             said.extend((!tick.lines.is_empty()).then_some(tick.prior.is_some()));
+            views += tick.views.len();
         } else if let Ok(order) = Order::decode(&entry.bytes) {
             seen.insert(order_name(&order));
         }
     }
     assert_eq!(priors, 1, "golden/channel.hex has one tick with a prior");
     assert_eq!(said.len(), 2, "golden/channel.hex has ticks with chat, one with and one without a prior");
+    assert_eq!(views, 2, "golden/channel.hex has a tick with which views change, one of them away");
     #[rustfmt::skip]
     let all = [
         "Bans", "Chat", "ChatRefused", "Drain", "Ended", "HandOver", "Input", "InputsLost", "Join", "Kick", "Leave", "Present", "Refused",

@@ -59,6 +59,8 @@ pub const RING: &str = "~ring";
 pub const SEED: &str = "~seed";
 /// The game's options, JSON.
 pub const OPTIONS: &str = "~options";
+/// Who sees what, by the name of a [`crate::game::Visibility`]; absent where everybody sees everything.
+pub const VISIBILITY: &str = "~visibility";
 /// How the owner's last ticks went, JSON; for people. Written once a second.
 pub const STATS: &str = "~stats";
 /// Authenticates the state and what the match was created with, if the cluster has a key: `KEY:EPOCH:NONCE:CODE`, of the commit
@@ -99,14 +101,23 @@ pub fn said(player: PlayerId) -> String {
 /// Begins the name of each field of [`said`].
 pub const SAID_PREFIX: &str = "~said:";
 
-/// Whether a field is part of the state as of a tick: an entity, a seat, the chat, a diff of the ring, the prior. The
+/// Field with the segments that a player gets, by its number, or with 0 those that spectators get: decimals, ascending, a
+/// blank between. Only in matches in segments.
+pub fn view(viewer: u32) -> String {
+    format!("{VIEW_PREFIX}{viewer}")
+}
+
+/// Begins the name of each field of [`view`].
+pub const VIEW_PREFIX: &str = "~view:";
+
+/// Whether a field is part of the state as of a tick: an entity, a seat, a view, the chat, a diff of the ring, the prior. The
 /// others tell of the match itself. The script of a commit has the same rule.
 pub fn is_state(name: &[u8]) -> bool {
     match name.strip_prefix(b"~") {
         None => true,
         Some([b'c' | b'd', b'0'..=b'9', ..]) => true,
         Some(_) => {
-            let of_players = [SEAT_PREFIX, SAID_PREFIX];
+            let of_players = [SEAT_PREFIX, SAID_PREFIX, VIEW_PREFIX];
             of_players.iter().any(|prefix| name.starts_with(prefix.as_bytes())) || name == PRIOR.as_bytes()
         }
     }

@@ -19,7 +19,7 @@ mod shots;
 use rand::RngExt;
 use tickcast_protocol::{EntityId, PlayerId, TickRate, World};
 
-use crate::game::{BadOptions, Game, GameInfo, GameType, Options, Remembered, Step, TickRng};
+use crate::game::{BadOptions, Game, GameInfo, GameType, Options, Remembered, Step, TickRng, Visibility};
 use geometry::{DIRECTION_LENGTH, Spot, TURN, Wall, direction, divide_round, slide};
 use schema::{bullet, drone, pickup, player, round, schema, wall};
 
@@ -124,6 +124,7 @@ impl GameType for Arena {
             schema: schema().map_err(|error| bad(&error))?,
             tick_rate: TickRate::try_from(TICK_RATE.of(options) as u64).map_err(|error| bad(&error))?,
             players_max: PLAYERS_MAX.of(options) as u32,
+            visibility: Visibility::Everything,
         })
     }
 

@@ -12,6 +12,7 @@ use tickcast_protocol::{CloseCode, MatchId, PlayerId, Position, Schema, SessionI
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backplane::{Backplane, Channel, Delivery, MatchFields, Subscription, fields};
+use crate::game::Viewer;
 use crate::io::clock;
 use crate::io::entrance::Banned;
 use crate::io::gate::AccountPlace;
@@ -368,7 +369,7 @@ impl<B: Backplane> Followed<B> {
 
     /// Sends every client in step these frames, and those behind what brings them nearer.
     fn fan_out(&mut self, frames: &[Bytes]) {
-        self.laggards.handle_tick(frames);
+        self.laggards.handle_tick(self.relay.position().tick, frames);
         self.serve_all();
         self.notice_joined();
         self.pass_chat();
@@ -425,11 +426,13 @@ fn presence_beats(resume_window: Duration) -> u64 {
 
 /// Sends a listener what comes next for it. The state itself is needed for those only who are not in step.
 fn serve(laggards: &mut Laggards, relay: &mut Relay, listener: &mut Listener, now: Instant) {
-    let Listener { sink, standing, .. } = listener;
-    if !standing.is_in_step() {
+    let Listener { sink, standing, player, .. } = listener;
+    let viewer = player.map_or(Viewer::Spectators, Viewer::Player);
+    let view = relay.view(viewer).cloned();
+    if standing.needs_state(view.as_ref()) {
         relay.settle();
     }
-    match laggards.next(now, relay.replica(), standing, || sink.is_clear()) {
+    match laggards.next(now, relay.replica(), standing, view.as_ref(), || sink.is_clear()) {
         Next::Wait => {}
         Next::TooSlow => sink.close(CloseCode::Slow, CloseCode::Slow.text()),
         Next::Send(frame) => {

@@ -7,6 +7,7 @@
 //! tick      u8 0x84   as 0x81 up to sent_ms   u32 length   client frame (DIFF)   client frame (PRIOR)
 //! tick      u8 0x85   as 0x81 up to sent_ms   u32 length   client frame (DIFF)   u32 length   client frame (PRIOR) or
 //!                     nothing   bincode Vec<ChatLine>
+//! tick      u8 0x86   as 0x85, and before the lines their u32 length; behind them view changes (logic/views)
 //! ```
 
 use bytes::Bytes;
@@ -20,12 +21,14 @@ use tickcast_protocol::varint::{DecodeError, Reader};
 use tickcast_protocol::{InputSeq, PlayerId, Position, SessionId, Tick};
 
 use crate::logic::resume::TokenDigest;
+use crate::logic::views::{self, ViewChange};
 
 const TICK: u8 = 0x81;
 const NOTE: u8 = 0x82;
 const UPSTREAM: u8 = 0x83;
 const TICK_WITH_PRIOR: u8 = 0x84;
 const TICK_WITH_CHAT: u8 = 0x85;
+const TICK_WITH_VIEWS: u8 = 0x86;
 /// Bytes of a tick message before the client frame, or before its length.
 const TICK_HEADER_BYTES: usize = 1 + 24 + 4 + 8;
 /// Bytes of the length of a frame that has something behind it.
@@ -144,7 +147,7 @@ pub enum FromOwner {
 }
 
 /// A committed tick, as published and as kept in the ring.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TickMessage {
     /// Whose tick.
     pub position: Position,
@@ -158,6 +161,8 @@ pub struct TickMessage {
     pub prior: Option<Bytes>,
     /// What was said in it.
     pub lines: Vec<ChatLine>,
+    /// Who gets other segments from it on.
+    pub views: Vec<ViewChange>,
 }
 
 /// Why a message of a channel was refused. It came from outside: another version, or somebody else's.
@@ -174,7 +179,8 @@ pub enum ChannelError {
     Message(#[from] MessageError),
 }
 
-/// Builds a tick message around its DIFF, if later diffs are coded with a new prior the PRIOR, and what was said.
+/// Builds a tick message around its DIFF, if later diffs are coded with a new prior the PRIOR, what was said, and whose
+/// views changed.
 pub fn encode_tick(
     position: Position,
     hash: u32,
@@ -182,13 +188,15 @@ pub fn encode_tick(
     client_frame: &[u8],
     prior: Option<&[u8]>,
     lines: &[ChatLine],
+    changes: &[ViewChange],
 ) -> Bytes {
     let further = prior.map_or(0, |prior| LENGTH_BYTES + prior.len());
     let mut out = Vec::with_capacity(TICK_HEADER_BYTES + client_frame.len() + further);
-    let first = match (lines, prior) {
-        ([], None) => TICK,
-        ([], Some(_)) => TICK_WITH_PRIOR,
-        _ => TICK_WITH_CHAT,
+    let first = match (changes, lines, prior) {
+        ([], [], None) => TICK,
+        ([], [], Some(_)) => TICK_WITH_PRIOR,
+        ([], ..) => TICK_WITH_CHAT,
+        _ => TICK_WITH_VIEWS,
     };
     out.push(first);
     frame::put_position(&mut out, position);
@@ -199,12 +207,19 @@ pub fn encode_tick(
     }
     out.extend_from_slice(client_frame);
     let prior = prior.unwrap_or_default();
-    if first == TICK_WITH_CHAT {
+    if matches!(first, TICK_WITH_CHAT | TICK_WITH_VIEWS) {
         out.extend_from_slice(&(prior.len() as u32).to_le_bytes());
     }
     out.extend_from_slice(prior);
-    if first == TICK_WITH_CHAT {
-        codec::encode_into(&lines, &mut out);
+    match first {
+        TICK_WITH_CHAT => codec::encode_into(&lines, &mut out),
+        TICK_WITH_VIEWS => {
+            let lines = codec::encode(&lines);
+            out.extend_from_slice(&(lines.len() as u32).to_le_bytes());
+            out.extend_from_slice(&lines);
+            views::encode(changes, &mut out);
+        }
+        _ => {}
     }
     out.into()
 }
@@ -227,23 +242,29 @@ pub fn encode_upstream(batch: &[Upstream]) -> Bytes {
 pub fn parse_from_owner(message: &Bytes) -> Result<FromOwner, ChannelError> {
     let mut reader = Reader::new(message);
     match reader.byte()? {
-        first @ (TICK | TICK_WITH_PRIOR | TICK_WITH_CHAT) => {
+        first @ (TICK | TICK_WITH_PRIOR | TICK_WITH_CHAT | TICK_WITH_VIEWS) => {
             let position = frame::read_position(&mut reader)?;
             let hash = u32::from_le_bytes(reader.array()?);
             let sent_ms = u64::from_le_bytes(reader.array()?);
-            let (frame, prior, lines) = match first {
-                TICK => (message.slice(TICK_HEADER_BYTES..), None, Vec::new()),
-                TICK_WITH_PRIOR => {
-                    let frame = message.slice_ref(take_measured(&mut reader)?);
-                    (frame, Some(message.slice_ref(reader.rest())), Vec::new())
-                }
-                _ => {
-                    let frame = message.slice_ref(take_measured(&mut reader)?);
-                    let prior = Some(take_measured(&mut reader)?).filter(|prior| !prior.is_empty());
-                    (frame, prior.map(|prior| message.slice_ref(prior)), codec::decode(reader.rest())?)
-                }
-            };
-            Ok(FromOwner::Tick(TickMessage { position, hash, sent_ms, frame, prior, lines }))
+            let mut read = TickMessage { position, hash, sent_ms, ..TickMessage::default() };
+            if first == TICK {
+                read.frame = message.slice(TICK_HEADER_BYTES..);
+                return Ok(FromOwner::Tick(read));
+            }
+            read.frame = message.slice_ref(take_measured(&mut reader)?);
+            if first == TICK_WITH_PRIOR {
+                read.prior = Some(message.slice_ref(reader.rest()));
+                return Ok(FromOwner::Tick(read));
+            }
+            let prior = Some(take_measured(&mut reader)?).filter(|prior| !prior.is_empty());
+            read.prior = prior.map(|prior| message.slice_ref(prior));
+            if first == TICK_WITH_CHAT {
+                read.lines = codec::decode(reader.rest())?;
+            } else {
+                read.lines = codec::decode(take_measured(&mut reader)?)?;
+                read.views = views::decode(reader.rest())?;
+            }
+            Ok(FromOwner::Tick(read))
         }
         NOTE => Ok(FromOwner::Note(codec::decode(reader.rest())?)),
         _ => Err(ChannelError::Foreign),
@@ -279,11 +300,11 @@ mod tests {
 
     #[test]
     fn messages_come_back_and_their_frames_are_slices() {
-        let message = encode_tick(Position::default(), 7, 8, b"frame", None, &[]);
+        let message = encode_tick(Position::default(), 7, 8, b"frame", None, &[], &[]);
         let read = tick(&message);
         assert_eq!((read.hash, read.sent_ms, &read.frame[..], read.prior), (7, 8, &b"frame"[..], None));
         assert_eq!(read.frame.as_ptr(), message[TICK_HEADER_BYTES..].as_ptr());
-        let message = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"), &[]);
+        let message = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"), &[], &[]);
         let read = tick(&message);
         let prior = read.prior.expect("there is one");
         assert_eq!((&read.frame[..], &prior[..]), (&b"frame"[..], &b"prior"[..]));
@@ -302,7 +323,7 @@ mod tests {
         let line = ChatLine { number: 9, tick: Tick(5), from: PlayerId(3), seq: 2, team: 1, name, text };
         let lines = [line.clone(), line];
         for prior in [None, Some(&b"prior"[..])] {
-            let message = encode_tick(Position::default(), 7, 8, b"frame", prior, &lines);
+            let message = encode_tick(Position::default(), 7, 8, b"frame", prior, &lines, &[]);
             let read = tick(&message);
             assert_eq!((&read.frame[..], read.prior.as_deref()), (&b"frame"[..], prior));
             assert_eq!(read.lines, lines);
@@ -325,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_length_that_leads_behind_the_end_is_refused() {
-        let whole = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"), &[]);
+        let whole = encode_tick(Position::default(), 7, 8, b"frame", Some(b"prior"), &[], &[]);
         let mut longer = whole.to_vec();
         longer[TICK_HEADER_BYTES] = 11;
         assert!(parse_from_owner(&longer.into()).is_err());

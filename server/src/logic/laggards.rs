@@ -1,6 +1,9 @@
 //! Which state frame each client of a match gets next. A client in step gets what everybody gets. For a slow one
 //! nothing is queued: one state frame is under way to it, and when that is out, whatever it missed comes as one,
-//! a catch-up or a snapshot. Memory and work are for the slow alone, and shared by those who are alike.
+//! a catch-up or a snapshot. Memory and work are for the slow alone, and shared by those who are alike. Of a match in
+//! segments everybody gets what is cut for the view.
+
+mod cuts;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -10,6 +13,9 @@ use bytes::Bytes;
 use tickcast_protocol::catch_up::{self, Leap, STEPS_KNOWN_MAX};
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::{Fence, Position, Replica, Tick, World, frame, snapshot};
+
+use crate::logic::views::View;
+use cuts::{Cuts, Since};
 
 /// How long one state frame may be under way before the client is closed.
 pub const BEHIND_MAX: Duration = Duration::from_secs(5);
@@ -53,6 +59,8 @@ pub struct Standing {
     has: Has,
     /// Since which tick its socket has not taken what was under way.
     busy_since: Option<Instant>,
+    /// What it sees of a match in segments, by the last frame that it got.
+    view: Option<View>,
     /// The last announcement of an owner that it has got, in an OWNER or by a snapshot; `None` before the first frame.
     announced: Option<Announced>,
 }
@@ -68,6 +76,8 @@ enum Has {
     Nothing,
     /// This state, once what is under way has arrived.
     Base(Arc<Base>),
+    /// All of its view as of then, of a match in segments.
+    Since(Since),
     /// The last tick's state, and it reads diffs.
     Everything,
 }
@@ -76,6 +86,11 @@ impl Standing {
     /// Whether the client has all that was sent to everybody.
     pub fn is_in_step(&self) -> bool {
         matches!(self.has, Has::Everything)
+    }
+
+    /// Whether the state is needed to tell what it gets next, seeing this of a match in segments.
+    pub fn needs_state(&self, view: Option<&View>) -> bool {
+        !self.is_in_step() || self.view.as_ref() != view
     }
 
     /// What the client has is of no use, to it or to us: only a snapshot helps.
@@ -101,6 +116,8 @@ pub struct Frame {
     /// As it goes over the socket.
     pub bytes: Bytes,
     leads: Leads,
+    /// What the client sees with it, of a match in segments.
+    view: Option<View>,
 }
 
 /// What a client has that has got a frame.
@@ -109,6 +126,7 @@ enum Leads {
     Tick,
     Snapshot { was_slow: bool },
     CatchUp { leap: Leap, payload: Bytes },
+    Leap,
 }
 
 /// What was sent.
@@ -129,6 +147,7 @@ pub struct Counts {
 pub struct Laggards {
     seal: Seal,
     tick: Bytes,
+    cuts: Cuts,
     /// OWNER frames so far.
     announcements: u64,
     /// By whether an OWNER comes behind it.
@@ -145,6 +164,7 @@ impl Laggards {
         Laggards {
             seal,
             tick: Bytes::new(),
+            cuts: Cuts::default(),
             announcements: 0,
             snapshots: BTreeMap::new(),
             catch_ups: BTreeMap::new(),
@@ -153,16 +173,26 @@ impl Laggards {
         }
     }
 
-    /// There is a new tick, told by these frames. Ask for every client what comes [`Laggards::next`].
-    pub fn handle_tick(&mut self, frames: &[Bytes]) {
-        self.handle_load();
+    /// There is a new tick, told by these frames, or several that were missed. Ask for every client what comes
+    /// [`Laggards::next`].
+    pub fn handle_tick(&mut self, tick: Tick, frames: &[Bytes]) {
+        self.forget();
         let announces = |frame: &&Bytes| frame.first() == Some(&frame::OWNER);
         self.announcements += frames.iter().filter(announces).count() as u64;
-        self.tick = (self.seal)(&frames.iter().map(|frame| &frame[..]).collect::<Vec<_>>());
+        if frames.iter().any(cuts::is_in_segments) {
+            self.cuts.handle_ticks(frames, tick);
+        } else {
+            self.tick = (self.seal)(&frames.iter().map(|frame| &frame[..]).collect::<Vec<_>>());
+        }
     }
 
     /// The state was loaded anew. Every client has to [`Standing::lose`] what it has.
     pub fn handle_load(&mut self) {
+        self.forget();
+        self.cuts.handle_load();
+    }
+
+    fn forget(&mut self) {
         self.snapshots.clear();
         self.catch_ups.clear();
     }
@@ -172,25 +202,33 @@ impl Laggards {
         std::mem::take(&mut self.counts)
     }
 
-    /// What a client gets now: after each tick, and at once when it has nothing. `clear` tells whether no state
-    /// frame waits for its socket, wholly or in part; nobody in step is asked.
+    /// What a client gets now: after each tick, and at once when it has nothing; of a match in segments what is in the
+    /// `view` that it has from now on. `clear` tells whether no state frame waits for its socket, wholly or in part;
+    /// nobody in step is asked.
     pub fn next(
         &mut self,
         now: Instant,
         replica: &Replica,
         standing: &mut Standing,
+        view: Option<&View>,
         clear: impl FnOnce() -> bool,
     ) -> Next {
         if replica.is_broken() {
             return Next::Wait;
         }
         if let Has::Everything = standing.has {
-            return Next::Send(self.tick());
+            return Next::Send(match view {
+                None => self.tick(),
+                Some(view) => self.cut(replica, standing, view, false),
+            });
         }
         if !clear() {
-            if let Has::Base(base) = &standing.has
-                && base.leap_to(replica).is_none()
-            {
+            let is_lost = match &standing.has {
+                Has::Base(base) => base.leap_to(replica).is_none(),
+                Has::Since(since) => since.span_to(replica).is_none(),
+                Has::Nothing | Has::Everything => false,
+            };
+            if is_lost {
                 standing.lose();
             }
             let since = *standing.busy_since.get_or_insert(now);
@@ -198,18 +236,56 @@ impl Laggards {
         }
         let was_busy = standing.busy_since.take().is_some();
         let announce = self.owes_announcement(replica, standing);
+        if let Some(view) = view {
+            return Next::Send(match standing.has {
+                Has::Nothing => self.view(replica, view, was_busy, announce),
+                _ => self.cut(replica, standing, view, announce),
+            });
+        }
         Next::Send(match &standing.has {
             Has::Base(base) if base.reads_diff_of(replica.position().tick) => self.tick(),
             Has::Base(base) => match base.leap_to(replica) {
                 Some(leap) => self.catch_up_or_snapshot(replica, base, leap, announce),
                 None => self.snapshot(replica, true, announce),
             },
-            Has::Nothing | Has::Everything => self.snapshot(replica, was_busy, announce),
+            _ => self.snapshot(replica, was_busy, announce),
         })
     }
 
     fn tick(&self) -> Frame {
-        Frame { bytes: self.tick.clone(), leads: Leads::Tick }
+        Frame { bytes: self.tick.clone(), leads: Leads::Tick, view: None }
+    }
+
+    /// What leads a client of a match in segments on from what it has: the tick, as a rule.
+    fn cut(&mut self, replica: &Replica, standing: &Standing, view: &View, announce: bool) -> Frame {
+        let since = match standing.has {
+            Has::Since(since) => Some(since),
+            _ if self.cuts.is_one_tick() => None,
+            _ => match self.cuts.missed_since(replica) {
+                Some(since) => Some(since),
+                None => return self.view(replica, view, false, announce),
+            },
+        };
+        let before = standing.view.as_ref().unwrap_or(view);
+        let turn = (Arc::clone(before), Arc::clone(view));
+        let reads_diff =
+            |since: &Since| self.cuts.is_one_tick() && since.position.tick.next() == replica.position().tick;
+        let (bytes, leads) = match since.filter(|since| !reads_diff(since)) {
+            None => (self.cuts.tick(self.seal, replica, turn), Leads::Tick),
+            Some(since) => match since.span_to(replica) {
+                Some(span) => {
+                    let from = (since.position.tick, span);
+                    (self.cuts.leap(self.seal, replica, from, turn, announce), Leads::Leap)
+                }
+                None => return self.view(replica, view, true, announce),
+            },
+        };
+        Frame { bytes, leads, view: Some(Arc::clone(view)) }
+    }
+
+    fn view(&mut self, replica: &Replica, view: &View, was_slow: bool, announce: bool) -> Frame {
+        let bytes = self.cuts.view(self.seal, replica, view, announce);
+        Frame { bytes, leads: Leads::Snapshot { was_slow }, view: Some(Arc::clone(view)) }
     }
 
     /// Whether the client would not learn from a catch-up or a snapshot that it has to send its inputs again: it has
@@ -223,7 +299,7 @@ impl Laggards {
         let seal = self.seal;
         let whole = || sealed(seal, replica, &snapshot_of(replica), announce);
         let bytes = self.snapshots.entry(announce).or_insert_with(whole);
-        Frame { bytes: bytes.clone(), leads: Leads::Snapshot { was_slow } }
+        Frame { bytes: bytes.clone(), leads: Leads::Snapshot { was_slow }, view: None }
     }
 
     /// The smaller one. A single tick is never worth a snapshot.
@@ -233,7 +309,7 @@ impl Laggards {
         let catch_up = self.catch_ups.entry(key).or_insert_with(|| {
             let (payload, whole) = catch_up_of(replica, base, leap);
             let leads = Leads::CatchUp { leap, payload: payload.into() };
-            Frame { bytes: sealed(seal, replica, &whole, announce), leads }
+            Frame { bytes: sealed(seal, replica, &whole, announce), leads, view: None }
         });
         let catch_up = catch_up.clone();
         if leap.span == 1 {
@@ -248,8 +324,13 @@ impl Laggards {
         self.count(sent);
         standing.announced = Some((replica.position().fence, self.announcements));
         let before = std::mem::take(&mut standing.has);
+        standing.view.clone_from(&sent.view);
+        if sent.view.is_some() {
+            standing.has = if whole { Has::Everything } else { Has::Since(Since::of(replica)) };
+            return;
+        }
         let known = match &sent.leads {
-            Leads::Tick | Leads::Snapshot { .. } => STEPS_KNOWN_MAX,
+            Leads::Tick | Leads::Snapshot { .. } | Leads::Leap => STEPS_KNOWN_MAX,
             Leads::CatchUp { leap, .. } => leap.known_after(),
         };
         standing.has = if known == STEPS_KNOWN_MAX && whole {
@@ -291,7 +372,7 @@ impl Laggards {
         match sent.leads {
             Leads::Tick | Leads::Snapshot { was_slow: false } => {}
             Leads::Snapshot { was_slow: true } => self.counts.snapshots_for_slow += 1,
-            Leads::CatchUp { .. } => self.counts.catch_ups += 1,
+            Leads::CatchUp { .. } | Leads::Leap => self.counts.catch_ups += 1,
         }
     }
 }

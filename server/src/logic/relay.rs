@@ -8,10 +8,12 @@ use tickcast_protocol::world::Difference;
 use tickcast_protocol::{CloseCode, Fence, PlayerId, Position, SessionId, Tick, frame};
 
 use crate::backplane::MatchFields;
+use crate::game::Viewer;
 use crate::logic::channel::{self, FromOwner, Note, TickMessage};
 use crate::logic::lineage::Past;
 use crate::logic::stored::{self, Restored, StoredMatch};
 use crate::logic::transcript::Transcript;
+use crate::logic::views::{View, Views};
 use crate::logic::vouch::Made;
 
 /// Of so many ticks that the owner on this node vouches for one is decoded and checked as it comes, and the others only
@@ -108,6 +110,8 @@ pub struct Relay {
     /// What was found wrong when deferred ticks were decoded, and not told yet.
     found: Option<Gap>,
     chat: Transcript,
+    /// Who gets what of a match in segments.
+    views: Views,
     /// The tick at which the copy was found to differ from the owner's state; until it is loaded anew.
     desync: Option<Tick>,
     /// Another ownership that the store has confirmed.
@@ -126,6 +130,7 @@ impl Relay {
             is_unchecked: false,
             found: None,
             chat,
+            views: Views::default(),
             desync: None,
             confirmed: None,
             inputs_lost: false,
@@ -134,8 +139,17 @@ impl Relay {
 
     /// Begins at a loaded match.
     pub fn loaded(restored: Restored) -> Relay {
-        let Restored { stored, world, prior, chat, .. } = restored;
-        Relay::new(Replica::loaded(world, prior, stored.position()), chat.lines)
+        let Restored { stored, world, segments, views, prior, chat, .. } = restored;
+        let replica = match segments {
+            None => Replica::loaded(world, prior, stored.position()),
+            Some(segments) => Replica::in_segments(segments, world, prior, stored.position()),
+        };
+        Relay { views, ..Relay::new(replica, chat.lines) }
+    }
+
+    /// What somebody gets of a match in segments.
+    pub fn view(&self, viewer: Viewer) -> Option<&View> {
+        self.replica.segments().map(|_| self.views.of(viewer))
     }
 
     /// What was said and not taken yet.
@@ -237,7 +251,7 @@ impl Relay {
             return Verdict::Reload(self.take_found().unwrap_or(Gap::Waiting));
         }
         let have = self.position();
-        let TickMessage { position, hash, frame: client_frame, prior, lines, .. } = message;
+        let TickMessage { position, hash, frame: client_frame, prior, lines, views, .. } = message;
         let same_owner = position.fence == have.fence;
         if same_owner && position.tick <= have.tick {
             return Verdict::Ignore;
@@ -271,6 +285,7 @@ impl Relay {
             frames.push(prior);
         }
         self.chat.add(lines);
+        self.views.apply(views);
         Verdict::FanOut(frames)
     }
 
@@ -293,7 +308,7 @@ impl Relay {
             // Where time is no matter nothing goes by unchecked.
             if cfg!(debug_assertions) {
                 self.advance(self.position(), &tick.frame, tick.hash)?;
-                assert!(self.replica.world().same_state(state.world()), "an owner's diffs lead to its state");
+                assert!(self.replica.same_state(&state), "an owner's diffs lead to its state");
             }
             self.deferred.clear();
             self.replica = state;

@@ -157,6 +157,11 @@ impl Seats {
         self.seats.get(&player).map(|seat| seat.entity)
     }
 
+    /// The players and their entities.
+    pub fn entities(&self) -> impl Iterator<Item = (PlayerId, EntityId)> {
+        self.seats.iter().map(|(player, seat)| (*player, seat.entity))
+    }
+
     /// The player is on this connection. One that an earlier resume made is late: it changes nothing.
     pub fn handle_resume(&mut self, player: PlayerId, session: SessionId, attempt: u32) {
         if let Some(seat) = self.seats.get_mut(&player)

@@ -1,26 +1,25 @@
 //! The authoritative loop of one match, without a clock: what relays say in, exactly one commit per tick out.
 
+mod commit;
+mod parts;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rand::SeedableRng;
-use tickcast_protocol::chat::ChatLine;
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
-use tickcast_protocol::prior::Prior;
-use tickcast_protocol::{
-    CloseCode, EntityId, InputSeq, PlayerId, Position, Replica, Tick, World, frame, record,
-};
+use tickcast_protocol::{CloseCode, EntityId, InputSeq, PlayerId, Position, Replica, Tick, World};
 
-use crate::backplane::{Commit, MatchFields, fields};
+use crate::backplane::{Commit, MatchFields};
 use crate::game::{Game, Past, PlayerInput, Step, TickRng, View};
-use crate::logic::channel::{self, Note, Upstream};
+use crate::logic::channel::{Note, Upstream};
 use crate::logic::chat::{Chat, Saying};
 use crate::logic::resume::Holder;
 use crate::logic::seats::{Admission, Seats, Waiting};
-use crate::logic::stored::{self, Restored, StoredError, entity_name};
+use crate::logic::stored::{self, Restored, StoredError};
+use parts::Parts;
 
 /// Joins, and players who are back, that wait for a tick; more are passed over and come again.
 const JOINS_QUEUED_MAX: usize = 256;
@@ -82,6 +81,8 @@ struct Joining {
 pub struct Simulation {
     game: Box<dyn Game>,
     world: World,
+    /// Of a match in segments.
+    parts: Option<Parts>,
     past: Past,
     seats: Seats,
     joins: Vec<Joining>,
@@ -111,7 +112,7 @@ pub struct Simulation {
 impl Simulation {
     /// Goes on from a restored match, whose fence is the claim's.
     pub fn new(mut game: Box<dyn Game>, restored: Restored, writing: Writing) -> Simulation {
-        let Restored { stored, world, prior, holders, chat } = restored;
+        let Restored { stored, world, segments, views, prior, holders, chat } = restored;
         if stored.tick > Tick(0) {
             game.restore(&world);
         }
@@ -125,6 +126,7 @@ impl Simulation {
             chat: Chat::new(chat, |player| seats.contains(player)),
             seats_changed: vacant.map(|player| (player, None)).collect(),
             seats,
+            parts: segments.map(|segments| Parts::new(segments, views, &world, stored.visibility)),
             game,
             world,
             past,
@@ -168,7 +170,11 @@ impl Simulation {
 
     /// A copy of it, for somebody who follows the match.
     pub fn replica(&self) -> Replica {
-        Replica::loaded(self.world.clone(), Arc::clone(self.encoder.prior()), self.position)
+        let (world, prior) = (self.world.clone(), Arc::clone(self.encoder.prior()));
+        match &self.parts {
+            None => Replica::loaded(world, prior, self.position),
+            Some(parts) => Replica::in_segments(parts.segments().clone(), world, prior, self.position),
+        }
     }
 
     /// Players in the match.
@@ -299,7 +305,14 @@ impl Simulation {
 
         self.payload.clear();
         let number = self.encoder.prior().number();
-        self.encoder.encode(&self.world, &mut self.payload);
+        match &mut self.parts {
+            None => self.encoder.encode(&self.world, &mut self.payload),
+            Some(parts) => {
+                parts.decide(&*self.game, &self.world, &self.seats);
+                let proven = tick.0.is_multiple_of(self.writing.hash_every);
+                parts.encode(&self.world, &mut self.encoder, proven, &mut self.payload);
+            }
+        }
         self.world.advance();
         self.past.record(tick, &self.world);
         self.position.tick = tick;
@@ -382,102 +395,6 @@ impl Simulation {
             .collect();
         self.game.step(Step { tick, inputs: &inputs, past: &self.past, rng, world: &mut self.world });
         taken.iter().map(|(player, _, input)| (*player, input.seq)).collect()
-    }
-
-    /// The tick's commit; its diff is coded with the prior of this number, later ones with `next`.
-    fn commit(&mut self, sent_ms: u64, number: u8, next: Option<&Prior>, lines: &[ChatLine]) -> Commit {
-        let (tick, hash) = (self.position.tick, self.world.hash());
-        let carried = tick.0.is_multiple_of(self.writing.hash_every).then_some(hash);
-        let diff_frame = frame::diff(self.position, number, carried, &self.payload);
-        let mut set = vec![(fields::HASH.into(), Bytes::from(format!("{hash:08x}")))];
-        if self.players_written != Some(self.seats.len()) {
-            self.players_written = Some(self.seats.len());
-            set.push((fields::PLAYERS.into(), Bytes::from(self.seats.len().to_string())));
-        }
-        let prior_frame = next.map(|next| {
-            let mut bytes = Vec::new();
-            next.encode(&mut bytes);
-            let prior_frame = frame::prior(self.position, &bytes);
-            set.push((fields::PRIOR.into(), bytes.into()));
-            prior_frame
-        });
-        let mut delete = Vec::new();
-        for (player, holder) in std::mem::take(&mut self.seats_changed) {
-            let name = fields::seat(player).into_bytes();
-            match holder {
-                Some(holder) => set.push((name, Bytes::from(holder.to_text()))),
-                None => delete.push(name),
-            }
-        }
-        self.chat.write(lines, &mut set, &mut delete);
-        if self.ticks == u64::from(self.hz) {
-            set.push((fields::CRASHES.into(), Bytes::from_static(b"0")));
-            // Somebody may have given it up while this owner was away for a while.
-            set.push((fields::STATUS.into(), Bytes::from_static(fields::OPEN.as_bytes())));
-        }
-        // With a new prior the entities are written too: whatever the ring holds after them is coded with it.
-        if next.is_some() || tick.0 - self.snapshot_tick.0 >= self.writing.snapshot_every {
-            self.snapshot_tick = tick;
-            set.push((fields::SNAPSHOT_TICK.into(), Bytes::from(tick.0.to_string())));
-            self.write_entities(&mut set, &mut delete);
-        }
-        Commit {
-            fence: self.position.fence,
-            tick,
-            lease: self.writing.lease,
-            ring_field: fields::ring(tick.0, self.ring),
-            message: channel::encode_tick(
-                self.position,
-                hash,
-                sent_ms,
-                &diff_frame,
-                prior_frame.as_deref(),
-                lines,
-            ),
-            set,
-            delete,
-            whole: false,
-            again: false,
-        }
-    }
-
-    /// The commit of the last tick once more, with the whole state: for a store that lost what came before it.
-    pub fn repair(&mut self, commit: &Commit) -> Commit {
-        let tick = self.position.tick;
-        debug_assert_eq!(commit.tick, tick, "the last tick is the one that is not committed");
-        let world = &self.world;
-        let schema = world.schema();
-        let mut set = vec![
-            (fields::HASH.into(), Bytes::from(format!("{:08x}", world.hash()))),
-            (fields::PLAYERS.into(), Bytes::from(self.seats.len().to_string())),
-            (fields::SNAPSHOT_TICK.into(), Bytes::from(tick.0.to_string())),
-        ];
-        if self.encoder.prior().number() > 0 {
-            let mut bytes = Vec::new();
-            self.encoder.prior().encode(&mut bytes);
-            set.push((fields::PRIOR.into(), bytes.into()));
-        }
-        for id in (0..schema.kinds().len()).flat_map(|kind| world.ids(kind as u8)) {
-            let record = record::encode_entity(world, id).expect("an entity of this world");
-            set.push((entity_name(schema, id).into_bytes(), record.into()));
-        }
-        for (player, holder) in self.seats.holders() {
-            set.push((fields::seat(player).into_bytes(), Bytes::from(holder.to_text())));
-        }
-        self.chat.write_all(&mut set);
-        self.world.take_touched();
-        self.snapshot_tick = tick;
-        Commit { set, delete: Vec::new(), whole: true, ..commit.clone() }
-    }
-
-    fn write_entities(&mut self, set: &mut Vec<(Vec<u8>, Bytes)>, delete: &mut Vec<Vec<u8>>) {
-        for id in self.world.take_touched() {
-            let name = entity_name(self.world.schema(), id).into_bytes();
-            match record::encode_entity(&self.world, id) {
-                Some(bytes) => set.push((name, bytes.into())),
-                None => delete.push(name),
-            }
-        }
     }
 }
 

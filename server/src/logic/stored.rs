@@ -11,15 +11,17 @@ use tickcast_protocol::prior::Prior;
 use tickcast_protocol::record;
 use tickcast_protocol::replica::{Progress, Replica};
 use tickcast_protocol::schema::SchemaError;
+use tickcast_protocol::segments::Segments;
 use tickcast_protocol::{EntityId, Fence, PlayerId, Position, Schema, Tick, TickRate, World};
 
 use crate::backplane::MatchFields;
 use crate::backplane::fields::{self, SEAT_PREFIX, VERSION_WRITTEN};
-use crate::game::{GameInfo, Options};
+use crate::game::{GameInfo, Options, Visibility};
 use crate::logic::channel::{self, FromOwner, TickMessage};
 use crate::logic::chat::StoredChat;
 use crate::logic::lineage::Lineage;
 use crate::logic::resume::Holder;
+use crate::logic::views::Views;
 
 /// Ring fields a match may have.
 const RING_MAX: u64 = 4096;
@@ -63,6 +65,8 @@ pub struct StoredMatch {
     pub created_ms: u64,
     /// The schema.
     pub schema: Arc<Schema>,
+    /// Who sees what.
+    pub visibility: Visibility,
 }
 
 /// Why a match could not be read.
@@ -110,6 +114,7 @@ pub fn new_match(info: &GameInfo, options: &Options, seed: u64, created_ms: u64,
         (fields::PLAYERS_MAX, info.players_max.to_string()),
         (fields::HASH, "00000000".to_owned()),
         (fields::CREATED_MS, created_ms.to_string()),
+        (fields::VISIBILITY, info.visibility.name().to_owned()),
     ];
     // As long as they are: the schema's text was made in a vector that doubles, and stays for as long as the match does.
     let exact = |value: String| Bytes::from(value.into_bytes().into_boxed_slice());
@@ -169,6 +174,13 @@ impl StoredMatch {
             options,
             created_ms: number(fields::CREATED_MS)?,
             schema: Schema::from_json(text(fields::SCHEMA)?)?,
+            visibility: match stored.get(fields::VISIBILITY.as_bytes()) {
+                None => Visibility::default(),
+                Some(name) => Visibility::ALL
+                    .into_iter()
+                    .find(|visibility| visibility.name().as_bytes() == name)
+                    .ok_or_else(|| bad(fields::VISIBILITY))?,
+            },
         })
     }
 
@@ -185,6 +197,10 @@ pub struct Restored {
     pub stored: StoredMatch,
     /// Its state as of `~tick`.
     pub world: World,
+    /// Of a match in segments, these.
+    pub segments: Option<Segments>,
+    /// Who gets which of them.
+    pub views: Views,
     /// What the next diff is coded with.
     pub prior: Arc<Prior>,
     /// Whose the seats are.
@@ -197,11 +213,13 @@ pub struct Restored {
 pub fn restore(fields: &MatchFields) -> Result<Restored, StoredError> {
     let stored = StoredMatch::parse(fields)?;
     let prior = read_prior(fields, &stored)?;
-    let world = replay(fields, &stored, &prior, stored.tick, |_, _| ())?;
+    let (world, segments) = replay(fields, &stored, &prior, stored.tick, |_, _| ())?.into_parts();
     if world.hash() != stored.hash {
         return Err(StoredError::Hash { expected: stored.hash, actual: world.hash() });
     }
-    Ok(Restored { stored, world, prior, holders: read_holders(fields)?, chat: read_chat(fields)? })
+    let (holders, chat) = (read_holders(fields)?, read_chat(fields)?);
+    let views = Views::read(fields).map_err(|name| bad_field(&name))?;
+    Ok(Restored { stored, world, segments, views, prior, holders, chat })
 }
 
 /// What the players of a match said.
@@ -229,7 +247,7 @@ pub fn restore_at(fields: &MatchFields, tick: Tick) -> Result<Option<World>, Sto
         return Ok(None);
     }
     let prior = read_prior(fields, &stored)?;
-    replay(fields, &stored, &prior, tick, |_, _| ()).map(Some)
+    Ok(Some(replay(fields, &stored, &prior, tick, |_, _| ())?.into_world()))
 }
 
 /// Tells the states from the entity fields' on to that of the last tick, one after another.
@@ -267,16 +285,23 @@ fn replay(
     prior: &Arc<Prior>,
     until: Tick,
     mut told: impl FnMut(Tick, &World),
-) -> Result<World, StoredError> {
+) -> Result<Replica, StoredError> {
     let from = stored.snapshot_tick;
     if from > stored.tick || stored.tick.0 - from.0 > stored.ring {
         return Err(StoredError::Field(fields::SNAPSHOT_TICK.to_owned()));
     }
-    let mut world = read_entities(fields, stored)?;
+    let (mut world, mut segments) = read_entities(fields, stored)?;
     // What the ring changes is not in the entity fields yet: it stays touched for the next snapshot.
-    world.take_touched();
+    match &mut segments {
+        None => drop(world.take_touched()),
+        Some(segments) => drop(segments.take_touched(&mut world)),
+    }
     told(from, &world);
-    let mut replica = Replica::loaded(world, Arc::clone(prior), Position { fence: stored.fence, tick: from });
+    let (prior, position) = (Arc::clone(prior), Position { fence: stored.fence, tick: from });
+    let mut replica = match segments {
+        None => Replica::loaded(world, prior, position),
+        Some(segments) => Replica::in_segments(segments, world, prior, position),
+    };
     for tick in from.0 + 1..=until.0 {
         let name = fields::ring(tick, stored.ring);
         let message = fields.get(&name).ok_or_else(|| bad_field(&name))?;
@@ -294,17 +319,26 @@ fn replay(
         }
         told(Tick(tick), replica.world());
     }
-    Ok(replica.into_world())
+    Ok(replica)
 }
 
-fn read_entities(fields: &MatchFields, stored: &StoredMatch) -> Result<World, StoredError> {
+/// The world of the entity fields, and of a match in segments these.
+fn read_entities(
+    fields: &MatchFields,
+    stored: &StoredMatch,
+) -> Result<(World, Option<Segments>), StoredError> {
     let schema = &stored.schema;
     let entities = fields.iter().filter(|(name, _)| !name.starts_with(b"~"));
     let entities = entities
         .map(|(name, value)| Ok((entity_of(schema, name).ok_or_else(|| bad_field(name))?, &value[..])))
         .collect::<Result<Vec<(EntityId, &[u8])>, StoredError>>()?;
-    record::decode_entities(Arc::clone(schema), entities)
-        .map_err(|(id, error)| StoredError::Field(format!("{}: {error}", entity_name(schema, id))))
+    let read = if stored.visibility == Visibility::Everything {
+        record::decode_entities(Arc::clone(schema), entities).map(|world| (world, None))
+    } else {
+        let read = record::decode_segments(Arc::clone(schema), entities);
+        read.map(|(segments, world)| (world, Some(segments)))
+    };
+    read.map_err(|(id, error)| StoredError::Field(format!("{}: {error}", entity_name(schema, id))))
 }
 
 fn bad_field(name: &[u8]) -> StoredError {

@@ -8,11 +8,12 @@ use comfy_table::{Table, presets};
 use serde_json::{Map, Value, json};
 use tickcast_protocol::chat::ChatLine;
 use tickcast_protocol::schema::FieldType;
-use tickcast_protocol::{EntityId, MatchId, World};
+use tickcast_protocol::{EntityId, MatchId, SegmentId, World};
 
 use crate::backplane::authenticated::{Authenticated, Authenticity};
 use crate::backplane::{Backplane, MatchFields, fields};
 use crate::logic::stored::{self, Restored};
+use crate::logic::views::{View, Views};
 use crate::ops::admin::StoreArgs;
 
 /// Rows of one kind that the text form shows; `--json` has all.
@@ -146,7 +147,7 @@ async fn show_match<B: Backplane>(
 }
 
 fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
-    let Restored { stored, world, prior, chat, holders } = restored;
+    let Restored { stored, world, views, prior, chat, holders, .. } = restored;
     let seats: Vec<Value> = holders
         .iter()
         .map(|(player, holder)| json!({ "player": player, "subject": holder.subject }))
@@ -174,16 +175,32 @@ fn match_json(id: &MatchId, restored: &Restored, now_ms: u64) -> Value {
         "lease_left_ms": stored.lease_ms.saturating_sub(now_ms),
         "created_ms": stored.created_ms,
         "options": stored.options,
+        "visibility": stored.visibility.name(),
+        "views": views_json(views),
         "seats": seats,
         "chat": chat.lines,
         "entities": kinds.collect::<Map<String, Value>>(),
     })
 }
 
+/// The segments of everybody of whom it was decided what it gets.
+fn views_json(views: &Views) -> Value {
+    let numbers = |view: &View| view.iter().map(|segment| segment.0).collect::<Vec<_>>();
+    views
+        .iter()
+        .map(|(viewer, view)| (viewer.to_string(), json!(numbers(view))))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
 fn entity_json(world: &World, entity: EntityId) -> Value {
     let declared = &world.schema().kinds()[usize::from(entity.kind)].fields;
     let mut row = Map::new();
     row.insert("index".to_owned(), json!(entity.index));
+    // Where everybody sees it nothing is said of that.
+    if world.segment(entity) != SegmentId::EVERYONE {
+        row.insert("segment".to_owned(), json!(world.segment(entity).0));
+    }
     for (field, declared) in declared.iter().enumerate() {
         let value = match declared.holds {
             FieldType::Text { .. } => json!(world.text(entity, field)),

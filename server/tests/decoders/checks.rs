@@ -62,7 +62,15 @@ fn from_owner(message: &Bytes) -> bool {
                 assert!(message.as_ptr_range().contains(&part.as_ptr()), "a slice, not a copy");
             }
             let prior = tick.prior.as_deref();
-            channel::encode_tick(tick.position, tick.hash, tick.sent_ms, &tick.frame, prior, &tick.lines)
+            channel::encode_tick(
+                tick.position,
+                tick.hash,
+                tick.sent_ms,
+                &tick.frame,
+                prior,
+                &tick.lines,
+                &tick.views,
+            )
         }
         FromOwner::Note(note) => channel::encode_note(note),
     };

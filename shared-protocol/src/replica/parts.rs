@@ -84,10 +84,14 @@ impl Changed {
         self.0.sort_unstable();
         for mentions in self.0.chunk_by(|a, b| a.0 == b.0) {
             let id = mentions[0].0;
-            let mut worlds = mentions.iter().filter_map(|(_, segment)| segments.get(*segment));
-            match worlds.find(|world| world.contains(id)) {
-                Some(world) => {
+            let mut worlds =
+                mentions.iter().filter_map(|(_, segment)| Some((*segment, segments.get(*segment)?)));
+            match worlds.find(|(_, world)| world.contains(id)) {
+                Some((segment, world)) => {
                     whole.copy_entity(world, id).map_err(|_| DecodeError::Range("entity index"))?;
+                    whole.place(id, segment);
+                    // Also where its values are what they were, and only its past is another one.
+                    whole.touch(id);
                 }
                 None => whole.despawn(id),
             }

@@ -51,7 +51,7 @@ impl Owner {
     fn commit(&mut self, proven: bool) -> Vec<u8> {
         self.segments.mirror(&self.whole);
         let mut sections = Vec::new();
-        self.segments.commit(&mut self.encoder, proven, &mut sections);
+        self.segments.commit(&mut self.encoder, proven, |_| true, &mut sections);
         self.whole.advance();
         self.position.tick = self.position.tick.next();
         assert_eq!(self.segments.hash(), self.whole.hash());
@@ -101,7 +101,7 @@ impl Client {
             view.iter().filter_map(|id| Some((*id, owner.segments.entered(*id)?))).collect();
         let mut bytes = Vec::new();
         let enter = |id| entered.get(&id).map(Vec::as_slice);
-        sections::cut(Sections::new(sections), &self.view, view, enter, &mut bytes).unwrap();
+        sections::cut(sections, &self.view, view, enter, &mut bytes).unwrap();
         for cut in Sections::new(&bytes) {
             let cut = cut.unwrap();
             assert!(view.contains(&cut.segment) || cut.section == Section::Left, "a section of another view");
@@ -286,7 +286,7 @@ fn an_entity_in_two_segments_and_a_false_hash_are_found() {
         world
     });
     let mut sections = Vec::new();
-    twice.commit(&mut Encoder::new(Prior::first(&schema())), true, &mut sections);
+    twice.commit(&mut Encoder::new(Prior::first(&schema())), true, |_| true, &mut sections);
     let Some(Ok(cut)) = Sections::new(&sections).next() else { panic!("one section") };
     let Section::Changed { hash, payload } = cut.section else { panic!("a diff") };
     let begun = Client::begins(&owner, &all());
@@ -315,7 +315,7 @@ fn segments_together_hold_no_more_than_a_world() {
             whole.place(id, SegmentId(u16::from(kind)));
         }
         segments.mirror(&whole);
-        segments.commit(&mut Encoder::new(Prior::first(&schema())), false, &mut Vec::new());
+        segments.commit(&mut Encoder::new(Prior::first(&schema())), false, |_| true, &mut Vec::new());
         bytes.extend(segments.entered(SegmentId(u16::from(kind))).unwrap());
     }
     let mut prior = Vec::new();
@@ -323,4 +323,80 @@ fn segments_together_hold_no_more_than_a_world() {
     let mut replica = Replica::empty(schema());
     let progress = replica.apply(&frame::view(owner.position, &prior, &bytes));
     assert!(format!("{progress:?}").contains("more entities than a world takes"), "{progress:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// What a store holds of a match, and who takes it over from there.
+    #[test]
+    fn a_match_goes_on_from_its_records_as_if_nothing_had_been(seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut owner = Owner::new();
+        let mut records: BTreeMap<EntityId, Vec<u8>> = BTreeMap::new();
+        for tick in 0..100 {
+            change(&mut owner.whole, &mut rng);
+            owner.commit(tick % 4 == 0);
+            for id in owner.segments.take_touched(&mut owner.whole) {
+                match owner.segments.record(owner.whole.segment(id), id) {
+                    Some(record) => records.insert(id, record),
+                    None => records.remove(&id),
+                };
+            }
+            let stored = records.iter().map(|(id, bytes)| (*id, bytes.as_slice()));
+            let (mut segments, whole) = record::decode_segments(schema(), stored).unwrap();
+            assert_eq!(whole.hash(), owner.whole.hash());
+            for (id, theirs) in owner.segments.iter() {
+                let ours = segments.get(id).expect("a segment that the owner has");
+                assert!(ours.same_state(theirs), "segment {id}: {:?}", ours.first_difference(theirs));
+            }
+            assert_eq!(segments.iter().count(), owner.segments.iter().count());
+            segments.settle_in(&whole);
+            if tick % 10 == 9 {
+                owner.segments = segments;
+                owner.whole = whole;
+                owner.segments.take_touched(&mut owner.whole);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_learned_from_secrets() {
+    let mut owner = Owner::new();
+    let secret = owner.whole.spawn(THING).unwrap();
+    owner.whole.place(secret, SegmentId(1));
+    let (mut plain, mut learning) = (owner.encoder.clone(), owner.encoder.clone());
+    let mut published = [false; 2];
+    for tick in 0..64 {
+        owner.whole.set(secret, X, (tick * tick * 37) % 900);
+        let mut as_it_is = owner.segments.clone();
+        as_it_is.mirror(&owner.whole);
+        owner.segments.mirror(&owner.whole);
+        let (mut hidden, mut shown) = (Vec::new(), Vec::new());
+        owner.segments.commit(&mut plain, false, |id| id == SegmentId::EVERYONE, &mut hidden);
+        as_it_is.commit(&mut learning, false, |_| true, &mut shown);
+        owner.whole.advance();
+        published[0] |= plain.poll_prior().is_some();
+        published[1] |= learning.poll_prior().is_some();
+        if !published[1] {
+            assert_eq!(hidden, shown, "it is coded alike");
+        }
+    }
+    assert_eq!(published, [false, true]);
+}
+
+#[test]
+fn a_record_of_a_segment_is_refused_where_there_are_none_and_beyond_the_last() {
+    let mut owner = Owner::new();
+    let id = owner.whole.spawn(THING).unwrap();
+    owner.whole.place(id, SegmentId(3));
+    owner.commit(true);
+    let mut bytes = owner.segments.record(SegmentId(3), id).unwrap();
+    assert_eq!(owner.segments.record(SegmentId(2), id), None);
+    let (_, refused) = record::decode_entities(schema(), [(id, &bytes[..])]).unwrap_err();
+    assert!(refused.to_string().contains("a segment, in a match that has none"), "{refused}");
+    assert!(record::decode_segments(schema(), [(id, &bytes[..])]).is_ok());
+    bytes.splice(1..2, [0x80, 0x20]);
+    assert!(record::decode_segments(schema(), [(id, &bytes[..])]).is_err(), "segment 4096");
 }

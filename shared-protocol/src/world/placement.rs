@@ -22,6 +22,11 @@ impl World {
         }
     }
 
+    /// Says that what is stored of an entity changes with this tick, whether or not its values do.
+    pub(crate) fn touch(&mut self, id: EntityId) {
+        self.tables[usize::from(id.kind)].touch(id.index);
+    }
+
     /// Whether the next tick is this one again: nothing was changed, and nothing moves by itself.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.tables.iter().all(|table| table.dirty().is_empty() && table.moving().is_empty())

@@ -131,6 +131,12 @@ impl Table {
         }
     }
 
+    pub(crate) fn touch(&mut self, index: u16) {
+        if let Some(row) = self.find(index) {
+            self.mark_dirty(row);
+        }
+    }
+
     /// Indexes that are alive now, ascending.
     pub(crate) fn alive_indexes(&self) -> impl Iterator<Item = u16> + '_ {
         let all = self.row_of.iter().enumerate().filter(|(_, row)| **row != NONE);

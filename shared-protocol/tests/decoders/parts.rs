@@ -94,7 +94,7 @@ fn owner(scene: &Scene, moment: &Moment) -> (World, Segments, Encoder) {
     let mut segments = Segments::new(Arc::clone(&scene.schema));
     let mut encoder = Encoder::new(Arc::clone(&scene.priors[0]));
     segments.mirror(&world);
-    segments.commit(&mut encoder, true, &mut Vec::new());
+    segments.commit(&mut encoder, true, |_| true, &mut Vec::new());
     world.advance();
     (world, segments, encoder)
 }
@@ -122,7 +122,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
             spread(&mut world);
             let mut sections = Vec::new();
             segments.mirror(&world);
-            segments.commit(&mut encoder, proven, &mut sections);
+            segments.commit(&mut encoder, proven, |_| true, &mut sections);
             world.advance();
             say(&mut input, CHANGES, &sections);
         }

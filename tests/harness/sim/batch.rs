@@ -21,6 +21,8 @@ pub struct Batch {
     pub seeds: Vec<u64>,
     /// How many at a time.
     pub threads: usize,
+    /// Whether players have secrets of each other.
+    pub secrets: bool,
 }
 
 /// A seed that failed.
@@ -84,8 +86,9 @@ fn shrink(plan: &Plan) -> Plan {
     }
 }
 
-fn run_seed(seed: u64) -> (Option<Failure>, Counters) {
+fn run_seed(seed: u64, secrets: bool) -> (Option<Failure>, Counters) {
     let plan = Plan::of(seed);
+    let plan = if secrets { plan.with_secrets() } else { plan };
     let (result, counters) = run_one(&plan, false);
     let failure = match result {
         Ok(trace) if seed.is_multiple_of(REPEAT_EVERY) => {
@@ -112,7 +115,7 @@ impl Batch {
             while !stop.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(seed) = self.seeds.get(index as usize) else { return };
-                let (failure, counters) = run_seed(*seed);
+                let (failure, counters) = run_seed(*seed, self.secrets);
                 let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
                 report.seeds += 1;
                 report.counters.merge(&counters);

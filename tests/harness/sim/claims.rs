@@ -137,7 +137,7 @@ impl Cluster {
         }
         let rate = restored.stored.tick_rate;
         let (number, now) = (self.number(), self.now());
-        let simulation = Simulation::new(Box::new(Ledger), restored, writing);
+        let simulation = Simulation::new(Box::new(Ledger { secrets: self.plan.secrets }), restored, writing);
         let Slot { tenure, .. } = &mut self.nodes[node].slots[game];
         let Tenure::Claiming(inbox) = std::mem::replace(tenure, Tenure::None) else {
             return self.oracle.fail("an owner was started twice".to_owned());

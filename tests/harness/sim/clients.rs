@@ -11,7 +11,7 @@ use tickcast_server::backplane::fields;
 
 use super::cluster::{Cluster, Event};
 use super::counters::Seen;
-use super::oracle::Change;
+use super::oracle::{Change, Sight};
 use super::plan::Kind;
 use super::settings::NODES;
 
@@ -286,8 +286,8 @@ impl Cluster {
         let player = &mut self.clients[client];
         let resumed = player.change == Change::Resumed && told == Told::Welcome && before.is_some();
         match told {
-            Told::Advanced => self.handle_state(client, Change::Next),
-            Told::Snapshot | Told::CaughtUp => self.handle_state(client, Change::Ahead),
+            Told::Advanced => self.handle_state(client, frame, Change::Next),
+            Told::Snapshot | Told::CaughtUp => self.handle_state(client, frame, Change::Ahead),
             Told::NewOwner => player.heard_ms = self.now_ms,
             Told::Welcome if resumed => {
                 let node = player.client.joined().map(|joined| joined.node.clone());
@@ -310,7 +310,7 @@ impl Cluster {
         self.transmit(client, connection);
     }
 
-    fn handle_state(&mut self, client: usize, change: Change) {
+    fn handle_state(&mut self, client: usize, frame: &[u8], change: Change) {
         let now_ms = self.now_ms;
         let player = &mut self.clients[client];
         if now_ms > player.state_ms + PAUSE_MS_MAX {
@@ -323,12 +323,14 @@ impl Cluster {
             explained => explained,
         };
         let applied = joined.acknowledged().map_or(0, |seq| seq.0);
-        let (at, hash) = (joined.replica.position(), joined.replica.world().hash());
+        let (at, who) = (joined.replica.position(), joined.player());
         if std::mem::replace(&mut player.applied, applied) != applied {
             player.applied_ms = now_ms;
         }
         player.applied_max = player.applied_max.max(applied);
-        self.oracle.handle_state(client, player.game, at, hash, change);
+        let Some(joined) = player.client.joined() else { return };
+        let sight = Sight { at, player: who, world: joined.replica.world(), frame };
+        self.oracle.handle_state(client, player.game, sight, change);
     }
 
     /// A fault of the client's own.

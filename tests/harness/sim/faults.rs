@@ -197,7 +197,7 @@ impl Cluster {
         let fence = Fence { epoch: Epoch(number(fields::EPOCH) + 1), nonce: Nonce(self.rng.random()) };
         let position = Position { fence, tick: Tick(number(fields::TICK) + 1) };
         let payload = frame::diff(position, 0, None, &[]);
-        let message = channel::encode_tick(position, 0, 0, &payload, None, &[]);
+        let message = channel::encode_tick(position, 0, 0, &payload, None, &[], &[]);
         self.broadcast(game, Channel::Diff, &message);
     }
 

@@ -5,26 +5,43 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use tickcast_protocol::schema::SchemaError;
-use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, TickRate, World};
-use tickcast_server::game::{BadOptions, Game, GameInfo, GameType, Options, Step, TickRng};
+use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, SegmentId, TickRate, World};
+use tickcast_server::game::{
+    BadOptions, Game, GameInfo, GameType, Looking, Options, Step, TickRng, Viewer, Visibility,
+};
 
+use super::secrets;
 use super::settings::HZ;
 
-const PLAYER: u8 = 0;
+pub(super) const PLAYER: u8 = 0;
 const DRONE: u8 = 1;
-const ID: usize = 0;
+/// Only where there are secrets.
+pub(super) const HAND: u8 = 2;
+pub(super) const ID: usize = 0;
 const SEQ: usize = 1;
 const LAST: usize = 2;
 const APPLIED: usize = 3;
 const SKIPPED: usize = 4;
 const WRONG: usize = 5;
-const X: usize = 6;
+pub(super) const X: usize = 6;
+pub(super) const HAND_OF: usize = 0;
+const CARD: usize = 1;
 const DRONES: usize = 6;
 const FAR: i32 = 10_000;
 
-/// The game.
+/// The game; with secrets players see their room and their hand.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ledger;
+pub(super) struct Ledger {
+    pub(super) secrets: bool,
+}
+
+/// What is known of a committed state.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pub(super) rows: Vec<Row>,
+    /// All of it, where there are secrets.
+    pub(super) world: Option<World>,
+}
 
 /// What a player's entity says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +58,12 @@ pub(super) struct Row {
     pub(super) wrong: i32,
 }
 
-/// What all players' entities say.
-pub(super) fn rows(world: &World) -> Vec<Row> {
+/// What is to be known of a state.
+pub(super) fn book(world: &World, secrets: bool) -> Book {
+    Book { rows: rows(world), world: secrets.then(|| world.clone()) }
+}
+
+fn rows(world: &World) -> Vec<Row> {
     let row = |id: EntityId| Row {
         player: PlayerId(world.get(id, ID) as u32),
         seq: world.get(id, SEQ),
@@ -54,7 +75,7 @@ pub(super) fn rows(world: &World) -> Vec<Row> {
     world.ids(PLAYER).map(row).collect()
 }
 
-fn schema() -> Result<Arc<Schema>, SchemaError> {
+fn schema(secrets: bool) -> Result<Arc<Schema>, SchemaError> {
     let count = |name| Field::int(name, 0, i32::MAX);
     let player = [
         count(Schema::PLAYER_FIELD),
@@ -66,7 +87,9 @@ fn schema() -> Result<Arc<Schema>, SchemaError> {
         Field::linear("x", 0, FAR),
     ];
     let drone = [Field::linear("x", 0, FAR), Field::int("speed", -9, 9)];
-    let kinds = [Kind::new("player", player), Kind::new("drone", drone)];
+    let hand = Kind::new("hand", [count("of"), Field::int("card", 0, 51)]);
+    let kinds = [Kind::new("player", player), Kind::new("drone", drone)].into_iter();
+    let kinds = kinds.chain(secrets.then_some(hand));
     let input = [InputField::new("number", 1, i32::MAX), InputField::new("push", -9, 9)];
     Schema::new("ledger", "player", kinds, input)
 }
@@ -75,14 +98,15 @@ impl GameType for Ledger {
     fn info(&self, _: &Options) -> Result<GameInfo, BadOptions> {
         let bad = |error: &dyn std::error::Error| BadOptions(error.to_string());
         Ok(GameInfo {
-            schema: schema().map_err(|error| bad(&error))?,
+            schema: schema(self.secrets).map_err(|error| bad(&error))?,
             tick_rate: TickRate::try_from(HZ).map_err(|error| bad(&error))?,
             players_max: 64,
+            visibility: if self.secrets { Visibility::Secrets } else { Visibility::Everything },
         })
     }
 
     fn create(&self, _: &Options) -> Box<dyn Game> {
-        Box::new(Ledger)
+        Box::new(*self)
     }
 }
 
@@ -94,10 +118,30 @@ impl Game for Ledger {
         }
     }
 
-    fn join(&mut self, _: PlayerId, _: &str, rng: &mut TickRng, world: &mut World) -> Option<EntityId> {
+    fn join(&mut self, who: PlayerId, _: &str, rng: &mut TickRng, world: &mut World) -> Option<EntityId> {
         let player = world.spawn(PLAYER).ok()?;
         world.set(player, X, rng.random_range(0..FAR));
+        if self.secrets {
+            let hand = world.spawn(HAND).ok()?;
+            world.set(hand, HAND_OF, who.0 as i32);
+            world.place(hand, secrets::hidden(hand));
+        }
         Some(player)
+    }
+
+    fn leave(&mut self, player: PlayerId, world: &mut World) {
+        if self.secrets {
+            let hand = world.ids(HAND).find(|hand| world.get(*hand, HAND_OF) as u32 == player.0);
+            hand.into_iter().for_each(|hand| world.despawn(hand));
+        }
+    }
+
+    fn view(&self, looking: Looking<'_>) -> Vec<SegmentId> {
+        let player = match looking.viewer {
+            Viewer::Spectators => None,
+            Viewer::Player(player) => Some(player),
+        };
+        secrets::view(looking.world, player)
     }
 
     fn step(&mut self, step: Step<'_>) {
@@ -122,6 +166,27 @@ impl Game for Ledger {
             }
             let speed = world.get(drone, 1);
             world.add(drone, 0, speed);
+        }
+        if self.secrets {
+            hide(rng, world);
+        }
+    }
+}
+
+/// Cards are drawn, hands are shown and hidden again, and everything is in its room.
+fn hide(rng: &mut TickRng, world: &mut World) {
+    for hand in world.ids(HAND).collect::<Vec<_>>() {
+        if rng.random_ratio(1, 4) {
+            world.set(hand, CARD, rng.random_range(0..52));
+        }
+        if rng.random_ratio(1, 16) {
+            let open = world.segment(hand) != SegmentId::EVERYONE;
+            world.place(hand, if open { SegmentId::EVERYONE } else { secrets::hidden(hand) });
+        }
+    }
+    for (kind, field) in [(PLAYER, X), (DRONE, 0)] {
+        for id in world.ids(kind).collect::<Vec<_>>() {
+            world.place(id, secrets::room(world.get(id, field)));
         }
     }
 }

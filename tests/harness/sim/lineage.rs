@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use tickcast_protocol::{Fence, PlayerId, Position, Tick};
 
-use super::ledger::Row;
+use super::ledger::{Book, Row};
 
 /// A committed tick.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) fence: Fence,
     pub(super) hash: u32,
-    pub(super) rows: Rc<Vec<Row>>,
+    pub(super) book: Rc<Book>,
 }
 
 /// Ownerships have no order; this is one for maps.
@@ -29,8 +29,8 @@ pub(super) struct Lineage {
     pub(super) ticks: BTreeMap<Tick, Entry>,
     /// What it held of each ownership, until its living owner writes it back.
     lost: BTreeMap<(Key, Tick), Entry>,
-    /// The hash of every state that ever was the match's.
-    states: BTreeMap<(Key, Tick), u32>,
+    /// Every state that ever was the match's: its hash, and what is known of it.
+    states: BTreeMap<(Key, Tick), (u32, Rc<Book>)>,
     /// What each ownership went on from, in whatever history.
     began: BTreeMap<Key, Position>,
     /// Players that are or were part of the state, with the first tick of that.
@@ -49,19 +49,27 @@ impl Lineage {
         self.ticks.last_key_value().map_or(Tick(0), |(tick, _)| *tick)
     }
 
-    pub(super) fn rows(&self) -> Option<&Rc<Vec<Row>>> {
-        self.ticks.last_key_value().map(|(_, entry)| &entry.rows)
+    pub(super) fn book(&self) -> Rc<Book> {
+        self.ticks.last_key_value().map(|(_, entry)| Rc::clone(&entry.book)).unwrap_or_default()
     }
 
     pub(super) fn state(&self, at: Position) -> Option<u32> {
-        if at.tick == Tick(0) { Some(0) } else { self.states.get(&(key(at.fence), at.tick)).copied() }
+        if at.tick == Tick(0) {
+            return Some(0);
+        }
+        self.states.get(&(key(at.fence), at.tick)).map(|(hash, _)| *hash)
+    }
+
+    /// What is known of a state, if there was one.
+    pub(super) fn book_at(&self, at: Position) -> Option<&Rc<Book>> {
+        self.states.get(&(key(at.fence), at.tick)).map(|(_, book)| book)
     }
 
     /// A new ownership goes on from the stored state, which is this one's; `false` if there was one of that name, in
     /// whatever history.
     pub(super) fn claim(&mut self, fence: Fence, before: Fence, hash: u32) -> bool {
         self.claims += 1;
-        self.states.insert((key(fence), self.last()), hash);
+        self.states.insert((key(fence), self.last()), (hash, self.book()));
         let from = Position { fence: before, tick: self.last() };
         self.began.insert(key(fence), from).is_none()
     }
@@ -89,8 +97,9 @@ impl Lineage {
     /// A tick was written; `false` if it is another one than was written of that name before.
     pub(super) fn commit(&mut self, tick: Tick, entry: Entry) -> bool {
         let hash = entry.hash;
-        let same = self.states.insert((key(entry.fence), tick), hash).is_none_or(|before| before == hash);
-        self.admit(&entry.rows, tick);
+        let state = (hash, Rc::clone(&entry.book));
+        let same = self.states.insert((key(entry.fence), tick), state).is_none_or(|before| before.0 == hash);
+        self.admit(&entry.book.rows, tick);
         self.ticks.insert(tick, entry);
         same
     }
@@ -127,9 +136,9 @@ impl Lineage {
         let count = taken.len() as u64;
         self.set_back |= count > 0;
         self.lost.extend(taken.into_iter().map(|(tick, entry)| ((key(entry.fence), tick), entry)));
-        let rows = self.rows().cloned().unwrap_or_default();
-        self.admitted.retain(|player, _| rows.iter().any(|row| row.player == *player));
-        self.admit(&rows, self.last());
+        let book = self.book();
+        self.admitted.retain(|player, _| book.rows.iter().any(|row| row.player == *player));
+        self.admit(&book.rows, self.last());
         count
     }
 

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use tickcast_protocol::{Fence, PlayerId, Position, Tick};
+use tickcast_protocol::{Fence, PlayerId, Position, Tick, World};
 use tickcast_server::backplane::{Commit, CommitReply, MatchFields, fields};
 use tickcast_server::logic::channel::{self, FromOwner};
 
-use super::ledger::Row;
+use super::ledger::{Book, Row};
 use super::lineage::{Entry, Lineage};
 use super::plan::{Kind, Plan};
+use super::secrets;
 
 /// Claims that one fault may cause.
 const CLAIMS_PER_FAULT_MAX: u64 = 4;
@@ -28,6 +29,15 @@ pub(super) enum Change {
     Resumed,
     /// The first one of all.
     First,
+}
+
+/// What a client has, and the frame that led there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight<'a> {
+    pub(super) at: Position,
+    pub(super) player: Option<PlayerId>,
+    pub(super) world: &'a World,
+    pub(super) frame: &'a [u8],
 }
 
 /// Watches all matches; remembers the first thing that is wrong.
@@ -93,7 +103,7 @@ impl Oracle {
         &mut self,
         game: usize,
         commit: &Commit,
-        rows: &Rc<Vec<Row>>,
+        book: &Rc<Book>,
         reply: &CommitReply,
         stored: Option<Fence>,
         abandoned: bool,
@@ -104,7 +114,7 @@ impl Oracle {
         match reply {
             CommitReply::Ok => {
                 self.hold(stored == Some(fence), || format!("{}: {stored:?} owns it", about()));
-                self.handle_written(game, commit, Entry { fence, hash, rows: Rc::clone(rows) });
+                self.handle_written(game, commit, Entry { fence, hash, book: Rc::clone(book) });
             }
             CommitReply::DupSame => {
                 let entry = self.matches[game].ticks.get(&tick);
@@ -135,10 +145,9 @@ impl Oracle {
         }
         let last = self.matches[game].last();
         self.hold(tick == last.next(), || format!("match {game}: tick {tick} of {fence} after {last}"));
-        let before = self.matches[game].rows().cloned();
-        for row in entry.rows.iter() {
-            let earlier =
-                before.iter().flat_map(|rows| rows.iter()).find(|before| before.player == row.player);
+        let before = self.matches[game].book();
+        for row in entry.book.rows.iter() {
+            let earlier = before.rows.iter().find(|before| before.player == row.player);
             let in_order =
                 earlier.is_none_or(|before| row.last >= before.last && row.applied >= before.applied);
             let sums = row.seq == row.last && row.applied + row.skipped == row.last;
@@ -213,18 +222,19 @@ impl Oracle {
     }
 
     /// A client's state is at this position now.
-    pub(super) fn handle_state(
-        &mut self,
-        client: usize,
-        game: usize,
-        at: Position,
-        hash: u32,
-        change: Change,
-    ) {
-        let committed = self.matches[game].state(at);
-        self.hold(committed == Some(hash), || {
-            format!("client {client} sees {at:?} with {hash:08x}, committed is {committed:08x?}")
-        });
+    pub(super) fn handle_state(&mut self, client: usize, game: usize, sight: Sight<'_>, change: Change) {
+        let Sight { at, world, .. } = sight;
+        let wrong = match self.matches[game].book_at(at).map(|book| &book.world) {
+            Some(Some(committed)) => secrets::check(committed, sight.player, world)
+                .and_then(|()| secrets::check_frame(committed, sight.player, sight.frame))
+                .err(),
+            _ => {
+                let (hash, committed) = (world.hash(), self.matches[game].state(at));
+                let same = committed == Some(hash);
+                (!same).then(|| format!("has {hash:08x}, committed is {committed:08x?}"))
+            }
+        };
+        self.hold(wrong.is_none(), || format!("client {client} at {at:?}: {}", wrong.unwrap_or_default()));
         let before = std::mem::replace(&mut self.seen[client], at);
         // Where it was is a past of where it is, or it was told of a set-back.
         let past = self.matches[game].is_past(before, at);
@@ -244,7 +254,7 @@ impl Oracle {
 
     /// What the last state says of a player.
     pub(super) fn row(&self, game: usize, player: PlayerId) -> Option<Row> {
-        self.matches[game].rows()?.iter().find(|row| row.player == player).copied()
+        self.matches[game].book().rows.iter().find(|row| row.player == player).copied()
     }
 
     /// All claims so far.

@@ -15,7 +15,7 @@ use tickcast_server::logic::simulation::Simulation;
 use super::claims::By;
 use super::cluster::{Cluster, Delivery, Event};
 use super::counters::Seen;
-use super::ledger::{self, Row};
+use super::ledger::{self, Book};
 use super::nodes::{Slot, Tenure};
 use super::plan::Kind;
 use super::settings::HEIR_GRACE;
@@ -40,7 +40,7 @@ pub(super) enum Next {
 /// A tick that is not committed yet.
 struct Uncommitted {
     commit: Rc<Commit>,
-    rows: Rc<Vec<Row>>,
+    book: Rc<Book>,
     commitment: Commitment,
 }
 
@@ -181,23 +181,23 @@ impl Cluster {
         if self.disarm(game, Kind::CrashBeforeCommit) {
             return self.crash(node);
         }
-        let sent_ms = self.now_ms;
+        let (sent_ms, secrets) = (self.now_ms, self.plan.secrets);
         let Slot { tenure: Tenure::Owner(owner), vouch, .. } = &mut self.nodes[node].slots[game] else {
             return;
         };
         let produced = owner.simulation.handle_tick(sent_ms);
         vouch.handle_made(&produced.commit.message, || owner.simulation.replica());
-        let rows = Rc::new(ledger::rows(owner.simulation.world()));
+        let book = Rc::new(ledger::book(owner.simulation.world(), secrets));
         owner.notes.extend(produced.notes);
         let commit = Rc::new(produced.commit);
-        owner.uncommitted = Some(Uncommitted { commit, rows, commitment: Commitment::default() });
+        owner.uncommitted = Some(Uncommitted { commit, book, commitment: Commitment::default() });
         self.send_commit(node, game);
     }
 
     fn send_commit(&mut self, node: usize, game: usize) {
         let Some(owner) = self.nodes[node].slots[game].owner_mut() else { return };
-        let Some(Uncommitted { commit, rows, .. }) = &owner.uncommitted else { return };
-        let (request, owner) = (Request::Commit(Rc::clone(commit), Rc::clone(rows)), owner.number);
+        let Some(Uncommitted { commit, book, .. }) = &owner.uncommitted else { return };
+        let (request, owner) = (Request::Commit(Rc::clone(commit), Rc::clone(book)), owner.number);
         self.call(node, game, request, Next::Commit { owner });
     }
 

@@ -108,6 +108,8 @@ pub struct Plan {
     /// Ownerships that may fail one after another.
     pub(super) crashes_max: u32,
     pub(super) faults: Vec<Fault>,
+    /// Not everybody may see everything.
+    pub(super) secrets: bool,
 }
 
 impl Plan {
@@ -133,7 +135,13 @@ impl Plan {
         }
         faults.sort_by_key(|fault| fault.at_ms);
         let poison = faults.iter().any(|fault| fault.kind == Kind::Poison);
-        Plan { seed, matches, clients, crashes_max: if poison { 3 } else { 30 }, faults }
+        Plan { seed, matches, clients, crashes_max: if poison { 3 } else { 30 }, faults, secrets: false }
+    }
+
+    /// The same with secrets that players have of each other.
+    #[must_use]
+    pub fn with_secrets(self) -> Plan {
+        Plan { secrets: true, ..self }
     }
 
     /// The plan with some of its faults only.

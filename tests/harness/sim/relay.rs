@@ -8,6 +8,7 @@ use tickcast_protocol::message::ServerMessage;
 use tickcast_protocol::replica::Gap;
 use tickcast_protocol::{CloseCode, PlayerId, SessionId};
 use tickcast_server::backplane::Channel;
+use tickcast_server::game::Viewer;
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::chat::Saying;
 use tickcast_server::logic::laggards::{Laggards, Next as Serve};
@@ -252,7 +253,7 @@ impl Cluster {
 
     pub(super) fn fan_out(&mut self, node: usize, game: usize, frames: &[Bytes]) {
         let Some(live) = self.live(node, game) else { return };
-        live.laggards.handle_tick(frames);
+        live.laggards.handle_tick(live.relay.position().tick, frames);
         let (at, hash) = (live.relay.position(), live.relay.hash());
         self.oracle.handle_relayed(game, at, hash);
         self.serve_all(node, game);
@@ -278,10 +279,13 @@ impl Cluster {
         let Some(Live { relay, laggards, .. }) = &mut follow.live else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let line = &mut connection.line;
-        if !connection.standing.is_in_step() {
+        let viewer = connection.player.map_or(Viewer::Spectators, Viewer::Player);
+        let view = relay.view(viewer).cloned();
+        if connection.standing.needs_state(view.as_ref()) {
             relay.settle();
         }
-        match laggards.next(now, relay.replica(), &mut connection.standing, || line.is_clear()) {
+        match laggards.next(now, relay.replica(), &mut connection.standing, view.as_ref(), || line.is_clear())
+        {
             Serve::Wait => return,
             Serve::TooSlow => return self.close(id, CloseCode::Slow),
             Serve::Send(frame) => {

@@ -14,7 +14,7 @@ use tickcast_server::backplane::{
 
 use super::cluster::{Cluster, Delivery, Event};
 use super::counters::Seen;
-use super::ledger::Row;
+use super::ledger::Book;
 use super::owner::Next;
 use super::plan::Kind;
 use super::settings::ANSWER_MS_MAX;
@@ -23,7 +23,7 @@ use super::settings::ANSWER_MS_MAX;
 #[derive(Debug, Clone)]
 pub(super) enum Request {
     Claim(Claim),
-    Commit(Rc<Commit>, Rc<Vec<Row>>),
+    Commit(Rc<Commit>, Rc<Book>),
     Release(Fence, Release, Bytes),
     Notify(Fence, Bytes),
     Load,
@@ -181,13 +181,13 @@ impl Cluster {
                 }
                 Answer::Claim(reply)
             }
-            Request::Commit(commit, rows) => {
+            Request::Commit(commit, book) => {
                 let stored = self.stored_fence(game);
                 let (reply, publication) = self.store.model.commit(&id, commit, now_ms);
-                for row in rows.iter() {
+                for row in book.rows.iter() {
                     self.say(|| format!("    {row:?}"));
                 }
-                self.oracle.handle_commit(game, commit, rows, &reply, stored, abandoned);
+                self.oracle.handle_commit(game, commit, book, &reply, stored, abandoned);
                 self.see_commit(call, commit, &reply, abandoned);
                 self.publish(publication);
                 Answer::Commit(reply)

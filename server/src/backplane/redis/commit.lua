@@ -27,7 +27,7 @@ if whole then
   local stale = {}
   for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
     local is_state = name:sub(1, 1) ~= '~' or name:find('^~[cd]%d') or name:find('^~seat:')
-      or name:find('^~said:') or name == '~prior'
+      or name:find('^~said:') or name:find('^~view:') or name == '~prior'
     if is_state and not written[name] then stale[#stale + 1] = name end
   end
   in_chunks('HDEL', stale, 1, #stale)

@@ -98,7 +98,7 @@ impl Owner {
         let (tick, hash) = (self.position.tick.0, self.world.hash());
         let carried = tick.is_multiple_of(HASH_EVERY_TICKS_MAX).then_some(hash);
         let diff = frame::diff(self.position, number, carried, &payload);
-        channel::encode_tick(self.position, hash, 0, &diff, prior.as_deref(), &[])
+        channel::encode_tick(self.position, hash, 0, &diff, prior.as_deref(), &[], &[])
     }
 
     fn play(&mut self) {
@@ -236,7 +236,7 @@ impl Place {
             verdict = self.relay.handle_message(&message);
         }
         let Verdict::FanOut(frames) = verdict else { panic!("fan out") };
-        self.laggards.handle_tick(&frames);
+        self.laggards.handle_tick(self.relay.position().tick, &frames);
         (0..self.clients.len()).for_each(|client| self.serve(client));
         let bases = self.laggards.bases.iter().filter(|base| base.strong_count() > 0).count();
         assert!(bases <= BASES_MAX);
@@ -246,7 +246,7 @@ impl Place {
     fn serve(&mut self, client: usize) {
         let (replica, now) = (self.relay.replica(), self.now);
         let Client { standing, outbox, .. } = &mut self.clients[client];
-        match self.laggards.next(now, replica, standing, || outbox.is_clear()) {
+        match self.laggards.next(now, replica, standing, None, || outbox.is_clear()) {
             Next::Wait => {}
             Next::TooSlow => {
                 self.too_slow += 1;

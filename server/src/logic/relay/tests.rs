@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::backplane::fields;
-use crate::game::{GameInfo, Options};
+use crate::game::{GameInfo, Options, Visibility};
 use crate::logic::stored::StoredMatch;
 use crate::logic::vouch::Vouch;
 use tickcast_protocol::TickRate;
@@ -45,7 +45,7 @@ fn next_tick(world: &mut World, encoder: &mut Encoder, fence: Fence, tick: u64) 
         frame::prior(position, &bytes)
     });
     let diff_frame = frame::diff(position, number, None, &payload);
-    channel::encode_tick(position, world.hash(), 0, &diff_frame, prior.as_deref(), &[])
+    channel::encode_tick(position, world.hash(), 0, &diff_frame, prior.as_deref(), &[], &[])
 }
 
 /// The fields of a match with a ring of 8, as far as a relay reads them: where it stands, from which ticks its
@@ -53,7 +53,12 @@ fn next_tick(world: &mut World, encoder: &mut Encoder, fence: Fence, tick: u64) 
 fn store(at: Position, began: &[u64], ticks: &[Bytes]) -> MatchFields {
     let entry = |(epoch, tick): (u64, &u64)| fields::claim_entry(fence(epoch), *tick);
     let claims: Vec<String> = (1..).zip(began).map(entry).collect();
-    let info = GameInfo { schema: schema(), tick_rate: TickRate::try_from(30_u64).unwrap(), players_max: 8 };
+    let info = GameInfo {
+        schema: schema(),
+        tick_rate: TickRate::try_from(30_u64).unwrap(),
+        players_max: 8,
+        visibility: Visibility::Everything,
+    };
     let mut fields = stored::new_match(&info, &Options::new(), 1, 0, 8);
     for (name, value) in [
         (fields::EPOCH, at.fence.epoch.0.to_string()),
@@ -79,6 +84,8 @@ fn restored(fields: &MatchFields, world: &World) -> Restored {
     Restored {
         stored,
         world: world.clone(),
+        segments: None,
+        views: Default::default(),
         prior: first(),
         holders: BTreeMap::new(),
         chat: Default::default(),
@@ -128,7 +135,7 @@ fn a_prior_that_is_none_is_a_reload() {
     let (mut world, mut relay) = started();
     let good = tick(&mut world, fence(1), 11);
     let Ok(FromOwner::Tick(told)) = channel::parse_from_owner(&good) else { panic!("a tick") };
-    let broken = channel::encode_tick(told.position, told.hash, 0, &told.frame, Some(b"none"), &[]);
+    let broken = channel::encode_tick(told.position, told.hash, 0, &told.frame, Some(b"none"), &[], &[]);
     assert!(matches!(relay.handle_message(&broken), Verdict::Reload(Gap::Broken { .. })));
 }
 
@@ -306,7 +313,7 @@ fn foreign_messages_change_nothing() {
 fn tick_saying(world: &mut World, number: u64, said: u64) -> Bytes {
     let message = tick(world, fence(1), number);
     let Ok(FromOwner::Tick(told)) = channel::parse_from_owner(&message) else { panic!("a tick") };
-    channel::encode_tick(told.position, told.hash, 0, &told.frame, None, &[line(said)])
+    channel::encode_tick(told.position, told.hash, 0, &told.frame, None, &[line(said)], &[])
 }
 
 fn line(number: u64) -> ChatLine {
@@ -382,7 +389,8 @@ impl Beside {
         let told = next_tick(&mut self.world, &mut self.encoder, fence(1), self.tick);
         let Ok(FromOwner::Tick(read)) = channel::parse_from_owner(&told) else { panic!("a tick") };
         let hash = read.hash.wrapping_add(lie);
-        let message = channel::encode_tick(read.position, hash, 0, &read.frame, read.prior.as_deref(), &[]);
+        let message =
+            channel::encode_tick(read.position, hash, 0, &read.frame, read.prior.as_deref(), &[], &[]);
         let state = || Replica::loaded(self.world.clone(), Arc::clone(self.encoder.prior()), read.position);
         self.vouch.handle_made(&message, state);
         if relay.wants_state() {

@@ -5,11 +5,13 @@ mod rewind;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::*;
-use crate::backplane::MatchFields;
+use crate::backplane::{Commit, MatchFields, fields};
 use crate::game::{GameType, Options};
 use crate::games::Arena;
-use crate::logic::channel::FromOwner;
+use crate::logic::channel::{self, FromOwner};
 use crate::logic::relay::{Relay, Verdict};
 use crate::logic::resume::TokenDigest;
 use crate::logic::stored;

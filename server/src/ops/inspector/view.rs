@@ -216,7 +216,6 @@ fn points(world: &World, kind: u8, declared: &Kind) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use tickcast_protocol::{Position, Tick};
 
     use super::*;
@@ -225,14 +224,7 @@ mod tests {
     fn a_copy_agrees_if_it_has_the_hash_that_its_owner_published_for_that_tick() {
         let position = Position { tick: Tick(7), ..Position::default() };
         let agrees = |hash, recomputed, owners: Option<u32>| {
-            let owners = owners.map(|hash| TickMessage {
-                position,
-                hash,
-                sent_ms: 0,
-                frame: Bytes::new(),
-                prior: None,
-                lines: Vec::new(),
-            });
+            let owners = owners.map(|hash| TickMessage { position, hash, ..TickMessage::default() });
             RelayCopy { seen: Seen { position, hash, recomputed }, owners }.to_json()["agrees"].clone()
         };
         assert_eq!(agrees(5, 5, Some(5)), json!(true));

@@ -1,0 +1,73 @@
+//! What an owner keeps of a match in segments besides its world: the segments as they were committed, and who gets which.
+
+use tickcast_protocol::diff::Encoder;
+use tickcast_protocol::segments::Segments;
+use tickcast_protocol::{EntityId, SegmentId, World};
+
+use crate::game::{Game, Looking, Viewer, Visibility};
+use crate::logic::seats::Seats;
+use crate::logic::views::{ViewChange, Views};
+
+/// The segments and views of a match.
+pub(super) struct Parts {
+    segments: Segments,
+    views: Views,
+    /// What changed with the tick that is being made.
+    changes: Vec<ViewChange>,
+    visibility: Visibility,
+}
+
+impl Parts {
+    /// Goes on from restored segments, which are those of this world.
+    pub(super) fn new(mut segments: Segments, views: Views, world: &World, visibility: Visibility) -> Parts {
+        segments.settle_in(world);
+        Parts { segments, views, changes: Vec::new(), visibility }
+    }
+
+    /// As they were committed.
+    pub(super) fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// Who gets which.
+    pub(super) fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// Asks the game what everybody gets from this tick on.
+    pub(super) fn decide(&mut self, game: &dyn Game, world: &World, seats: &Seats) {
+        let is_here = |viewer| match viewer {
+            Viewer::Spectators => true,
+            Viewer::Player(player) => seats.contains(player),
+        };
+        self.views.retain(is_here, &mut self.changes);
+        let players = seats.entities().map(|(player, entity)| (Viewer::Player(player), Some(entity)));
+        for (viewer, entity) in std::iter::once((Viewer::Spectators, None)).chain(players) {
+            let before = self.views.decided(viewer).map_or(&[][..], |view| view);
+            let view = game.view(Looking { viewer, entity, before, world });
+            self.changes.extend(self.views.decide(viewer, view));
+        }
+    }
+
+    /// Whose views changed with the tick.
+    pub(super) fn take_changes(&mut self) -> Vec<ViewChange> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Commits a tick's changes of the world, and appends them as sections.
+    pub(super) fn encode(&mut self, world: &World, encoder: &mut Encoder, proven: bool, out: &mut Vec<u8>) {
+        let is_open = |segment| self.visibility != Visibility::Secrets || segment == SegmentId::EVERYONE;
+        self.segments.mirror(world);
+        self.segments.commit(encoder, proven, is_open, out);
+    }
+
+    /// The entities whose records changed since this was last asked.
+    pub(super) fn take_touched(&mut self, world: &mut World) -> Vec<EntityId> {
+        self.segments.take_touched(world).into_iter().collect()
+    }
+
+    /// An entity of the world as the store keeps it.
+    pub(super) fn record(&self, world: &World, id: EntityId) -> Option<Vec<u8>> {
+        world.contains(id).then(|| self.segments.record(world.segment(id), id))?
+    }
+}
