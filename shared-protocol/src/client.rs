@@ -10,7 +10,7 @@ use self::inputs::Inputs;
 use self::talk::Talk;
 
 use crate::chat::{ChatLine, ChatRefusal, ChatTo};
-use crate::frame::{OWNER, SERVER_CONTROL, SNAPSHOT};
+use crate::frame::{OWNER, SERVER_CONTROL, SNAPSHOT, VIEW};
 use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
 use crate::limits::NAME_BYTES_MAX;
 use crate::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
@@ -324,7 +324,8 @@ impl Client {
             return Err(ServerError::Order("state before the welcome"));
         };
         let before = joined.replica.position();
-        let (is_snapshot, is_owner) = (frame.first() == Some(&SNAPSHOT), frame.first() == Some(&OWNER));
+        let is_snapshot = matches!(frame.first(), Some(&(SNAPSHOT | VIEW)));
+        let is_owner = frame.first() == Some(&OWNER);
         let progress = joined.replica.apply(frame);
         let after = joined.replica.position();
         if !matches!(progress, Progress::Gap(_)) && !joined.replica.is_broken() {

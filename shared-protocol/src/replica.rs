@@ -195,7 +195,14 @@ impl Replica {
 
     /// Takes a state frame in.
     pub fn apply(&mut self, bytes: &[u8]) -> Progress {
+        let (follows, in_segments) = (!self.broken, self.segments.is_some());
         let progress = match frame::parse(bytes) {
+            Ok(StateFrame::Diff { .. } | StateFrame::CatchUp { .. }) if follows && in_segments => {
+                self.broken_by(DecodeError::State("a change of the whole of a match in segments"))
+            }
+            Ok(StateFrame::Segments { .. } | StateFrame::Leap { .. }) if follows && !in_segments => {
+                self.broken_by(DecodeError::State("segments of a match that has none"))
+            }
             Ok(StateFrame::Diff { tag, tick_low, prior_low, hash, payload }) => {
                 self.apply_diff(tag, tick_low, prior_low, hash, payload)
             }
@@ -214,12 +221,16 @@ impl Replica {
             Ok(StateFrame::Leap { tag, tick_low, span, sections }) => {
                 self.apply_leap(tag, tick_low, span, sections)
             }
-            Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
+            Err(error) => self.broken_by(error),
         };
         if let Progress::Gap(_) = progress {
             self.broken = true;
         }
         progress
+    }
+
+    fn broken_by(&self, error: DecodeError) -> Progress {
+        Progress::Gap(Gap::Broken { have: self.position.tick, error })
     }
 
     /// Whether a frame that leads over `span` ticks follows on the replica's tick.
@@ -270,23 +281,21 @@ impl Replica {
         if prior_low != self.prior.number() & 3 {
             return Progress::Gap(Gap::Prior { have: self.prior.number() });
         }
-        self.take_sections(self.position.tick.next(), sections)
+        let prior = Arc::clone(&self.prior);
+        self.take_sections(self.position.tick.next(), Some(&prior), sections)
     }
 
     fn apply_leap(&mut self, tag: u8, tick_low: u16, span: u8, sections: &[u8]) -> Progress {
         if let Some(progress) = self.check_order(tag, tick_low, u16::from(span)) {
             return progress;
         }
-        self.take_sections(Tick(self.position.tick.0.saturating_add(u64::from(span))), sections)
+        self.take_sections(Tick(self.position.tick.0.saturating_add(u64::from(span))), None, sections)
     }
 
-    fn take_sections(&mut self, to: Tick, sections: &[u8]) -> Progress {
+    fn take_sections(&mut self, to: Tick, prior: Option<&Prior>, sections: &[u8]) -> Progress {
         let have = self.position.tick;
-        let Some(segments) = &mut self.segments else {
-            let error = DecodeError::State("segments of a match that has none");
-            return Progress::Gap(Gap::Broken { have, error });
-        };
-        match parts::apply(segments, &mut self.world, Ticks { have, to }, &self.prior, sections) {
+        let Some(segments) = &mut self.segments else { return Progress::Gap(Gap::Waiting) };
+        match parts::apply(segments, &mut self.world, Ticks { have, to }, prior, sections) {
             Ok(()) => {
                 self.position.tick = to;
                 Progress::Advanced
@@ -302,13 +311,13 @@ impl Replica {
         }
         let prior = match self.prior.decode(prior) {
             Ok(prior) => prior,
-            Err(error) => return Progress::Gap(Gap::Broken { have, error }),
+            Err(error) => return self.broken_by(error),
         };
         let schema = self.world.schema();
         let mut world = World::new(Arc::clone(schema));
         let mut segments = Segments::new(Arc::clone(schema));
         let ticks = Ticks { have: position.tick, to: position.tick };
-        if let Err(gap) = parts::apply(&mut segments, &mut world, ticks, &prior, sections) {
+        if let Err(gap) = parts::apply(&mut segments, &mut world, ticks, None, sections) {
             return Progress::Gap(gap);
         }
         *self = Replica::in_segments(segments, world, prior, position);
@@ -345,7 +354,7 @@ impl Replica {
                 self.prior = prior;
                 Progress::Stale
             }
-            Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
+            Err(error) => self.broken_by(error),
         }
     }
 
@@ -366,7 +375,7 @@ impl Replica {
                 *self = Replica { difference, ..Replica::loaded(world, prior, position) };
                 self.check_hash(Some(hash))
             }
-            Err(error) => Progress::Gap(Gap::Broken { have: self.position.tick, error }),
+            Err(error) => self.broken_by(error),
         }
     }
 

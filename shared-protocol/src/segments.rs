@@ -102,6 +102,15 @@ impl Segments {
         self.worlds.values().fold(0, |sum, world| sum.wrapping_add(world.hash()))
     }
 
+    /// How many entities they have.
+    pub(crate) fn entities(&self) -> usize {
+        self.worlds.values().map(World::len).sum()
+    }
+
+    pub(crate) fn entities_of(&self, id: SegmentId) -> usize {
+        self.get(id).map_or(0, World::len)
+    }
+
     /// Takes over what changed in a world since its last tick, as changes of this tick.
     pub fn mirror(&mut self, whole: &World) {
         for (kind, table) in (0..).zip(&whole.tables) {

@@ -290,3 +290,22 @@ fn a_node_that_stops_says_where_to_go() {
     let goes_on = catch_up(&mut world, 6, 1, 2);
     assert_eq!(client.handle_frame(&goes_on), Ok(Event::Advanced));
 }
+
+#[test]
+fn a_view_is_a_snapshot_of_a_match_in_segments() {
+    let mut client = Client::new("n", Join::Quick { game: String::new() });
+    client.poll_transmit().unwrap();
+    client.handle_frame(&welcome(Role::Spectator, 0)).unwrap();
+    let mut handle = |frame: Vec<u8>| client.handle_frame(&frame).unwrap();
+    assert_eq!(
+        handle(frame::segments(position(5), 0, &[])),
+        Event::Stale,
+        "it is early, and nothing is asked for"
+    );
+    assert_eq!(handle(frame::view(position(5), &[0], &[])), Event::Snapshot);
+    assert_eq!(handle(frame::segments(position(6), 0, &[])), Event::Advanced);
+    assert_eq!(handle(frame::leap(position(9), 3, &[])), Event::CaughtUp);
+    assert!(matches!(handle(frame::view(position(10), &[], &[])), Event::Gap(_)));
+    assert_eq!(client.poll_transmit(), Some(ClientMessage::NeedSnapshot.to_frame()));
+    assert_eq!(client.poll_transmit(), None);
+}

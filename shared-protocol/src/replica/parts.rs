@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Gap;
 use crate::diff;
 use crate::ids::SegmentId;
+use crate::limits::ENTITIES_MAX;
 use crate::prior::Prior;
 use crate::sections::{Cut, Section, Sections};
 use crate::segments::Segments;
@@ -21,28 +22,32 @@ pub(super) struct Ticks {
     pub(super) to: Tick,
 }
 
-/// Takes a frame's sections in. Whoever gets an error has to start anew, for a part of them may be in.
+const FULL: DecodeError = DecodeError::State("more entities than a world takes");
+
+/// Takes a frame's sections in; the prior is there where diffs may be among them. Whoever gets an error has to start
+/// anew, for a part of them may be in.
 pub(super) fn apply(
     segments: &mut Segments,
     whole: &mut World,
     ticks: Ticks,
-    prior: &Prior,
+    prior: Option<&Prior>,
     sections: &[u8],
 ) -> Result<(), Gap> {
     let Ticks { have, to } = ticks;
     let broken = |error| Gap::Broken { have, error };
     let mut changed = Changed::default();
+    let mut entities = segments.entities();
     for cut in Sections::new(sections) {
         let Cut { segment, section, .. } = cut.map_err(broken)?;
+        entities -= segments.entities_of(segment);
         let expected = match section {
-            Section::Changed { hash, payload } if to == have.next() => {
+            Section::Changed { hash, payload } => {
+                let diff_here = DecodeError::State("a diff in a frame that has none");
+                let prior = prior.ok_or(broken(diff_here))?;
                 let world = segments.world_mut(segment);
                 diff::apply(world, prior, payload).map_err(broken)?;
                 changed.note(segment, world.take_touched());
                 hash
-            }
-            Section::Changed { .. } => {
-                return Err(broken(DecodeError::State("a diff in a frame that is not of the next tick")));
             }
             Section::Entered { hash, payload } => {
                 let mut world = snapshot::decode(Arc::clone(whole.schema()), payload).map_err(broken)?;
@@ -56,11 +61,21 @@ pub(super) fn apply(
             }
         };
         let actual = segments.settle(segment);
+        entities += segments.entities_of(segment);
+        // Until the frame is over an entity may be where it was and where it goes to, and nowhere else.
+        if entities > 2 * ENTITIES_MAX {
+            return Err(broken(FULL));
+        }
         if let Some(expected) = expected.filter(|expected| *expected != actual) {
             return Err(Gap::Desync { tick: to, expected, actual });
         }
     }
-    changed.merge(segments, whole).map_err(broken)
+    changed.merge(segments, whole).map_err(broken)?;
+    if entities == whole.len() {
+        Ok(())
+    } else {
+        Err(broken(DecodeError::State("an entity in two segments")))
+    }
 }
 
 /// The entities of which a frame says something, each with the segment in which it does.
@@ -97,13 +112,12 @@ impl Changed {
             }
         }
         if whole.is_over_limit() {
-            return Err(DecodeError::State("more entities than a world takes"));
+            return Err(FULL);
         }
         whole.advance();
-        if whole.hash() == segments.hash() {
-            Ok(())
-        } else {
-            Err(DecodeError::State("an entity in two segments"))
-        }
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
