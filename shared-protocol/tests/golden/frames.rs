@@ -1,7 +1,9 @@
 //! The headers of state frames, and the tag of an ownership.
 
 use tickcast_protocol::frame::{self, StateFrame};
-use tickcast_protocol::{Epoch, Fence, Nonce, Position, Tick};
+use tickcast_protocol::sections::{self, Cut, Section, Sections};
+use tickcast_protocol::varint::DecodeError;
+use tickcast_protocol::{Epoch, Fence, Nonce, Position, SegmentId, Tick};
 
 use crate::file::{Entry, File, hex};
 
@@ -45,6 +47,7 @@ pub(crate) fn file() -> File {
             frame::catch_up(at, 200, hash, &[0xc0]),
         ),
     ];
+    entries.extend(in_segments(at));
     let tags = [
         ("owner_tag_a", position(1, 1, 0)),
         ("owner_tag_b", position(2, 0x1122_3344_5566_7788, 7)),
@@ -58,6 +61,31 @@ pub(crate) fn file() -> File {
     let about = "State frames taken apart; payloads and priors are not decoded, some are none. Hashes and\n\
                  nonces are hex, numbers decimal. `prior_low` are the low two bits of the prior's number.";
     File { name: "frames.hex", about, entries: entries.into_iter().map(entry).collect() }
+}
+
+fn in_segments(at: Position) -> [(&'static str, &'static str, Vec<u8>); 4] {
+    let payload = &[0xc0, 0x01];
+    let all = [
+        (0, Section::Changed { hash: None, payload: &[] }),
+        (31, Section::Changed { hash: Some(0x1234_5678), payload }),
+        (32, Section::Entered { hash: 0xfeed_f00d, payload }),
+        (4095, Section::Left),
+    ];
+    let put = |all: &[(u16, Section<'_>)]| {
+        let mut bytes = Vec::new();
+        all.iter().for_each(|(number, section)| sections::put(&mut bytes, SegmentId(*number), *section));
+        bytes
+    };
+    [
+        (
+            "segments_each",
+            "a SEGMENTS with a section of each kind, coded with prior 7",
+            frame::segments(at, 7, &put(&all)),
+        ),
+        ("segments_none", "a SEGMENTS in which nothing changes", frame::segments(at, 0, &[])),
+        ("view", "a VIEW with a prior and one segment", frame::view(at, &[9, 0xa5, 0x5a], &put(&all[2..3]))),
+        ("leap", "a LEAP over 200 ticks", frame::leap(at, 200, &put(&all[2..]))),
+    ]
 }
 
 fn describe(bytes: &[u8]) -> String {
@@ -86,10 +114,39 @@ fn describe(bytes: &[u8]) -> String {
                 r#"{{"frame":"CATCHUP","tag":{tag},"tick_low":{tick_low},"span":{span},"hash":{hash},"payload":"{payload}"}}"#
             )
         }
-        StateFrame::Segments { .. } | StateFrame::View { .. } | StateFrame::Leap { .. } => {
-            panic!("no server sends a match in segments yet")
+        StateFrame::Segments { tag, tick_low, prior_low, sections } => {
+            let sections = sections_json(sections);
+            format!(
+                r#"{{"frame":"SEGMENTS","tag":{tag},"tick_low":{tick_low},"prior_low":{prior_low},"sections":[{sections}]}}"#
+            )
+        }
+        StateFrame::View { position, prior, sections } => {
+            let (position, prior, sections) = (position_json(position), hex(prior), sections_json(sections));
+            format!(r#"{{"frame":"VIEW",{position},"prior":"{prior}","sections":[{sections}]}}"#)
+        }
+        StateFrame::Leap { tag, tick_low, span, sections } => {
+            let sections = sections_json(sections);
+            format!(
+                r#"{{"frame":"LEAP","tag":{tag},"tick_low":{tick_low},"span":{span},"sections":[{sections}]}}"#
+            )
         }
     }
+}
+
+fn sections_json(bytes: &[u8]) -> String {
+    let section = |cut: Result<Cut<'_>, DecodeError>| {
+        let Cut { segment, section, .. } = cut.expect("a section that was just built");
+        let (name, hash, payload) = match section {
+            Section::Changed { hash: None, payload } => ("CHANGED", None, Some(payload)),
+            Section::Changed { hash, payload } => ("PROVEN", hash, Some(payload)),
+            Section::Entered { hash, payload } => ("ENTERED", Some(hash), Some(payload)),
+            Section::Left => ("LEFT", None, None),
+        };
+        let hash = hash.map_or(String::new(), |hash| format!(r#","hash":"{hash:08x}""#));
+        let payload = payload.map_or(String::new(), |payload| format!(r#","payload":"{}""#, hex(payload)));
+        format!(r#"{{"segment":{segment},"section":"{name}"{hash}{payload}}}"#)
+    };
+    Sections::new(bytes).map(section).collect::<Vec<String>>().join(",")
 }
 
 /// A position as JSON members, with the tag of its fence.

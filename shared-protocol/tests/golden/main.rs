@@ -12,10 +12,13 @@ mod crafted;
 mod doc;
 mod entities;
 mod file;
+mod fog;
 mod frames;
 mod numbers;
+mod parts;
 mod refused;
 mod runs;
+mod segments;
 mod sequence;
 mod storm;
 mod streams;
@@ -86,8 +89,8 @@ fn code_builds_the_golden_files() {
     for (file, _) in files() {
         check_text(file.name, &file.render());
     }
-    for script in runs::all() {
-        check_text(script.file.name, &script.file.render());
+    for (file, _) in runs::all() {
+        check_text(file.name, &file.render());
     }
     for schema in worlds::schemas() {
         check_text(&format!("{}.schema.json", schema.game()), &(schema.to_json() + "\n"));
@@ -109,8 +112,8 @@ fn code_understands_the_golden_files() {
             );
         }
     }
-    for script in runs::all() {
-        sequence::replay(&script, &file::load(&folder(), script.file.name));
+    for (File { name, .. }, schema) in runs::all() {
+        sequence::replay(name, &schema, &file::load(&folder(), name));
     }
 }
 

@@ -4,6 +4,7 @@ use tickcast_protocol::catch_up::{self, Leap};
 use tickcast_protocol::limits::RECONNECT_URL_BYTES_MAX;
 use tickcast_protocol::message::{ClientMessage, ServerMessage};
 use tickcast_protocol::prior::Prior;
+use tickcast_protocol::sections::Sections;
 use tickcast_protocol::varint::{DecodeError, Reader};
 use tickcast_protocol::{Replica, diff, frame, record, snapshot};
 
@@ -18,6 +19,33 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("frame", "empty", "", "no kind"),
     ("frame", "kind", "40 00 00 00", "0x40 is no kind"),
     ("frame", "segments", "12 00 00 00", "a DIFF in segments, which version 3 does not have"),
+    ("frame", "segments_flag", "53 47 08 00", "a SEGMENTS has no flags but the prior's number"),
+    ("frame", "segments_hashed", "55 47 08 00 00 00 00 00", "and none for a hash: 0x55 is no kind"),
+    ("frame", "segments_header", "50 47 08", "the tick is cut off"),
+    ("frame", "leap_header", "52 47 08 00", "the span is cut off"),
+    ("frame", "leap_span", "52 47 08 00 00", "a LEAP over no tick"),
+    (
+        "frame",
+        "view_header",
+        "51 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01 00 00",
+        "the prior's length is cut off",
+    ),
+    (
+        "frame",
+        "view_prior_length",
+        "51 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 02 00 00 00 00",
+        "a prior of 2 bytes, of which 1 is there",
+    ),
+    ("sections", "order", "17 03", "segment 0 after 5"),
+    ("sections", "twice", "17 14 00", "segment 5 again"),
+    ("sections", "beyond", "83 80 01", "segment 4096"),
+    ("sections", "beyond_all", "ff ff ff ff ff ff ff ff ff 01", "segment 2^62 - 1"),
+    ("sections", "padded", "83 00", "a number that is not in its shortest form"),
+    ("sections", "padded_length", "00 80 00", "a length that is not in its shortest form"),
+    ("sections", "cut_number", "80", "the number is cut off"),
+    ("sections", "cut_hash", "01 01 02 03", "the hash is cut off"),
+    ("sections", "cut_payload", "02 01 02 03 04 02 c0", "a payload of 2 bytes, of which 1 is there"),
+    ("sections", "endless", "00 ff ff ff ff ff ff ff ff ff 01", "a payload of 2^64 - 1 bytes"),
     ("frame", "header", "11 47 08 00 01 02", "the hash is cut off"),
     ("frame", "prior_header", "22 47 08", "the tick is cut off"),
     ("frame", "span", "30 47 08 00 00", "a CATCHUP over no tick"),
@@ -106,7 +134,7 @@ pub(crate) fn file() -> File {
                  prior are payloads of the game duel; a diff is for its state at tick 7 (duel_snapshot in\n\
                  duel.hex) and the first prior, a catch_up for the same state and a span of 1 with two steps\n\
                  known; wide_diff is a diff for the state of wide_snapshot in wide.hex; entity is player:0\n\
-                 of the duel.";
+                 of the duel; sections are what stands in a frame of a match in segments.";
     File { name: "refused.hex", about, entries: plain.chain(crafted).collect() }
 }
 
@@ -130,6 +158,7 @@ fn refusal(of: &str, bytes: &[u8]) -> Option<DecodeError> {
     match of {
         "varint" => Reader::new(bytes).varint().err(),
         "frame" => frame::parse(bytes).err(),
+        "sections" => Sections::new(bytes).find_map(Result::err),
         "diff" => diff::apply(&mut crafted::at_7(&schema), &first, bytes).err(),
         "wide_diff" => {
             let mut replica = Replica::empty(worlds::wide());

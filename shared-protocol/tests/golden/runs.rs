@@ -1,17 +1,23 @@
 //! What happens in each run of frames.
 
-use tickcast_protocol::{EntityId, Position, Replica, Tick, World, frame};
+use std::sync::Arc;
 
+use tickcast_protocol::{EntityId, Position, Replica, Schema, Tick, World, frame};
+
+use crate::file::File;
 use crate::frames::position;
 use crate::sequence::Script;
-use crate::{storm, traces, worlds};
+use crate::{fog, segments, storm, traces, worlds};
 
 /// Tick of the worked example after which its prior holds.
 pub(crate) const DUEL_PRIOR_TICK: u64 = 16;
 
-/// Every run.
-pub(crate) fn all() -> Vec<Script> {
-    [duel(), slow(), extremes(), wide(), storm::storm()].into_iter().chain(traces::all()).collect()
+/// Every run, with the schema of its game.
+pub(crate) fn all() -> Vec<(File, Arc<Schema>)> {
+    let whole = [duel(), slow(), extremes(), wide(), storm::storm()].into_iter().chain(traces::all());
+    let whole = whole.map(|script| (script.file, Arc::clone(script.owner.schema())));
+    let parts = std::iter::once(segments::run()).chain(fog::runs());
+    whole.chain(parts.map(|viewer| (viewer.file, Arc::clone(viewer.replica.world().schema())))).collect()
 }
 
 /// The state of the worked example at a tick that the replica of the run has been at.

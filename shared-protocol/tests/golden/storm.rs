@@ -19,10 +19,10 @@ const THINGS: u16 = 36;
 const SMALL_FROM: u64 = 7;
 
 /// Numbers without any order, the same on every machine (Numerical Recipes' generator).
-struct Dice(u32);
+pub(crate) struct Dice(pub(crate) u32);
 
 impl Dice {
-    fn below(&mut self, sides: u32) -> u32 {
+    pub(crate) fn below(&mut self, sides: u32) -> u32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         ((u64::from(self.0) * u64::from(sides)) >> 32) as u32
     }

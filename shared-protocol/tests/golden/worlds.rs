@@ -9,7 +9,7 @@ use crate::traces;
 
 /// Every schema; `GAME.schema.json` holds its JSON.
 pub(crate) fn schemas() -> Vec<Arc<Schema>> {
-    [duel(), extremes(), wide(), storm()].into_iter().chain(traces::schemas()).collect()
+    [duel(), extremes(), wide(), storm(), fog()].into_iter().chain(traces::schemas()).collect()
 }
 
 /// The schema of this game.
@@ -85,4 +85,18 @@ pub(crate) fn storm() -> Arc<Schema> {
     ];
     let kinds = [Kind::new("player", player_fields()), Kind::new("thing", thing)];
     Schema::new("storm", "player", kinds, []).expect("a good schema")
+}
+
+/// What three players see parts of.
+pub(crate) fn fog() -> Arc<Schema> {
+    let place = |name: &str, far| Field::linear(name, 0, far).scale(10);
+    let player = player_fields().into_iter().chain([place("x", 399), place("y", 299)]);
+    let way = |name: &str| Field::int(name, -50, 50);
+    let unit = [place("x", 399), place("y", 299), way("dx"), way("dy"), Field::text("says", 4)];
+    let kinds = [
+        Kind::new("player", player),
+        Kind::new("unit", unit),
+        Kind::new("card", [Field::int("face", 0, 51)]),
+    ];
+    Schema::new("fog", "player", kinds, []).expect("a good schema")
 }

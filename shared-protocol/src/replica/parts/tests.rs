@@ -27,7 +27,7 @@ fn at(tick: u64) -> Position {
 /// What leads from nothing to so many entities in segment 0: as a diff, and as a snapshot.
 fn born(count: usize) -> (Vec<u8>, Vec<u8>) {
     let mut world = World::new(schema());
-    (0..count).for_each(|_| drop(world.spawn(0).unwrap()));
+    (0..count).for_each(|_| assert!(world.spawn(0).is_ok()));
     let (mut changed, mut payload) = (Vec::new(), Vec::new());
     Encoder::new(Prior::first(&schema())).encode(&world, &mut payload);
     sections::put(&mut changed, SegmentId(0), Section::Changed { hash: None, payload: &payload });
