@@ -181,7 +181,7 @@ class Client:
         """Section 8. A new tick is answered with an input."""
         was_waiting, before, owner = self.replica.waiting, self.replica.tick, self.replica.fence
         outcome = self.replica.apply(frame)
-        is_snapshot = frame[:1] == b"\x20"
+        is_snapshot = frame[:1] in (b"\x20", b"\x51")
         if outcome == "gap" and (is_snapshot or not was_waiting):
             self.gaps += 1
             self.trouble.append(f"gap: {self.replica.why}")
@@ -198,7 +198,7 @@ class Client:
         if is_snapshot:
             self.snapshots += 1
         else:
-            self.catch_ups += frame[0] & 0xFE == 0x30
+            self.catch_ups += frame[0] in (0x30, 0x31, 0x52)
             self.ticks += self.replica.tick - before
         self.read_acknowledgement()
         if again:

@@ -6,6 +6,7 @@ import re
 from coder import HALF, NUMBER, Adaptive, Coder, RangeDecoder, RangeEncoder, adapted
 from payloads import CatchUp, Diff, Prior, Snapshot
 from replica import Replica, parse_frame, tag
+from segments import parse_sections
 from state import Schema, World, read_entity
 from wire import (CHAT_LINE, CHAT_REFUSAL, CHAT_TO, CLIENT_MESSAGE, SERVER_MESSAGE, Broken, Reader, decode_value, decode_whole, encode_value, put_varint,
                   zigzag)
@@ -93,8 +94,8 @@ def control(told, data):
     return {kind: decode_whole(of, data[1:])}
 
 
-def shown(parsed):
-    """A parsed frame as the golden files write it."""
+def readable(parsed):
+    """A parsed frame, or a section of one, as the golden files write it."""
     shown = dict(parsed)
     if "nonce" in shown:
         shown["tag"] = tag(shown["epoch"], shown["nonce"])
@@ -104,6 +105,8 @@ def shown(parsed):
     for part in ("prior", "payload"):
         if part in shown:
             shown[part] = shown[part].hex(" ")
+    if "sections" in shown:
+        shown["sections"] = list(map(readable, shown["sections"]))
     return shown
 
 
@@ -144,8 +147,9 @@ def stream(golden, told, data):
 
 def state(replica):
     entities = {f"{entity.kind.name}:{entity.index}": entity.values() for entity in replica.world.entities()}
-    return {"tick": replica.tick, "hash": f"{replica.world.hash():08x}", "prior": replica.prior.number,
+    told = {"tick": replica.tick, "hash": f"{replica.world.hash():08x}", "prior": replica.prior.number,
             "steps_known": replica.steps_known, "entities": entities}
+    return told if replica.segments is None else {**told, "segments": replica.segments.hashes()}
 
 
 def follow(replica, data):
@@ -173,7 +177,7 @@ def channel_diff(data):
     """Section 11.1"""
     reader = Reader(data[1:])
     parsed = {"epoch": reader.fixed(8), "nonce": reader.fixed(8), "tick": reader.fixed(8), "hash": reader.fixed(4)}
-    told = {**shown(parsed), "sent_ms": reader.fixed(8)}
+    told = {**readable(parsed), "sent_ms": reader.fixed(8)}
     frame = data[1 + reader.at :] if data[0] == 0x81 else reader.take(reader.fixed(4))
     prior, said = b"", []
     if data[0] == 0x84:
@@ -202,6 +206,8 @@ def refused(golden, told, data):
             Reader(data).varint()
         elif of == "frame":
             parse_frame(data)
+        elif of == "sections":
+            parse_sections(Reader(data))
         elif of in ("diff", "wide_diff"):
             replica = golden.first_state("duel" if of == "diff" else "wide")
             Diff(replica.world, replica.prior, data)
@@ -266,12 +272,13 @@ def check(folder):
     """Checks every file; returns the exit code."""
     golden = Golden(folder)
     sequences = {f"{game}.hex": Replica(schema) for game, schema in golden.schemas.items()}
-    sequences["slow.hex"] = Replica(golden.schemas["duel"])
+    others = {"slow.hex": "duel", "segments.hex": "duel", "fog_slow.hex": "fog", "fog_late.hex": "fog"}
+    sequences |= {name: Replica(golden.schemas[game]) for name, game in others.items()}
     readings = {
         "numbers.hex": number,
         "control.hex": control,
         "coder.hex": lambda told, data: stream(golden, told, data),
-        "frames.hex": lambda _, data: shown(parse_frame(data)),
+        "frames.hex": lambda _, data: readable(parse_frame(data)),
         "entities.hex": lambda told, data: entity(golden, told, data),
         "channel.hex": channel,
         "refused.hex": lambda told, data: refused(golden, told, data),

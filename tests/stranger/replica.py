@@ -1,6 +1,7 @@
 """State frames and how to follow them, from docs/wire.md, sections 3 and 8."""
 
 from payloads import CatchUp, Diff, Prior, Snapshot
+from segments import Segments, parse_sections
 from state import World
 from wire import Broken, Reader
 
@@ -38,9 +39,25 @@ def parse_frame(frame):
         if told["span"] == 0:
             raise Broken("a catch-up over no tick")
     else:
-        raise Broken(f"unknown frame kind {first:#x}")
+        return parse_segmented(first, reader)
     told["payload"] = frame[reader.at :]
     return told
+
+
+def parse_segmented(first, reader):
+    """3.1: frames of matches in segments."""
+    if first & 0xF3 == 0x50:
+        told = {"frame": "SEGMENTS", "tag": reader.fixed(1), "tick_low": reader.fixed(2), "prior_low": first >> 2 & 3}
+    elif first == 0x51:
+        told = {"frame": "VIEW", "epoch": reader.fixed(8), "nonce": reader.fixed(8), "tick": reader.fixed(8)}
+        told["prior"] = reader.take(reader.fixed(4))
+    elif first == 0x52:
+        told = {"frame": "LEAP", "tag": reader.fixed(1), "tick_low": reader.fixed(2), "span": reader.fixed(1)}
+        if told["span"] == 0:
+            raise Broken("a leap over no tick")
+    else:
+        raise Broken(f"unknown frame kind {first:#x}")
+    return {**told, "sections": parse_sections(reader)}
 
 
 class Replica:
@@ -48,6 +65,7 @@ class Replica:
 
     def __init__(self, schema):
         self.world, self.prior = World(schema), Prior(schema)
+        self.segments = None  # of a match in segments, what is known of it
         self.fence, self.tick = (0, 0), 0
         self.steps_known = STEPS_KNOWN_MAX
         self.waiting = True
@@ -79,7 +97,13 @@ class Replica:
             return "nothing"
         return self.gap(f"a frame that leads to {ahead} ticks after {self.tick}")
 
+    def refuse_other_kind(self, in_segments):
+        """3.1: a match is in segments, or it is not."""
+        if not self.waiting and (self.segments is not None) != in_segments:
+            raise Broken("a frame for the other kind of match")
+
     def apply_diff(self, told):
+        self.refuse_other_kind(in_segments=False)
         outcome = self.out_of_order(told, 1)
         if outcome is not None:
             return outcome
@@ -99,6 +123,7 @@ class Replica:
         return "nothing"
 
     def apply_catchup(self, told):
+        self.refuse_other_kind(in_segments=False)
         span = told["span"]
         outcome = self.out_of_order(told, span)
         if outcome is not None:
@@ -115,9 +140,41 @@ class Replica:
             return "nothing"
         prior = Prior(self.world.schema, told["prior"])
         self.world, self.prior = Snapshot(self.world.schema, told["payload"]).world, prior
-        self.fence, self.tick = fence, told["tick"]
+        self.fence, self.tick, self.segments = fence, told["tick"], None
         self.steps_known, self.waiting = STEPS_KNOWN_MAX, False
         return self.verify(told["hash"])
+
+    def apply_segments(self, told):
+        self.refuse_other_kind(in_segments=True)
+        outcome = self.out_of_order(told, 1)
+        if outcome is not None:
+            return outcome
+        if told["prior_low"] != self.prior.number & 3:
+            return self.gap(f"sections with another prior than {self.prior.number}")
+        return self.take(self.segments.changed(told["sections"], self.prior), self.tick + 1)
+
+    def apply_leap(self, told):
+        self.refuse_other_kind(in_segments=True)
+        outcome = self.out_of_order(told, told["span"])
+        if outcome is not None:
+            return outcome
+        return self.take(self.segments.changed(told["sections"]), self.tick + told["span"])
+
+    def apply_view(self, told):
+        fence = (told["epoch"], told["nonce"])
+        if not self.waiting and fence == self.fence and told["tick"] <= self.tick:
+            return "nothing"
+        prior = Prior(self.world.schema, told["prior"])
+        segments = Segments(self.world.schema).changed(told["sections"])
+        self.prior, self.fence = prior, fence
+        self.steps_known, self.waiting = STEPS_KNOWN_MAX, False
+        return self.take(segments, told["tick"])
+
+    def take(self, segments, tick):
+        """The state is that of all segments together."""
+        self.world, self.segments, self.tick = segments.together(), segments, tick
+        self.hashes_verified += segments.verified
+        return "advanced"
 
     def apply_owner(self, told):
         if self.waiting:
