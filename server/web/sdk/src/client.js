@@ -3,7 +3,7 @@
 
 import { Broken } from './broken.js';
 import { Talk } from './chat.js';
-import { OWNER, SERVER_CONTROL, SNAPSHOT } from './frame.js';
+import { OWNER, SERVER_CONTROL, SNAPSHOT, VIEW } from './frame.js';
 import { Inputs } from './inputs.js';
 import * as message from './message.js';
 import { Replica } from './replica.js';
@@ -145,7 +145,7 @@ export class Client {
     const { replica } = this;
     if (replica === null || !this.welcomed) throw new Broken('state before the welcome');
     const { tick, fence, waiting } = replica;
-    const isSnapshot = bytes[0] === SNAPSHOT;
+    const isSnapshot = bytes[0] === SNAPSHOT || bytes[0] === VIEW;
     const progress = replica.apply(bytes);
     if (progress === 'gap') {
       if (waiting && !isSnapshot) return 'nothing';

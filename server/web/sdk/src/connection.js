@@ -2,10 +2,12 @@
 // that could be decided without a socket.
 
 import { mayComeBack } from './close.js';
+import { VIEW } from './frame.js';
 import { Lifeline, Retry } from './lifeline.js';
 import { SUBPROTOCOL } from './limits.js';
 
 /** @typedef {import('./match.js').Match} Match */
+/** @typedef {import('./replica.js').Replica} Replica */
 
 /**
  * As much of a WebSocket as is needed; that of browsers, of Node 22 and of the package ws have it.
@@ -33,9 +35,13 @@ import { SUBPROTOCOL } from './limits.js';
  * @property {Tickets} [ticket] what a connection shows that is no player's next one
  * @property {() => number} [now] milliseconds of a steady clock
  * @property {() => number} [random] from 0 to 1
+ * @property {() => Promise<typeof import('./segments.js')>} [load] what reads matches in segments, which few pages need
  */
 
 const TIMER_MS = 8;
+/** How much may wait for what reads it, and what a frame counts besides its bytes. */
+const HELD_MAX = 2 ** 25;
+const HELD_FRAME = 2 ** 10;
 const OPEN = 1;
 
 /** What to connect with. @param {SocketType} [given] @returns {SocketType} */
@@ -43,15 +49,15 @@ export function socketType(given) {
   const own = /** @type {SocketType | undefined} */ (/** @type {any} */ (globalThis).WebSocket);
   const found = given ?? own;
   if (found === undefined) {
-    throw new Error('this runtime has no WebSocket (Node has one from version 22 on): '
-      + "install the package ws and pass it: import WebSocket from 'ws'; new Tickcast({ url, WebSocket })");
+    throw new Error('no WebSocket here: install the package ws and pass it, new Tickcast({ url, WebSocket })');
   }
   return found;
 }
 
 export class Connection {
   /** @param {Match} match @param {ConnectionOptions} options */
-  constructor(match, { urls, WebSocket, ticket = '', reconnectMs = 10_000, now = () => performance.now(), random = Math.random }) {
+  constructor(match, { urls, WebSocket, ticket = '', reconnectMs = 10_000, now = () => performance.now(), random = Math.random,
+    load = () => import('./segments.js') }) {
     this.match = match;
     this.urls = urls;
     this.type = socketType(WebSocket);
@@ -59,6 +65,10 @@ export class Connection {
     this.isOver = false;
     this.now = now;
     this.random = random;
+    this.load = load;
+    /** Frames that wait, and room for more. @type {{ bytes: Uint8Array, now: number }[] | null} */
+    this.held = null;
+    this.room = 0;
     this.retry = new Retry(reconnectMs);
     this.opened = 0;
     /** @type {Socket | null} */
@@ -141,18 +151,44 @@ export class Connection {
   receive(data) {
     const now = this.now();
     this.lifeline.heard = now;
+    if (data instanceof ArrayBuffer) this.hear(new Uint8Array(data), now);
+    this.flush();
+  }
+
+  /** @param {Uint8Array} bytes @param {number} now when they came */
+  hear(bytes, now) {
+    const { replica } = this.match.client;
+    if (bytes[0] === VIEW && replica?.segments === null && this.held === null) this.hold(replica);
+    if (this.held !== null) {
+      this.held.push({ bytes, now });
+      this.room -= bytes.length + HELD_FRAME;
+      if (this.room < 0) this.finish(1006, 'too much to keep');
+      return;
+    }
     try {
-      const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : null;
-      const event = bytes === null ? 'nothing' : this.match.receive(bytes, now);
+      const event = this.match.receive(bytes, now);
       if (event === 'welcome') this.welcomed();
       if (event === 'pong') this.pong(now);
       if (event === 'reconnect') this.moves(now);
     } catch (error) {
       // The server does what it must not do; to go on would be to guess.
       this.finish(1002, `${error}`);
-      return;
     }
-    this.flush();
+  }
+
+  /** Loads what reads a match in segments; until it is there frames wait, in their order. @param {Replica} replica */
+  hold(replica) {
+    /** @type {{ bytes: Uint8Array, now: number }[]} */
+    const held = [];
+    this.held = held;
+    this.room = HELD_MAX;
+    this.load().then(({ Segments }) => {
+      if (this.held !== held) return;
+      this.held = null;
+      replica.segments = new Segments(replica);
+      for (const { bytes, now } of held) if (!this.isOver) this.hear(bytes, now);
+      this.flush();
+    }).catch((error) => this.held === held && this.finish(1006, `${error}`));
   }
 
   welcomed() {
@@ -217,7 +253,7 @@ export class Connection {
   drop() {
     if (this.socket !== null) release(this.socket);
     if (this.moving !== null) release(this.moving);
-    this.socket = this.moving = null;
+    this.socket = this.moving = this.held = null;
   }
 
   end() {

@@ -29,8 +29,7 @@ const texts = new Uint8Array(FIELDS_MAX);
 export function applyDiff(world, prior, bytes, start, end) {
   coder.begin(bytes, start, end, prior.zeros);
   try {
-    for (let kind = 0; kind < world.tables.length; kind += 1) {
-      const table = world.tables[kind];
+    for (const table of world.tables) {
       readFlags(table);
       if (table.count > SMALL_KIND) readWoken(table);
       readBorn(table);

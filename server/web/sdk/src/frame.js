@@ -1,4 +1,4 @@
-// The headers of state frames: docs/wire.md, section 3. Read in place; no object is made for a frame.
+// The headers of state frames: docs/wire.md, section 3. Read in place; no object is made for a tick.
 
 import { Broken } from './broken.js';
 
@@ -7,6 +7,9 @@ export const SERVER_CONTROL = 0x02;
 export const SNAPSHOT = 0x20;
 export const OWNER = 0x21;
 export const PRIOR = 0x22;
+export const SEGMENTS = 0x50;
+export const VIEW = 0x51;
+export const LEAP = 0x52;
 
 /** @param {Uint8Array} bytes @param {number} at */
 export function u16(bytes, at) {
@@ -18,9 +21,14 @@ export function u32(bytes, at) {
   return (u16(bytes, at) | (u16(bytes, at + 2) << 16)) >>> 0;
 }
 
+/** @param {Uint8Array} bytes @param {number} at */
+function u64(bytes, at) {
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at, true);
+}
+
 /** A tick; those beyond 2^53, nine million years at 30 Hz, are refused. @param {Uint8Array} bytes @param {number} at */
 export function tickAt(bytes, at) {
-  const tick = u32(bytes, at) + u32(bytes, at + 4) * 2 ** 32;
+  const tick = Number(u64(bytes, at));
   if (!Number.isSafeInteger(tick)) throw new Broken(`tick ${tick}`);
   return tick;
 }
@@ -37,8 +45,7 @@ export function needs(bytes, length) {
 
 /** @param {Uint8Array} bytes @param {number} at @returns {Fence} */
 export function fenceAt(bytes, at) {
-  const big = (/** @type {number} */ from) => BigInt(u32(bytes, from)) | (BigInt(u32(bytes, from + 4)) << 32n);
-  return { epoch: big(at), nonce: big(at + 8) };
+  return { epoch: u64(bytes, at), nonce: u64(bytes, at + 8) };
 }
 
 /** The byte that stands for a fence. @param {Fence} fence */

@@ -41,7 +41,8 @@ export class Replica {
     this.reason = 'waiting';
     this.why = '';
     this.hashesChecked = 0;
-    this.desyncs = 0;
+    /** What reads a match in segments, where that was loaded. @type {import('./segments.js').Segments | null} */
+    this.segments = null;
   }
 
   /** The state is of no use until the next snapshot. */
@@ -52,7 +53,7 @@ export class Replica {
   /** Takes in a state frame. @param {Uint8Array} bytes @returns {Progress} */
   apply(bytes) {
     try {
-      return this.read(bytes);
+      return (this.segments ?? this).read(bytes);
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
       return this.gap('broken', error.message);
@@ -93,7 +94,7 @@ export class Replica {
   /** @param {Uint8Array} bytes @returns {Progress} */
   readDiff(bytes) {
     const hashed = bytes[0] & 1;
-    const start = hashed === 1 ? 8 : 4;
+    const start = 4 + 4 * hashed;
     needs(bytes, start);
     const order = this.order(bytes, 1);
     if (order !== 'advanced') return order;
@@ -107,7 +108,7 @@ export class Replica {
   /** @param {Uint8Array} bytes @returns {Progress} */
   readCatchUp(bytes) {
     const hashed = bytes[0] & 1;
-    const start = hashed === 1 ? 9 : 5;
+    const start = 5 + 4 * hashed;
     needs(bytes, start);
     const span = bytes[4];
     if (span === 0) throw new Broken('a catch-up over no tick');
@@ -173,8 +174,6 @@ export class Replica {
   check(expected) {
     this.hashesChecked += 1;
     if (this.world.hash === expected) return 'advanced';
-    this.desyncs += 1;
-    const hex = (/** @type {number} */ hash) => hash.toString(16).padStart(8, '0');
-    return this.gap('desync', `tick ${this.tick} has hash ${hex(this.world.hash)}, the owner's is ${hex(expected)}`);
+    return this.gap('desync', `hash ${this.world.hash.toString(16)} at tick ${this.tick}, the owner's is ${expected.toString(16)}`);
   }
 }

@@ -39,12 +39,13 @@ export class Kind {
     /** Number of each field by its name. */
     this.fieldOf = new Map(fields.map((field, f) => [field.name, f]));
     const numbers = fields.filter((field) => field.type !== 'text');
+    const texts = fields.filter((field) => field.type === 'text');
     this.ints = numbers.length;
-    this.texts = fields.length - numbers.length;
+    this.texts = texts.length;
     /** What each field is. */
     this.codes = Uint8Array.from(fields, codeOf);
     /** Place of each field among the ints and angles, or among the texts. */
-    this.at = Uint8Array.from(fields, (field, f) => sameSort(fields.slice(0, f), field));
+    this.at = Uint8Array.from(fields, (field) => (field.type === 'text' ? texts : numbers).indexOf(field));
     /** First model for diffs, of the kind and of each field. */
     this.base = base;
     this.models = new Int32Array(fields.length);
@@ -62,7 +63,7 @@ export class Kind {
     this.mask = Int32Array.from(numbers, (field) => (field.type === 'angle' ? field.max : 0));
     this.initial = Int32Array.from(numbers, (field) => Math.min(Math.max(0, field.min), field.max));
     /** Of each text. */
-    this.bytesMax = Uint8Array.from(fields.filter((field) => field.type === 'text'), (field) => field.bytesMax);
+    this.bytesMax = Uint8Array.from(texts, (field) => field.bytesMax);
   }
 
   /** Number of the field with this name; a mistake of the page is an error. @param {string} name */
@@ -77,11 +78,6 @@ export class Kind {
 function codeOf(field) {
   if (field.type === 'text') return TEXT;
   return (field.type === 'angle' ? ANGLE_HOLD : HOLD) + (field.linear ? 1 : 0);
-}
-
-/** @param {Field[]} before @param {Field} field */
-function sameSort(before, field) {
-  return before.filter((other) => (other.type === 'text') === (field.type === 'text')).length;
 }
 
 /** A game's table of kinds, fields and input fields. */
@@ -129,17 +125,22 @@ export class Schema {
 function parse(json) {
   try {
     const raw = JSON.parse(json);
-    if (raw !== null && typeof raw === 'object') return raw;
+    if (isObject(raw)) return raw;
   } catch {
     // Said below.
   }
   throw new Broken('schema: not a JSON object');
 }
 
+/** @param {any} raw */
+function isObject(raw) {
+  return Object(raw) === raw;
+}
+
 /** @param {any} raw @param {number} min @param {number} max @returns {any[]} */
 function list(raw, min, max) {
   const good = Array.isArray(raw) && raw.length >= min && raw.length <= max;
-  if (!good || raw.some((each) => each === null || typeof each !== 'object')) throw new Broken('schema: not a list');
+  if (!good || !raw.every(isObject)) throw new Broken('schema: not a list');
   return raw;
 }
 
@@ -156,9 +157,7 @@ function unique(named) {
 
 /** @param {any} raw */
 function bounds({ min, max }) {
-  const good = [min, max].every((value) => Number.isInteger(value) && (value | 0) === value);
-  if (!good || min > max) throw new Broken(`schema: bounds ${min} to ${max}`);
-  return { min, max };
+  return { min: whole(min, -(2 ** 31), max), max: whole(max, min, 2 ** 31 - 1) };
 }
 
 /** @param {any} value @param {number} min @param {number} max @returns {number} */
@@ -170,8 +169,8 @@ function whole(value, min, max) {
 /** @param {any} raw @returns {Field} */
 function readField(raw) {
   const predictor = raw.predictor ?? 'hold';
-  const good = ['hold', 'linear'].includes(predictor) && !(raw.type === 'text' && predictor === 'linear');
-  if (!good) throw new Broken(`schema: predictor ${predictor}`);
+  const good = raw.type === 'text' ? ['hold'] : ['hold', 'linear'];
+  if (!good.includes(predictor)) throw new Broken(`schema: predictor ${predictor}`);
   const scale = whole(raw.scale ?? 1, 1, 2 ** 32 - 1);
   const field = { name: name(raw.name), linear: predictor === 'linear', scale, min: 0, max: 0, bits: 0, bytesMax: 0 };
   if (raw.type === 'int') return { ...field, type: 'int', ...bounds(raw) };

@@ -15,9 +15,9 @@ const coder = new Decoder();
 
 /**
  * @param {import('./schema.js').Schema} schema @param {Uint8Array} bytes @param {number} start @param {number} end
+ * @param {World} [world] in which nothing is
  */
-export function decodeSnapshot(schema, bytes, start, end) {
-  const world = new World(schema);
+export function decodeSnapshot(schema, bytes, start, end, world = new World(schema)) {
   const models = schema.kinds.reduce((sum, kind) => sum + KIND + 3 * VALUE * kind.fields.length, 0);
   coder.beginAdaptive(bytes, start, end, models);
   /** @type {(() => void)[]} */

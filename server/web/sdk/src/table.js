@@ -45,11 +45,6 @@ export class Table {
     this.alive = 0;
     /** How many times somebody came or went. */
     this.changes = 0;
-    // The indexes that came and went with the last tick.
-    this.born = new Uint16Array(0);
-    this.bornCount = 0;
-    this.gone = new Uint16Array(0);
-    this.goneCount = 0;
   }
 
   /** Whether the entity is there. @param {number} index */
@@ -73,8 +68,6 @@ export class Table {
     this.hashes = copied(this.hashes, new Int32Array(rows));
     this.members = copied(this.members, new Uint16Array(rows));
     this.dirty = copied(this.dirty, new Uint16Array(rows));
-    this.born = copied(this.born, new Uint16Array(rows));
-    this.gone = copied(this.gone, new Uint16Array(rows));
     for (let text = this.textNow.length; text < rows * this.kind.texts; text += 1) {
       this.textNow.push(EMPTY_TEXT);
       this.textLast.push(EMPTY_TEXT);
@@ -108,35 +101,24 @@ export class Table {
   /** Makes the values now those of the next tick; returns by how much the sum of hashes grew. */
   advance() {
     let grown = 0;
-    this.bornCount = 0;
-    this.goneCount = 0;
+    let changed = false;
     for (let at = 0; at < this.dirtyCount; at += 1) {
       const index = this.dirty[at];
       grown = (grown - this.hashes[index]) | 0;
-      const flags = this.flags[index];
-      if ((flags & ALIVE) === 0) {
-        this.leave(index);
-        continue;
-      }
-      if ((flags & COMMITTED) === 0) {
-        this.born[this.bornCount] = index;
-        this.bornCount += 1;
-        this.settle(index);
-      }
-      this.commit(index);
+      const there = this.flags[index] & (ALIVE | COMMITTED);
+      if (there !== (ALIVE | COMMITTED)) changed = true;
+      if (there === ALIVE) this.settle(index);
+      if ((there & ALIVE) !== 0) this.commit(index);
+      else this.leave(index);
       grown = (grown + this.hashes[index]) | 0;
     }
     this.dirtyCount = 0;
-    if (this.bornCount + this.goneCount > 0) this.renewMembers();
+    if (changed) this.renewMembers();
     return grown;
   }
 
   /** @param {number} index */
   leave(index) {
-    if ((this.flags[index] & COMMITTED) !== 0) {
-      this.gone[this.goneCount] = index;
-      this.goneCount += 1;
-    }
     this.flags[index] = 0;
     this.hashes[index] = 0;
     const { texts } = this.kind;

@@ -18,14 +18,14 @@ export class World {
   /** Refuses more entities than a state may have. */
   checkCount() {
     let count = 0;
-    for (let kind = 0; kind < this.tables.length; kind += 1) count += this.tables[kind].alive;
+    for (const table of this.tables) count += table.alive;
     if (count > ENTITIES_MAX) throw new Broken(`${count} entities`);
   }
 
   /** Makes the changes since the last tick the next one. */
   advance() {
     let hash = this.hash;
-    for (let kind = 0; kind < this.tables.length; kind += 1) hash = (hash + this.tables[kind].advance()) | 0;
+    for (const table of this.tables) hash = (hash + table.advance()) | 0;
     this.hash = hash >>> 0;
   }
 

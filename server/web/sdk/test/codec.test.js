@@ -10,6 +10,8 @@ import { applyDiff } from '../src/diff.js';
 import { decodePrior, firstPrior } from '../src/prior.js';
 import { Replica } from '../src/replica.js';
 import { Schema } from '../src/schema.js';
+import { Sections } from '../src/sections.js';
+import { Segments } from '../src/segments.js';
 import { decodeSnapshot } from '../src/snapshot.js';
 import { examples, of, schemaJson } from './golden.js';
 import { statedOf } from './stated.js';
@@ -27,18 +29,32 @@ const RUNS = {
   'rocket_trace.hex': 'rocket_trace',
 };
 
+/** Of matches in segments. @type {Record<string, string>} */
+const RUNS_IN_SEGMENTS = { 'segments.hex': 'duel', 'fog.hex': 'fog', 'fog_slow.hex': 'fog', 'fog_late.hex': 'fog' };
+
 /** @param {string} game */
 const schemaOf = (game) => new Schema(schemaJson(game));
 
-for (const [file, game] of Object.entries(RUNS)) {
-  test(`${file}: the state after each frame`, () => {
-    const replica = new Replica(schemaOf(game));
-    for (const { name, told, bytes } of examples(file)) {
-      const does = replica.apply(bytes);
-      const stated = does === 'gap' ? { does } : { does, ...statedOf(replica) };
-      assert.deepEqual(stated, told, `${name} ${replica.why}`);
-    }
-  });
+/** @param {string} file @param {Replica} replica */
+function follow(file, replica) {
+  for (const { name, told, bytes } of examples(file)) {
+    const does = replica.apply(bytes);
+    const stated = does === 'gap' ? { does } : { does, ...statedOf(replica) };
+    assert.deepEqual(stated, told, `${name} ${replica.why}`);
+  }
+}
+
+for (const [file, game] of Object.entries({ ...RUNS, ...RUNS_IN_SEGMENTS })) {
+  // What reads matches in segments reads the others as well.
+  test(`${file}: the state after each frame`, () => follow(file, inSegments(game)));
+  if (file in RUNS) test(`${file}: the same by the core alone`, () => follow(file, new Replica(schemaOf(game))));
+}
+
+/** @param {string} game */
+function inSegments(game) {
+  const replica = new Replica(schemaOf(game));
+  replica.segments = new Segments(replica);
+  return replica;
 }
 
 test('coder.hex: every stream', () => {
@@ -85,12 +101,13 @@ function levelOf(zero) {
 
 test('refused.hex: what must be refused is, and leaves the state as it was', () => {
   const duel = schemaOf('duel');
-  const known = new Set(['diff', 'wide_diff', 'catch_up', 'snapshot', 'prior', 'frame']);
+  const known = new Set(['diff', 'wide_diff', 'catch_up', 'snapshot', 'prior', 'frame', 'sections']);
   let refused = 0;
   for (const { name, told, bytes } of examples('refused.hex')) {
     if (!known.has(told.as)) continue;
     refused += 1;
-    const replica = atStart(told.as === 'wide_diff' ? 'wide' : 'duel');
+    const parts = told.as === 'frame' && (bytes[0] & 0xf0) === 0x50;
+    const replica = parts ? inView() : atStart(told.as === 'wide_diff' ? 'wide' : 'duel');
     const before = statedOf(replica);
     assert.throws(() => read(duel, replica, told.as, bytes), Broken, `${name}: ${told.why}`);
     assert.deepEqual(statedOf(replica), before, name);
@@ -105,6 +122,13 @@ function atStart(game) {
   return replica;
 }
 
+/** Of the duel in segments, at its first frame. */
+function inView() {
+  const replica = inSegments('duel');
+  assert.equal(replica.apply(of(examples('segments.hex'), 'seg_view').bytes), 'advanced');
+  return replica;
+}
+
 /** @param {Schema} schema @param {Replica} replica @param {string} as @param {Uint8Array} bytes */
 function read(schema, replica, as, bytes) {
   const { world, prior } = replica;
@@ -112,7 +136,14 @@ function read(schema, replica, as, bytes) {
   else if (as === 'catch_up') applyCatchUp(world, { span: 1, known: 2 }, bytes, 0, bytes.length);
   else if (as === 'snapshot') decodeSnapshot(schema, bytes, 0, bytes.length);
   else if (as === 'prior') decodePrior(schema, bytes, 0, bytes.length);
-  else replica.read(bytes);
+  else if (as === 'sections') readSections(bytes);
+  else (replica.segments ?? replica).read(bytes);
+}
+
+/** @param {Uint8Array} bytes */
+function readSections(bytes) {
+  const sections = new Sections(bytes, 0);
+  while (sections.next());
 }
 
 test('the first prior is the single byte 0', () => {

@@ -4,14 +4,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Broken } from '../src/broken.js';
+import { SNAPSHOT, VIEW } from '../src/frame.js';
 import { decodeServerMessage } from '../src/message.js';
 import { Replica } from '../src/replica.js';
 import { Schema } from '../src/schema.js';
-import { examples, schemaJson } from './golden.js';
+import { Segments } from '../src/segments.js';
+import { examples, of, schemaJson } from './golden.js';
 import { random } from './link.js';
 import { statedOf } from './stated.js';
 
-const GAMES = ['duel', 'extremes', 'wide', 'storm', 'arena_trace', 'cubes_trace', 'ped_trace', 'rocket_trace'];
+/** Runs of frames, and the games of those that do not bear its name. */
+const RUNS = ['duel', 'extremes', 'wide', 'storm', 'arena_trace', 'cubes_trace', 'ped_trace', 'rocket_trace', 'segments', 'fog', 'fog_slow'];
+/** @type {Record<string, string>} */
+const GAME_OF = { segments: 'duel', fog_slow: 'fog' };
 const ROUNDS = 60;
 /** The worst that a frame may take, with the machine busy: 65,535 births of 64 fields. */
 const FRAME_MS_MAX = 5_000;
@@ -31,14 +36,15 @@ function damaged(bytes, draw) {
   return copy;
 }
 
-for (const game of GAMES) {
-  test(`${game}: damaged frames`, () => {
-    const frames = examples(`${game}.hex`).map(({ bytes }) => bytes);
-    const schema = new Schema(schemaJson(game));
-    const draw = random(game.length);
+for (const run of RUNS) {
+  test(`${run}: damaged frames`, () => {
+    const frames = examples(`${run}.hex`).map(({ bytes }) => bytes);
+    const schema = new Schema(schemaJson(GAME_OF[run] ?? run));
+    const draw = random(run.length);
     let gaps = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
       const replica = new Replica(schema);
+      if (frames.some((frame) => frame[0] === VIEW)) replica.segments = new Segments(replica);
       for (const frame of frames) {
         const before = replica.waiting ? null : JSON.stringify(statedOf(replica));
         const bytes = draw() < 0.3 ? damaged(frame, draw) : frame;
@@ -49,7 +55,7 @@ for (const game of GAMES) {
         gaps += 1;
         if (before !== null && replica.reason === 'broken') assert.equal(JSON.stringify(statedOf(replica)), before);
       }
-      const cure = frames.find((frame) => frame[0] === 0x20) ?? assert.fail('no snapshot');
+      const cure = frames.find((frame) => frame[0] === SNAPSHOT || frame[0] === VIEW) ?? assert.fail('no cure');
       replica.invalidate();
       assert.equal(replica.apply(cure), 'advanced', replica.why);
     }
@@ -77,9 +83,14 @@ test('noise', () => {
   const schema = new Schema(schemaJson('duel'));
   const draw = random(3);
   const [{ bytes: snapshot }] = examples('duel.hex');
+  const { bytes: view } = of(examples('segments.hex'), 'seg_view');
   for (let round = 0; round < 2_000; round += 1) {
     const replica = new Replica(schema);
     replica.apply(snapshot);
+    if (round % 2 === 1) {
+      replica.segments = new Segments(replica);
+      assert.equal(replica.apply(view), 'advanced');
+    }
     replica.apply(Uint8Array.from({ length: Math.floor(draw() * 60) }, () => Math.floor(draw() * 256)));
   }
 });

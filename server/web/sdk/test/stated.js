@@ -13,7 +13,14 @@ export function statedOf(replica) {
       }));
     }
   }
-  const hash = replica.world.hash.toString(16).padStart(8, '0');
-  return { tick: replica.tick, hash, prior: replica.prior.number, steps_known: replica.known, entities };
+  const stated = { tick: replica.tick, hash: hex(replica.world.hash), prior: replica.prior.number, steps_known: replica.known, entities };
+  const parts = replica.segments?.parts ?? null;
+  if (parts === null) return stated;
+  return { ...stated, segments: Object.fromEntries(Array.from(parts, ([segment, part]) => [segment, hex(part.hash)])) };
 }
 
+
+/** @param {number} hash */
+function hex(hash) {
+  return hash.toString(16).padStart(8, '0');
+}

@@ -47,7 +47,5 @@ export class Metrics {
     this.resets = 0;
     this.reconnects = 0;
     this.owners = 0;
-    this.desyncs = 0;
-    this.hashesChecked = 0;
   }
 }
