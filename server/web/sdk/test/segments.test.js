@@ -202,6 +202,20 @@ test('a false hash is told, and a view cures it', async (t) => {
   assert.deepEqual([match.isCurrent, match.metrics().snapshots, told.at(-1)], [true, 2, 'change 6 1']);
 });
 
+test('an entity in two segments is a gap, and what is shown goes on', async (t) => {
+  const { match, socket, told, parts } = await playing(t);
+  parts.put(9, 'ball:8', { x: 80 });
+  socket.says(parts.next([0, 1], [9]));
+  parts.put(9, 'ball:8', { x: 90 });
+  socket.says(parts.next([0, 1, 9]));
+  parts.owner(5).set('ball:7', { x: 70 });
+  parts.put(9, 'ball:8', { x: 95 });
+  socket.says(parts.next([0, 9], [5]));
+  assert.equal(told.at(-1), 'gap broken ball:7 in two segments');
+  match.smooth.history.seek(7.5);
+  assert.equal(match.entities('ball').shown(8, 'x'), 95, 'as it was guessed to go on');
+});
+
 test('a thousand segments with high indexes take little memory', () => {
   const replica = new Replica(new Schema(SCHEMA));
   replica.segments = new segments.Segments(replica);
