@@ -61,11 +61,12 @@ fn sections_of_each_kind(owner: &mut Owner, one: &mut Viewer) {
     let sections = owner.next(false);
     let told = "LEFT 9 with ball:0 and ball:1; ENTERED 300";
     one.follow(owner, &sections, &[0, 5, HIDDEN], ("seg_25", told));
-    for comment in ["0, 5 and 300 come to rest", "nothing of what it sees moves: no section at all"] {
-        let sections = owner.next(false);
-        let name = format!("seg_{}", owner.position.tick);
-        one.follow(owner, &sections, &[0, 5, HIDDEN], (&name, comment));
-    }
+    let sections = owner.next(false);
+    one.follow(owner, &sections, &[0, 5, HIDDEN], ("seg_26", "nothing moves: no section at all"));
+    owner.set(other, &[("x", -94)]);
+    let sections = owner.next(false);
+    let told = "ball:1 jumps in 9, which the client does not get: it is told nothing";
+    one.follow(owner, &sections, &[0, 5, HIDDEN], ("seg_27", told));
 }
 
 fn missed(owner: &mut Owner, one: &mut Viewer) {
