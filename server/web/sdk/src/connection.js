@@ -33,7 +33,6 @@ import { SUBPROTOCOL } from './limits.js';
  * @property {SocketType} [WebSocket] what to connect with; by default what the browser or Node has
  * @property {number} [reconnectMs] for how long to try to come back; 0 never tries
  * @property {Tickets} [ticket] what a connection shows that is no player's next one
- * @property {() => number} [now] milliseconds of a steady clock
  * @property {() => number} [random] from 0 to 1
  * @property {() => Promise<typeof import('./segments.js')>} [load] what reads matches in segments, which few pages need
  */
@@ -56,14 +55,14 @@ export function socketType(given) {
 
 export class Connection {
   /** @param {Match} match @param {ConnectionOptions} options */
-  constructor(match, { urls, WebSocket, ticket = '', reconnectMs = 10_000, now = () => performance.now(), random = Math.random,
+  constructor(match, { urls, WebSocket, ticket = '', reconnectMs = 10_000, random = Math.random,
     load = () => import('./segments.js') }) {
     this.match = match;
     this.urls = urls;
     this.type = socketType(WebSocket);
     this.ticket = ticket;
     this.isOver = false;
-    this.now = now;
+    this.now = match.now;
     this.random = random;
     this.load = load;
     /** Frames that wait, and room for more. @type {{ bytes: Uint8Array, now: number }[] | null} */
@@ -75,7 +74,7 @@ export class Connection {
     this.socket = null;
     /** One that is being opened while there still is another. @type {Socket | null} */
     this.moving = null;
-    this.lifeline = new Lifeline(now());
+    this.lifeline = new Lifeline(this.now());
     /** When to open the next connection, and where to. */
     this.next = { at: Infinity, url: '' };
     match.transport = { flush: () => this.flush(), close: () => this.end(), backlog: () => this.socket?.bufferedAmount ?? 0, socket: () => this.socket };

@@ -50,8 +50,7 @@ export function fenceAt(bytes, at) {
 
 /** The byte that stands for a fence. @param {Fence} fence */
 export function tagOf({ epoch, nonce }) {
-  const mixed = BigInt.asUintN(64, epoch * 0x9e37_79b9_7f4a_7c15n) ^ nonce;
-  let tag = 0;
-  for (let shift = 0n; shift < 64n; shift += 8n) tag ^= Number((mixed >> shift) & 0xffn);
-  return tag;
+  let mixed = BigInt.asUintN(64, epoch * 0x9e37_79b9_7f4a_7c15n) ^ nonce;
+  for (let half = 32n; half >= 8n; half >>= 1n) mixed ^= mixed >> half;
+  return Number(mixed & 0xffn);
 }

@@ -77,8 +77,7 @@ export class Tickcast extends Api {
 
   /** @param {Join} join @param {string} [name] @returns {Promise<Match>} once the state is there */
   enter(join, name = this.options.name ?? '') {
-    const now = () => performance.now();
-    const match = new Match(name, join, now);
+    const match = new Match(name, join, () => performance.now());
     return new Promise((resolve, reject) => {
       const entered = match.on('change', () => {
         entered();
@@ -87,7 +86,7 @@ export class Tickcast extends Api {
       });
       const refused = match.on('close', (code, text) => reject(new Closed(code, text)));
       const { WebSocket, reconnectMs, ticket } = this.options;
-      new Connection(match, { urls: this.urls, WebSocket, reconnectMs, ticket, now });
+      new Connection(match, { urls: this.urls, WebSocket, reconnectMs, ticket });
     });
   }
 }

@@ -60,8 +60,8 @@ export class Replica {
     }
   }
 
-  /** @param {Reason} reason @param {string} why @returns {Progress} */
-  gap(reason, why) {
+  /** @param {Reason} reason @param {string} [why] @returns {Progress} */
+  gap(reason, why = reason) {
     this.waiting = true;
     this.reason = reason;
     this.why = why;
@@ -83,7 +83,7 @@ export class Replica {
 
   /** Whether a frame that leads over so many ticks follows on this tick. @param {Uint8Array} bytes @param {number} span @returns {Progress} */
   order(bytes, span) {
-    if (this.waiting) return this.gap('waiting', 'waiting for a snapshot');
+    if (this.waiting) return this.gap('waiting');
     if (bytes[1] !== this.tag) return this.gap('owner', `a frame of another owner after tick ${this.tick}`);
     const ahead = (u16(bytes, 2) - this.tick) & 0xffff;
     if (ahead === span) return 'advanced';
@@ -151,7 +151,7 @@ export class Replica {
   /** @param {Uint8Array} bytes @returns {Progress} */
   readOwner(bytes) {
     if (bytes.length !== 25) throw new Broken(`an OWNER of ${bytes.length} bytes`);
-    if (this.waiting) return this.gap('waiting', 'waiting for a snapshot');
+    if (this.waiting) return this.gap('waiting');
     const tick = tickAt(bytes, 17);
     if (tick !== this.tick) return this.gap('owner', `another owner goes on after ${tick}, not ${this.tick}`);
     this.rebase(fenceAt(bytes, 1), tick);

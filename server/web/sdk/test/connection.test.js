@@ -26,7 +26,7 @@ function playing(t) {
   /** @type {(keyof MatchEvents)[]} */
   const names = ['join', 'leave', 'gap', 'reset', 'owner', 'stall', 'reconnect', 'back', 'ended', 'close'];
   names.forEach(note);
-  const options = { urls: URLS, WebSocket: Fake, now: () => clock.now, random: () => 0.5 };
+  const options = { urls: URLS, WebSocket: Fake, random: () => 0.5 };
   const connection = new Connection(match, options);
   t.after(() => connection.end());
   const owner = new Owner(4);
@@ -299,7 +299,7 @@ function arriving(t, join, ticket) {
   const { made, Fake } = sockets();
   const match = new Match('Zoë', join, () => 0);
   const ends = new Promise((resolve) => match.on('close', (code, text) => resolve(`${code} ${text}`)));
-  const connection = new Connection(match, { urls: URLS, WebSocket: Fake, ticket, now: () => 0, random: () => 0.5 });
+  const connection = new Connection(match, { urls: URLS, WebSocket: Fake, ticket, random: () => 0.5 });
   t.after(() => connection.end());
   return { made, match, connection, ends };
 }

@@ -28,7 +28,7 @@ function entering(t) {
   /** @type {{ done: (module: typeof segments) => void, fail: (error: unknown) => void }[]} */
   const loads = [];
   const load = () => new Promise((done, fail) => loads.push({ done, fail }));
-  const options = { urls: ['ws://a/ws'], WebSocket: Fake, now: () => clock.now, random: () => 0.5, load };
+  const options = { urls: ['ws://a/ws'], WebSocket: Fake, random: () => 0.5, load };
   const connection = new Connection(match, /** @type {any} */ (options));
   t.after(() => connection.end());
   made[0].open();
@@ -85,6 +85,18 @@ test('frames wait in their order for what reads them, each with the moment at wh
   assert.deepEqual(socket.said.slice(-1), [message.needSnapshot()]);
   socket.says(parts.view([0]));
   assert.deepEqual([match.tick, loads.length, match.isCurrent], [11, 1, true]);
+});
+
+test('what reads them is found where it stands', async (t) => {
+  const { made, Fake } = sockets();
+  const match = new Match('', { kind: 'quick', game: 'pitch' }, () => 0);
+  const connection = new Connection(match, { urls: ['ws://a/ws'], WebSocket: Fake });
+  t.after(() => connection.end());
+  const arrived = new Promise((resolve) => match.on('change', resolve));
+  made[0].open();
+  made[0].says(welcome(4));
+  made[0].says(new Parts(4).view([]));
+  assert.equal(await arrived, 4);
 });
 
 test('a reader that cannot be loaded ends the match and says so', async (t) => {
