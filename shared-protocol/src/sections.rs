@@ -7,7 +7,8 @@
 //! ENTERED   varint segment << 2 | 2    u32 hash        varint length   snapshot
 //! LEFT      varint segment << 2 | 3
 //! ```
-//! A segment that is not mentioned stays as it is.
+//! A segment that is not mentioned goes on as it is guessed to, as by a diff without a byte; in a frame over several ticks
+//! it stays as it is.
 
 use crate::ids::SegmentId;
 use crate::limits::SEGMENTS_MAX;

@@ -26,13 +26,24 @@ pub struct Segments {
     homes: Vec<Vec<Option<SegmentId>>>,
     /// Segments that have changed since their hash was told.
     unproven: BTreeSet<SegmentId>,
+    /// Ticks so far.
+    ticks: u64,
+    /// The tick in which each was last not at rest; not known of those that have been so since the beginning.
+    active: BTreeMap<SegmentId, u64>,
 }
 
 impl Segments {
     /// Of an empty state.
     pub fn new(schema: Arc<Schema>) -> Segments {
         let homes = vec![Vec::new(); schema.kinds().len()];
-        Segments { schema, worlds: BTreeMap::new(), homes, unproven: BTreeSet::new() }
+        Segments {
+            schema,
+            worlds: BTreeMap::new(),
+            homes,
+            unproven: BTreeSet::new(),
+            ticks: 0,
+            active: BTreeMap::new(),
+        }
     }
 
     /// The entities of a segment; `None` where there are none.
@@ -102,6 +113,29 @@ impl Segments {
         self.worlds.values().fold(0, |sum, world| sum.wrapping_add(world.hash()))
     }
 
+    /// Whether a segment is there and what it was so many ticks ago, to the last bit; those ticks have to be known.
+    pub fn has_rested(&self, id: SegmentId, ticks: u64) -> bool {
+        let since = self.active.get(&id).copied().unwrap_or_default();
+        self.worlds.contains_key(&id) && self.ticks - since >= ticks
+    }
+
+    /// There is another tick, in which these segments are not at rest.
+    pub(crate) fn handle_tick(&mut self, active: impl IntoIterator<Item = SegmentId>) {
+        self.ticks += 1;
+        self.active.extend(active.into_iter().map(|id| (id, self.ticks)));
+        self.forget_gone();
+    }
+
+    fn forget_gone(&mut self) {
+        self.active.retain(|id, _| self.worlds.contains_key(id));
+        self.unproven.retain(|id| self.worlds.contains_key(id));
+    }
+
+    /// Those in which something moves by itself.
+    pub(crate) fn moving(&self) -> BTreeSet<SegmentId> {
+        self.iter().filter(|(_, world)| !world.is_at_rest()).map(|(id, _)| id).collect()
+    }
+
     /// How many entities they have.
     pub(crate) fn entities(&self) -> usize {
         self.worlds.values().map(World::len).sum()
@@ -158,9 +192,9 @@ impl Segments {
     }
 
     /// Makes the changes that were taken over the committed state of the next tick, and appends them: a section for each
-    /// segment that is not at rest. With `proven` each segment that has changed since the last such tick is there,
-    /// with its hash. What is in segments that are not `open` is a secret: nothing is learned from it, for priors go to
-    /// everybody.
+    /// segment that does not go on as it is guessed to. With `proven` each segment that has changed since the last such tick
+    /// is there, with its hash. What is in segments that are not `open` is a secret: nothing is learned from it, for priors
+    /// go to everybody.
     pub fn commit(
         &mut self,
         encoder: &mut Encoder,
@@ -169,10 +203,12 @@ impl Segments {
         out: &mut Vec<u8>,
     ) {
         let mut payload = Vec::new();
+        self.ticks += 1;
         for (id, world) in &mut self.worlds {
             let is_at_rest = world.is_at_rest();
             if !is_at_rest {
                 self.unproven.insert(*id);
+                self.active.insert(*id, self.ticks);
             }
             let proves = proven && self.unproven.remove(id);
             if is_at_rest && !proves {
@@ -186,9 +222,13 @@ impl Segments {
             }
             world.advance();
             let hash = proves.then(|| world.hash());
-            sections::put(out, *id, Section::Changed { hash, payload: &payload });
+            // Silence says as much as a diff without a byte.
+            if proves || !payload.is_empty() {
+                sections::put(out, *id, Section::Changed { hash, payload: &payload });
+            }
         }
         self.worlds.retain(|_, world| !world.is_empty());
+        self.forget_gone();
     }
 }
 

@@ -10,6 +10,7 @@ use tickcast_protocol::ResumeToken;
 use tickcast_server::logic::channel::{self, ChannelError, FromOwner, Note, TickMessage, Upstream};
 use tickcast_server::logic::orders::Order;
 use tickcast_server::logic::resume::TokenDigest;
+use tickcast_server::logic::views::ViewChange;
 
 /// An example: its name, its meaning and its bytes.
 struct Entry {

@@ -35,8 +35,10 @@ class Segments:
         self.verified = 0
 
     def changed(self, sections, prior=None):
-        """As these sections say. Without a prior no diff may be among them."""
+        """As these sections say. With a prior all else goes on as it is guessed to; without one no diff may be among them."""
         worlds, verified = dict(self.worlds), 0
+        for segment in self.worlds.keys() - {told["segment"] for told in sections} if prior else ():
+            worlds[segment] = Diff(worlds[segment], prior, b"").world
         for told in sections:
             segment, name = told["segment"], told["section"]
             world = World(self.schema)

@@ -369,7 +369,7 @@ impl<B: Backplane> Followed<B> {
 
     /// Sends every client in step these frames, and those behind what brings them nearer.
     fn fan_out(&mut self, frames: &[Bytes]) {
-        self.laggards.handle_tick(self.relay.position().tick, frames);
+        self.laggards.handle_tick(frames);
         self.serve_all();
         self.notice_joined();
         self.pass_chat();

@@ -175,12 +175,12 @@ impl Laggards {
 
     /// There is a new tick, told by these frames, or several that were missed. Ask for every client what comes
     /// [`Laggards::next`].
-    pub fn handle_tick(&mut self, tick: Tick, frames: &[Bytes]) {
+    pub fn handle_tick(&mut self, frames: &[Bytes]) {
         self.forget();
         let announces = |frame: &&Bytes| frame.first() == Some(&frame::OWNER);
         self.announcements += frames.iter().filter(announces).count() as u64;
         if frames.iter().any(cuts::is_in_segments) {
-            self.cuts.handle_ticks(frames, tick);
+            self.cuts.handle_ticks(frames);
         } else {
             self.tick = (self.seal)(&frames.iter().map(|frame| &frame[..]).collect::<Vec<_>>());
         }

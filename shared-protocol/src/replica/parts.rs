@@ -24,8 +24,8 @@ pub(super) struct Ticks {
 
 const FULL: DecodeError = DecodeError::State("more entities than a world takes");
 
-/// Takes a frame's sections in; the prior is there where diffs may be among them. Whoever gets an error has to start
-/// anew, for a part of them may be in.
+/// Takes a frame's sections in; the prior is there where diffs may be among them, and then what is not mentioned goes on
+/// as it is guessed to. Whoever gets an error has to start anew, for a part of them may be in.
 pub(super) fn apply(
     segments: &mut Segments,
     whole: &mut World,
@@ -37,16 +37,18 @@ pub(super) fn apply(
     let broken = |error| Gap::Broken { have, error };
     let mut changed = Changed::default();
     let mut entities = segments.entities();
+    let mut unmentioned = segments.moving();
+    let mut active = unmentioned.clone();
     for cut in Sections::new(sections) {
         let Cut { segment, section, .. } = cut.map_err(broken)?;
         entities -= segments.entities_of(segment);
+        unmentioned.remove(&segment);
+        active.insert(segment);
         let expected = match section {
             Section::Changed { hash, payload } => {
                 let diff_here = DecodeError::State("a diff in a frame that has none");
                 let prior = prior.ok_or(broken(diff_here))?;
-                let world = segments.world_mut(segment);
-                diff::apply(world, prior, payload).map_err(broken)?;
-                changed.note(segment, world.take_touched());
+                changed.apply(segments.world_mut(segment), segment, prior, payload).map_err(broken)?;
                 hash
             }
             Section::Entered { hash, payload } => {
@@ -70,6 +72,12 @@ pub(super) fn apply(
             return Err(Gap::Desync { tick: to, expected, actual });
         }
     }
+    if let Some(prior) = prior {
+        for segment in unmentioned {
+            changed.apply(segments.world_mut(segment), segment, prior, &[]).map_err(broken)?;
+        }
+    }
+    segments.handle_tick(active);
     changed.merge(segments, whole).map_err(broken)?;
     if entities == whole.len() {
         Ok(())
@@ -85,6 +93,19 @@ struct Changed(Vec<(EntityId, SegmentId)>);
 impl Changed {
     fn note(&mut self, segment: SegmentId, ids: impl IntoIterator<Item = EntityId>) {
         self.0.extend(ids.into_iter().map(|id| (id, segment)));
+    }
+
+    /// A segment's diff of the next tick.
+    fn apply(
+        &mut self,
+        world: &mut World,
+        segment: SegmentId,
+        prior: &Prior,
+        payload: &[u8],
+    ) -> Result<(), DecodeError> {
+        diff::apply(world, prior, payload)?;
+        self.note(segment, world.take_touched());
+        Ok(())
     }
 
     fn note_all(&mut self, segment: SegmentId, world: Option<World>) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::prior::Prior;
-use tickcast_protocol::sections::{self, Section, Sections};
+use tickcast_protocol::sections::{self, Section};
 use tickcast_protocol::segments::Segments;
 use tickcast_protocol::{EntityId, Position, Replica, Schema, SegmentId, World, frame};
 
@@ -47,7 +47,7 @@ impl Owner {
     pub(crate) fn next(&mut self, proven: bool) -> Vec<u8> {
         self.segments.mirror(&self.whole);
         let mut sections = Vec::new();
-        self.segments.commit(&mut self.encoder, proven, &mut sections);
+        self.segments.commit(&mut self.encoder, proven, |_| true, &mut sections);
         self.whole.advance();
         self.position.tick = self.position.tick.next();
         assert_eq!(self.segments.hash(), self.whole.hash());
@@ -116,7 +116,7 @@ impl Viewer {
         let entered: Vec<_> = now.iter().map(|id| (*id, owner.segments.entered(*id))).collect();
         let enter = |id| entered.iter().find(|(each, _)| *each == id)?.1.as_deref();
         let mut cut = Vec::new();
-        sections::cut(Sections::new(sections), &self.view, &now, enter, &mut cut).unwrap();
+        sections::cut(sections, &self.view, &now, enter, &mut cut).unwrap();
         self.view = now;
         cut
     }

@@ -42,7 +42,7 @@ fn sections_of_each_kind(owner: &mut Owner, one: &mut Viewer) {
     one.follow(owner, &sections, &[0, 5], ("seg_21", "CHANGED 0; nothing is said of 5, which lies still"));
     owner.set(zoe, &[("seq", 2), ("x", 130)]);
     let sections = owner.next(false);
-    let told = "CHANGED 0 without a byte, for it goes on; ENTERED 9, of whose ball the steps are told";
+    let told = "0 goes on as it is guessed to, without a word; ENTERED 9, of whose ball the steps are told";
     one.follow(owner, &sections, &[0, 5, 9], ("seg_22", told));
     owner.set(other, &[("x", 94)]);
     owner.put(9, BALL, ball.index, &[("x", 54)]);

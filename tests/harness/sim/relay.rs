@@ -253,7 +253,7 @@ impl Cluster {
 
     pub(super) fn fan_out(&mut self, node: usize, game: usize, frames: &[Bytes]) {
         let Some(live) = self.live(node, game) else { return };
-        live.laggards.handle_tick(live.relay.position().tick, frames);
+        live.laggards.handle_tick(frames);
         let (at, hash) = (live.relay.position(), live.relay.hash());
         self.oracle.handle_relayed(game, at, hash);
         self.serve_all(node, game);

@@ -48,8 +48,6 @@ pub(super) struct Cuts {
     frames: Vec<Bytes>,
     /// Of the last diff among them.
     index: Index,
-    /// The tick in which a segment was last not at rest.
-    changed: BTreeMap<SegmentId, Tick>,
     ticks: BTreeMap<Turn, Bytes>,
     leaps: BTreeMap<(Tick, Turn, bool), Bytes>,
     views: BTreeMap<(View, bool), Bytes>,
@@ -57,30 +55,19 @@ pub(super) struct Cuts {
 }
 
 impl Cuts {
-    /// There are new ticks, up to this one, told by these frames.
-    pub(super) fn handle_ticks(&mut self, frames: &[Bytes], tick: Tick) {
+    /// There is a new tick, or several that were missed, told by these frames.
+    pub(super) fn handle_ticks(&mut self, frames: &[Bytes]) {
         self.forget();
         self.frames = frames.to_vec();
-        self.index = Index::default();
-        let diffs = frames.iter().filter(|frame| is_in_segments(frame)).rev();
-        for (ticks_ago, diff) in (0..).zip(diffs) {
-            // A relay that cannot read a tick does not pass it on.
-            let Ok(index) = Index::of(&diff[HEADER_BYTES..]) else { continue };
-            for segment in index.segments() {
-                let changed = self.changed.entry(segment).or_default();
-                *changed = (*changed).max(Tick(tick.0.saturating_sub(ticks_ago)));
-            }
-            if ticks_ago == 0 {
-                self.index = index;
-            }
-        }
+        let diff = frames.iter().rev().find(|frame| is_in_segments(frame));
+        // A relay does not pass on what it cannot read.
+        self.index = diff.and_then(|diff| Index::of(&diff[HEADER_BYTES..]).ok()).unwrap_or_default();
     }
 
     /// The state was loaded anew, and nobody has anything of what was before.
     pub(super) fn handle_load(&mut self) {
         self.forget();
         self.frames.clear();
-        self.changed.clear();
     }
 
     fn forget(&mut self) {
@@ -149,11 +136,11 @@ impl Cuts {
             return bytes.clone();
         }
         let mut out = Vec::new();
+        let Some(segments) = replica.segments() else { return Bytes::new() };
         for (segment, had, has) in sections::merged(&key.1.0, &key.1.1) {
-            let is_there = replica.segments().is_some_and(|segments| segments.get(segment).is_some());
-            let is_other = self.changed.get(&segment).is_some_and(|changed| *changed > from);
+            let is_there = segments.get(segment).is_some();
             match (had, has) {
-                (true, true) if !is_other => {}
+                (true, true) if segments.has_rested(segment, u64::from(span)) => {}
                 (_, true) if is_there => {
                     out.extend_from_slice(&enter(&mut self.entered, replica, segment));
                 }

@@ -236,7 +236,7 @@ impl Place {
             verdict = self.relay.handle_message(&message);
         }
         let Verdict::FanOut(frames) = verdict else { panic!("fan out") };
-        self.laggards.handle_tick(self.relay.position().tick, &frames);
+        self.laggards.handle_tick(&frames);
         (0..self.clients.len()).for_each(|client| self.serve(client));
         let bases = self.laggards.bases.iter().filter(|base| base.strong_count() > 0).count();
         assert!(bases <= BASES_MAX);

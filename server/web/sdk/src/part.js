@@ -2,7 +2,7 @@
 // thousands of segments. Never changed; a section makes another one.
 
 import { EMPTY_TEXT } from './coder.js';
-import { ALIVE, COMMITTED } from './table.js';
+import { ALIVE, COMMITTED, MOVING } from './table.js';
 
 /** @typedef {import('./coder.js').Text} Text */
 /** @typedef {import('./table.js').Table} Table */
@@ -22,6 +22,11 @@ export class Part {
     this.packs = bench.tables.map(packed);
     this.count = this.packs.reduce((sum, { members }) => sum + members.length, 0);
     this.hash = bench.hash;
+    /** Whether the next tick is another one even if nothing is said. */
+    this.moves = bench.tables.some(({ members, flags, count }) => {
+      for (let m = 0; m < count; m += 1) if ((flags[members[m]] & MOVING) !== 0) return true;
+      return false;
+    });
   }
 
   /** Puts everything into a world that has nothing. @param {World} bench */

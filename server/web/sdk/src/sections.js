@@ -4,6 +4,7 @@ import { Broken } from './broken.js';
 import { u32 } from './frame.js';
 
 // What a section says of its segment.
+export const CHANGED = 0;
 export const PROVEN = 1;
 export const ENTERED = 2;
 export const LEFT = 3;

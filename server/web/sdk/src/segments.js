@@ -7,7 +7,7 @@ import { LEAP, SEGMENTS, SNAPSHOT, VIEW, fenceAt, needs, tickAt, u32 } from './f
 import { ENTITIES_MAX } from './limits.js';
 import { Part } from './part.js';
 import { decodePrior } from './prior.js';
-import { ENTERED, LEFT, Sections } from './sections.js';
+import { CHANGED, ENTERED, LEFT, Sections } from './sections.js';
 import { decodeSnapshot } from './snapshot.js';
 import { ALIVE, MOVING } from './table.js';
 import { World } from './world.js';
@@ -18,6 +18,8 @@ import { World } from './world.js';
 
 /** What a frame makes of a segment. @typedef {{ segment: number, before: Part, after: Part, entered: boolean }} Change */
 
+/** A diff without a byte. */
+const NOTHING = { bytes: new Uint8Array(0), form: CHANGED, start: 0, at: 0 };
 const DIFF_KINDS = 0x10;
 const CATCHUP_KINDS = 0x30;
 
@@ -124,6 +126,7 @@ export class Segments {
       if (entities > 2 * ENTITIES_MAX) throw new Broken(`${entities} entities`);
       changes.push({ segment, before, after, entered: sections.form === ENTERED });
     }
+    if (prior !== null) this.goesOn(parts, prior, changes);
     merge(world, changes);
     for (const { segment, after } of changes) {
       if (after.count > 0) parts.set(segment, after);
@@ -132,7 +135,16 @@ export class Segments {
     return 'advanced';
   }
 
-  /** What a section makes of a segment. @param {Part} before @param {Sections} sections @param {Prior | null} prior */
+  /** What is not mentioned and moves goes on as it is guessed to. @param {Map<number, Part>} parts @param {Prior} prior @param {Change[]} changes */
+  goesOn(parts, prior, changes) {
+    const mentioned = new Set(changes.map(({ segment }) => segment));
+    for (const [segment, before] of parts) {
+      if (!before.moves || mentioned.has(segment)) continue;
+      changes.push({ segment, before, after: this.changed(before, NOTHING, prior), entered: false });
+    }
+  }
+
+  /** What a section makes of a segment. @param {Part} before @param {Pick<Sections, 'bytes' | 'form' | 'start' | 'at'>} section @param {Prior | null} prior */
   changed(before, { bytes, form, start, at: end }, prior) {
     if (form === LEFT) return this.none;
     const { bench, replica } = this;
