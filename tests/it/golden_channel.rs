@@ -67,7 +67,10 @@ fn understand(message: &Bytes) -> (Value, Bytes) {
 
 /// A viewer's number, and its segments; none of one who is gone.
 fn seen(change: &ViewChange) -> Value {
-    json!([change.number(), change.view().map(|view| view.iter().map(|segment| segment.0).collect::<Vec<_>>())])
+    json!([
+        change.number(),
+        change.view().map(|view| view.iter().map(|segment| segment.0).collect::<Vec<_>>())
+    ])
 }
 
 fn hex(bytes: &[u8]) -> String {

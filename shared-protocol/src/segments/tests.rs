@@ -276,6 +276,13 @@ fn a_tick_costs_what_changed() {
     (0..3).for_each(|_| drop(owner.commit(false)));
     assert_eq!(sections(&owner.commit(true)).len(), 100, "each hash is told once");
     assert_eq!(sections(&owner.commit(true)), [0; 0]);
+    owner.whole.despawn(EntityId { kind: THING, index: 7 });
+    let last = owner.commit(false);
+    let Some(Ok(cut)) = Sections::new(&last).next() else { panic!("one section") };
+    assert!(
+        matches!(cut.section, Section::Changed { hash: Some(0), .. }),
+        "nobody keeps what is gone: {cut:?}"
+    );
 }
 
 #[test]
