@@ -193,7 +193,7 @@ impl Segments {
 
     /// Makes the changes that were taken over the committed state of the next tick, and appends them: a section for each
     /// segment that does not go on as it is guessed to. With `proven` each segment that has changed since the last such tick
-    /// is there, with its hash; one that ends always has it. What is in segments that are not `open` is a secret: nothing is learned from it, for priors
+    /// is there, with its hash. What is in segments that are not `open` is a secret: nothing is learned from it, for priors
     /// go to everybody.
     pub fn commit(
         &mut self,
@@ -210,7 +210,7 @@ impl Segments {
                 self.unproven.insert(*id);
                 self.active.insert(*id, self.ticks);
             }
-            // Of one that ends nothing is told later.
+            // One that ends has its hash at once: nothing is told of it later.
             let proves = (proven || world.is_empty()) && self.unproven.remove(id);
             if is_at_rest && !proves {
                 continue;
