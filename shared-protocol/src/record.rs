@@ -93,7 +93,7 @@ fn segment_of(bytes: &[u8]) -> Result<(SegmentId, Reader<'_>), DecodeError> {
     let mut reader = Reader::new(bytes);
     let segment = match reader.byte()? {
         LAYOUT => 0,
-        LAYOUT_IN_SEGMENT => reader.varint()?,
+        LAYOUT_IN_SEGMENT => reader.varint()?.checked_sub(1).ok_or(DecodeError::Range("segment"))? + 1,
         _ => return Err(DecodeError::State("an entity of an unknown layout version")),
     };
     if segment >= SEGMENTS_MAX as u64 {

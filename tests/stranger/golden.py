@@ -182,14 +182,28 @@ def channel_diff(data):
     prior, said = b"", []
     if data[0] == 0x84:
         prior = data[1 + reader.at :]
-    elif data[0] == 0x85:
+    elif data[0] in (0x85, 0x86):
         prior = reader.take(reader.fixed(4))
-        said = decode_whole(("list", CHAT_LINE), data[1 + reader.at :])
-    return {**told, "frame": frame.hex(" "), "prior": prior.hex(" ") or None, "said": said}
+        lines = data[1 + reader.at :] if data[0] == 0x85 else reader.take(reader.fixed(4))
+        said = decode_whole(("list", CHAT_LINE), lines)
+    views = view_changes(Reader(data[1 + reader.at :])) if data[0] == 0x86 else []
+    return {**told, "frame": frame.hex(" "), "prior": prior.hex(" ") or None, "said": said, "views": views}
+
+
+def view_changes(reader):
+    """Section 11.1"""
+    changes = []
+    while reader.at < len(reader.data):
+        viewer, count, segments, next_segment = reader.varint(), reader.varint(), [], 0
+        for _ in range(count - 1):
+            segments.append(next_segment + reader.varint())
+            next_segment = segments[-1] + 1
+        changes.append([viewer, segments if count else None])
+    return changes
 
 
 def channel(told, data):
-    if data[0] in (0x81, 0x84, 0x85):
+    if data[0] in (0x81, 0x84, 0x85, 0x86):
         return {"Diff": channel_diff(data)}
     name, of, start = {0x82: ("Note", NOTE, 1), 0x83: ("Upstream", UPSTREAM, 1)}.get(data[0], ("Order", ORDER, 0))
     encoded = data[:start] + encode_value(of, told[name])

@@ -27,6 +27,10 @@ const NOTE_MESSAGE: u8 = 0x82;
 const INPUT_MESSAGE: u8 = 0x83;
 const DIFF_PRIOR_MESSAGE: u8 = 0x84;
 const DIFF_CHAT_MESSAGE: u8 = 0x85;
+const DIFF_VIEWS_MESSAGE: u8 = 0x86;
+/// Of player 300 from now on segments 0, 3 and 9; player 301 is gone.
+const VIEW_CHANGES: [u8; 9] = [0xac, 0x02, 4, 0, 2, 5, 0xad, 0x02, 0];
+const VIEW_CHANGES_JSON: &str = "[[300,[0,3,9]],[301,null]]";
 
 /// SHA-256 of the resume token in `control.hex`, the bytes 0xa0 to 0xaf.
 #[rustfmt::skip]
@@ -73,7 +77,7 @@ pub(crate) fn file() -> File {
     entries.extend(notes());
     entries.extend(upstream());
     entries.extend(orders());
-    let about = "Messages between nodes: diff channel (0x81, 0x82, 0x84, 0x85), input channel (0x83) and order channels (0x00 to\n\
+    let about = "Messages between nodes: diff channel (0x81, 0x82, 0x84 to 0x86), input channel (0x83) and order channels (0x00 to\n\
                  0x03). channel_diff_N is also the ring field ~dN of the worked example.";
     File { name: "channel.hex", about, entries }
 }
@@ -186,7 +190,8 @@ fn diffs() -> Vec<Entry> {
     entries
 }
 
-/// Two of the ticks, without a prior and with one, once more: as they would be if something had been said.
+/// Two of the ticks, without a prior and with one, once more: as they would be if something had been said, and the first
+/// also as if views had changed.
 fn said(ticks: &[Entry]) -> Vec<Entry> {
     let one = |first: u8, name: &str, comment: &str, lines: Vec<ChatLine>| {
         let entry = ticks.iter().find(|entry| entry.bytes[0] == first).expect("a tick of this kind");
@@ -198,13 +203,27 @@ fn said(ticks: &[Entry]) -> Vec<Entry> {
             bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
             bytes.extend_from_slice(part);
         }
+        let views = name == "channel_views";
+        if views {
+            bytes[0] = DIFF_VIEWS_MESSAGE;
+            bytes.extend_from_slice(&(codec::encode(&lines).len() as u32).to_le_bytes());
+        }
         codec::encode_into(&lines, &mut bytes);
+        if views {
+            bytes.extend_from_slice(&VIEW_CHANGES);
+        }
         built(name, comment, bytes)
     };
     let lines = vec![line(300, 0, "hi, all 👋"), line(301, 2, "left!")];
     vec![
         one(DIFF_MESSAGE, "channel_said", "a tick in which two lines were said", lines.clone()),
         one(DIFF_PRIOR_MESSAGE, "channel_said_prior", "the same with a prior", lines[..1].to_vec()),
+        one(
+            DIFF_MESSAGE,
+            "channel_views",
+            "player 300 gets segments 0, 3 and 9, player 301 is gone",
+            Vec::new(),
+        ),
     ]
 }
 
@@ -215,37 +234,61 @@ struct DiffMessage<'a> {
     frame: &'a [u8],
     prior: Option<&'a [u8]>,
     said: Vec<ChatLine>,
+    views: &'a [u8],
 }
 
 fn read_diff(bytes: &[u8]) -> DiffMessage<'_> {
     let mut reader = Reader::new(bytes);
     let first = reader.byte().unwrap();
-    assert!([DIFF_MESSAGE, DIFF_PRIOR_MESSAGE, DIFF_CHAT_MESSAGE].contains(&first));
+    assert!([DIFF_MESSAGE, DIFF_PRIOR_MESSAGE, DIFF_CHAT_MESSAGE, DIFF_VIEWS_MESSAGE].contains(&first));
     let position = read_position(&mut reader).unwrap();
     let hash = u32::from_le_bytes(reader.array().unwrap());
     let sent_ms = u64::from_le_bytes(reader.array().unwrap());
     if first == DIFF_MESSAGE {
-        return DiffMessage { position, hash, sent_ms, frame: reader.rest(), prior: None, said: Vec::new() };
+        return DiffMessage {
+            position,
+            hash,
+            sent_ms,
+            frame: reader.rest(),
+            prior: None,
+            said: Vec::new(),
+            views: &[],
+        };
     }
     let length = u32::from_le_bytes(reader.array().unwrap());
     let frame = reader.take(length as usize).unwrap();
     if first == DIFF_PRIOR_MESSAGE {
-        return DiffMessage { position, hash, sent_ms, frame, prior: Some(reader.rest()), said: Vec::new() };
+        return DiffMessage {
+            position,
+            hash,
+            sent_ms,
+            frame,
+            prior: Some(reader.rest()),
+            said: Vec::new(),
+            views: &[],
+        };
     }
     let length = u32::from_le_bytes(reader.array().unwrap());
     let prior = Some(reader.take(length as usize).unwrap()).filter(|prior| !prior.is_empty());
-    DiffMessage { position, hash, sent_ms, frame, prior, said: codec::decode(reader.rest()).unwrap() }
+    if first == DIFF_CHAT_MESSAGE {
+        let said = codec::decode(reader.rest()).unwrap();
+        return DiffMessage { position, hash, sent_ms, frame, prior, said, views: &[] };
+    }
+    let length = u32::from_le_bytes(reader.array().unwrap());
+    let said = codec::decode(reader.take(length as usize).unwrap()).unwrap();
+    DiffMessage { position, hash, sent_ms, frame, prior, said, views: reader.rest() }
 }
 
 fn describe(bytes: &[u8]) -> String {
     match bytes[0] {
-        DIFF_MESSAGE | DIFF_PRIOR_MESSAGE | DIFF_CHAT_MESSAGE => {
-            let DiffMessage { position, hash, sent_ms, frame, prior, said } = read_diff(bytes);
+        DIFF_MESSAGE | DIFF_PRIOR_MESSAGE | DIFF_CHAT_MESSAGE | DIFF_VIEWS_MESSAGE => {
+            let DiffMessage { position, hash, sent_ms, frame, prior, said, views } = read_diff(bytes);
+            let views = if views == VIEW_CHANGES { VIEW_CHANGES_JSON } else { "[]" };
             let (position, frame) = (position_json(position), file::hex(frame));
             let prior = prior.map_or("null".to_owned(), |prior| format!(r#""{}""#, file::hex(prior)));
             let said = serde_json::to_string(&said).unwrap();
             format!(
-                r#"{{"Diff":{{{position},"hash":"{hash:08x}","sent_ms":{sent_ms},"frame":"{frame}","prior":{prior},"said":{said}}}}}"#
+                r#"{{"Diff":{{{position},"hash":"{hash:08x}","sent_ms":{sent_ms},"frame":"{frame}","prior":{prior},"said":{said},"views":{views}}}}}"#
             )
         }
         NOTE_MESSAGE => {
