@@ -4,6 +4,7 @@
 //! keeps beside it can be rebuilt by [`Game::restore`]. A step uses no clock, no thread and no generator
 //! but the one it is given, so that any node would compute the same tick.
 
+mod grid;
 mod past;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use rand::rngs::ChaCha8Rng;
 use thiserror::Error;
 use tickcast_protocol::{EntityId, PlayerId, Schema, SegmentId, Tick, TickRate, World};
 
+pub use grid::Grid;
 pub use past::{Moment, Past, Remembered, View};
 
 /// The per-tick generator: seeded by (match seed, tick), so there is no generator to save.

@@ -1,6 +1,6 @@
 //! The demo game: a top-down shooter with walls, bullets, pickups and rounds. The example to copy: this file
 //! holds its rules but those of shots, which are in `shots.rs`; beside it are `schema.rs`, what clients see,
-//! `geometry.rs`, the arithmetic, and `bots.rs`, players whom nobody plays.
+//! `geometry.rs`, the arithmetic, `bots.rs`, players whom nobody plays, and `fog.rs`, what one does not see.
 //!
 //! How it is made, and what a game of your own can take from it:
 //! - Everything that must survive a node is a field of an entity. The match itself holds nothing but its
@@ -12,14 +12,17 @@
 //!   such a body costs no byte on the wire until it turns.
 
 mod bots;
+mod fog;
 mod geometry;
 mod schema;
 mod shots;
 
 use rand::RngExt;
-use tickcast_protocol::{EntityId, PlayerId, TickRate, World};
+use tickcast_protocol::{EntityId, PlayerId, SegmentId, TickRate, World};
 
-use crate::game::{BadOptions, Game, GameInfo, GameType, Options, Remembered, Step, TickRng, Visibility};
+use crate::game::{
+    BadOptions, Game, GameInfo, GameType, Looking, Options, Remembered, Step, TickRng, Visibility,
+};
 use geometry::{DIRECTION_LENGTH, Spot, TURN, Wall, direction, divide_round, slide};
 use schema::{bullet, drone, pickup, player, round, schema, wall};
 
@@ -98,13 +101,15 @@ const ROUND_SECONDS: Choice = Choice { name: "round_seconds", default: 120, min:
 const SCORE_LIMIT: Choice = Choice { name: "score_limit", default: 100, min: 1, max: 10_000 };
 const TICK_RATE: Choice = Choice { name: "tick_rate", default: 30, min: 10, max: 128 };
 const BOTS: Choice = Choice { name: "bots", default: 0, min: 0, max: 16 };
-const CHOICES: [Choice; 7] = [PLAYERS_MAX, DRONES, PICKUPS, ROUND_SECONDS, SCORE_LIMIT, TICK_RATE, BOTS];
+/// How far one sees, in units; 0 is everything.
+const FOG: Choice = Choice { name: "fog", default: 0, min: 0, max: 2_000 };
+const CHOICES: [Choice; 8] = [PLAYERS_MAX, DRONES, PICKUPS, ROUND_SECONDS, SCORE_LIMIT, TICK_RATE, BOTS, FOG];
 
 /// The longest timer there can be: the longest round at the highest tick rate.
 const TIMER_TICKS_MAX: i32 = ROUND_SECONDS.max * TICK_RATE.max;
 
 /// The game `arena`. Its options are numbers by name: `players_max`, `drones`, `pickups`, `round_seconds`,
-/// `score_limit`, `tick_rate` and `bots`.
+/// `score_limit`, `tick_rate`, `bots` and `fog`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Arena;
 
@@ -124,7 +129,7 @@ impl GameType for Arena {
             schema: schema().map_err(|error| bad(&error))?,
             tick_rate: TickRate::try_from(TICK_RATE.of(options) as u64).map_err(|error| bad(&error))?,
             players_max: PLAYERS_MAX.of(options) as u32,
-            visibility: Visibility::Everything,
+            visibility: if FOG.of(options) > 0 { Visibility::Secrets } else { Visibility::Everything },
         })
     }
 
@@ -137,6 +142,7 @@ impl GameType for Arena {
             score_limit: SCORE_LIMIT.of(options),
             hz: TICK_RATE.of(options),
             bots: BOTS.of(options) as usize,
+            sight: FOG.of(options),
         })
     }
 }
@@ -159,6 +165,8 @@ struct ArenaMatch {
     /// Ticks per second.
     hz: i32,
     bots: usize,
+    /// How far one sees, in units; 0 is everything.
+    sight: i32,
 }
 
 impl Game for ArenaMatch {
@@ -179,6 +187,7 @@ impl Game for ArenaMatch {
             place_drone(world, drone, rng, &walls);
         }
         if let Ok(round) = world.spawn(round::KIND) {
+            world.set(round, round::SIGHT, self.sight);
             self.begin_round(world, round, rng, &walls);
         }
     }
@@ -232,6 +241,13 @@ impl Game for ArenaMatch {
         self.fly_drones(world, rng, &walls);
         self.offer_pickups(world);
         self.run_round(world, round, rng, &walls);
+        if self.sight > 0 {
+            fog::place(world);
+        }
+    }
+
+    fn view(&self, looking: Looking<'_>) -> Vec<SegmentId> {
+        fog::view(looking, self.sight)
     }
 }
 

@@ -8,6 +8,8 @@ import { bestMatch, matchOf } from './words.js';
 
 const REFRESH_MS = 1_500;
 const SHOWN = 12;
+/** How far one sees in fog. */
+const FOG_UNITS = 350;
 const NAME_KEY = 'tickcast-name';
 
 /** What a visitor may choose. @typedef {{ play: () => void, join: (id: string) => void, watch: (id: string) => void }} Choices */
@@ -19,6 +21,7 @@ export class Lobby {
     this.choices = choices;
     this.nameField = element('name', HTMLInputElement);
     this.bots = element('bots', HTMLInputElement);
+    this.fog = element('fog', HTMLInputElement);
     this.id = element('join-id', HTMLInputElement);
     this.list = element('matches', HTMLUListElement);
     this.none = element('no-matches', HTMLElement);
@@ -76,12 +79,13 @@ export class Lobby {
     else act(id);
   }
 
-  /** The id of a match to play in: one that has a place, or a new one with bots. */
+  /** The id of a match to play in: one that has a place, or a new one with bots. Who wants fog gets a match with fog. */
   async findMatch() {
-    const best = bestMatch(await this.server.matches());
+    const best = this.fog.checked ? null : bestMatch(await this.server.matches());
     if (best !== null) return best.id;
     const bots = Math.min(Math.max(Math.round(Number(this.bots.value)) || 0, 0), 16);
-    return (await this.server.createMatch({ game: 'arena', options: { bots } })).id;
+    const options = this.fog.checked ? { bots, fog: FOG_UNITS } : { bots };
+    return (await this.server.createMatch({ game: 'arena', options })).id;
   }
 
   show() {

@@ -14,6 +14,10 @@ const INK = '#070a10';
 const FLOOR = '#0a0f18';
 const FLOOR_LIT = '#141f30';
 const GRID = 'rgba(110, 160, 200, 0.09)';
+const FOG = 'rgba(4, 6, 10, 0.72)';
+const FOG_EDGE = 'rgba(4, 6, 10, 0.3)';
+/** Width of the edge of what one sees, units. */
+const FOG_SOFT = 24;
 const SPENT = '#1d2a3c';
 const WALL_SIDE = '#16233a';
 const WALL_TOP = '#283a57';
@@ -82,10 +86,28 @@ export class Painter {
     this.walls(walls);
     this.bullets(scene, shots, camera);
     this.particles(effects);
+    this.fog(scene);
     // Text keeps its size, whatever the camera shows.
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.names(scene, camera);
     this.numbers(effects, camera);
+  }
+
+  /** Dark where one does not see: the server sends nothing of that. @param {Scene} scene */
+  fog(scene) {
+    const { pen } = this;
+    const { me, round } = scene;
+    if (round.sight === 0 || me === null) return;
+    pen.fillStyle = FOG;
+    pen.beginPath();
+    pen.rect(-MAP_WIDTH, -MAP_HEIGHT, 3 * MAP_WIDTH, 3 * MAP_HEIGHT);
+    pen.arc(me.x, me.y, round.sight, 0, FULL);
+    pen.fill('evenodd');
+    pen.strokeStyle = FOG_EDGE;
+    pen.lineWidth = FOG_SOFT;
+    pen.beginPath();
+    pen.arc(me.x, me.y, round.sight - FOG_SOFT / 2, 0, FULL);
+    pen.stroke();
   }
 
   /** @param {Camera} camera */

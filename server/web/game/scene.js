@@ -80,7 +80,7 @@ export class Scene {
     this.drones = new Pool(() => new Thing());
     /** Our own body, when it is shown. @type {Body | null} */
     this.me = null;
-    this.round = { phase: 0, number: 0, ticksLeft: 0, winner: 0, winnerName: '' };
+    this.round = { phase: 0, number: 0, ticksLeft: 0, winner: 0, winnerName: '', sight: 0 };
     this.addPlayer = this.addPlayer.bind(this);
     this.addBullet = this.addBullet.bind(this);
     this.addPickup = this.addPickup.bind(this);
@@ -164,6 +164,7 @@ export class Scene {
     round.ticksLeft = kinds.round.shown(index, 'ticks_left');
     round.winner = kinds.round.shown(index, 'winner');
     round.winnerName = kinds.round.text(index, 'winner_name');
+    round.sight = kinds.round.shown(index, 'sight');
   }
 
   /** @param {number} player */

@@ -7,7 +7,7 @@ use tickcast_protocol::schema::SchemaError;
 use tickcast_protocol::{Field, InputField, Kind, Schema};
 
 use super::geometry::TURN;
-use super::{HP_MAX, MAP, MOVE_MAX, SCALE, TIMER_TICKS_MAX};
+use super::{FOG, HP_MAX, MAP, MOVE_MAX, SCALE, TIMER_TICKS_MAX};
 
 /// Inputs of a player that a server lets wait.
 const INPUT_BUFFER_MAX: i32 = 8;
@@ -60,6 +60,7 @@ pub(super) mod round {
     pub(in crate::games::arena) const TICKS_LEFT: usize = 2;
     pub(in crate::games::arena) const WINNER: usize = 3;
     pub(in crate::games::arena) const WINNER_NAME: usize = 4;
+    pub(in crate::games::arena) const SIGHT: usize = 5;
     /// Values of the phase: the round goes on, or it is over and its winner is shown.
     pub(in crate::games::arena) const PLAYING: i32 = 0;
     pub(in crate::games::arena) const BREAK: i32 = 1;
@@ -108,6 +109,8 @@ pub(super) fn schema() -> Result<Arc<Schema>, SchemaError> {
         timer("ticks_left"),
         Field::int("winner", 0, i32::MAX),
         Field::text("winner_name", 24),
+        // How far one sees, in units; 0 is everything.
+        Field::int("sight", 0, FOG.max),
     ];
     let drone = [moving("x", MAP.x), moving("y", MAP.y), Field::angle("heading", 10)];
     let kinds = [

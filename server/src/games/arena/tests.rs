@@ -1,6 +1,7 @@
 //! The rules of the arena, one by one. What holds whatever players do is tested in `tests/random.rs`.
 
 mod bots;
+mod fog;
 mod random;
 mod shots;
 mod walk;

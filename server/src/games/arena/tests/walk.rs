@@ -51,5 +51,5 @@ fn walk(hz: i64) -> Value {
 }
 
 fn rules(hz: i32) -> ArenaMatch {
-    ArenaMatch { players_max: 2, drones: 0, pickups: 0, round_ms: 0, score_limit: 1, hz, bots: 0 }
+    ArenaMatch { players_max: 2, drones: 0, pickups: 0, round_ms: 0, score_limit: 1, hz, bots: 0, sight: 0 }
 }
