@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,44 +20,38 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tickcast_protocol::MatchId;
 use tickcast_protocol::message::SUBPROTOCOL;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use crate::backplane::{Backplane, MatchFields, fields};
 use crate::game::Options;
-use crate::io::backlog;
-use crate::io::clock;
 use crate::io::node::{NewMatch, Node, Refusal};
-use crate::io::tls::{self, Identity};
 use crate::io::transport::Transport;
 use crate::io::websocket;
-use crate::logic::forwarded;
 use crate::logic::joins::Access;
-use crate::logic::rate::Bucket;
 use crate::logic::stored::StoredMatch;
 
 use self::answer::{Answer, error, json_answer, not_allowed, read_json, refused, text};
 use self::routes::{Found, Place};
 use self::timed::{Timed, Wire};
 
+mod accept;
 mod answer;
 mod assets;
 mod backends;
 mod bans;
+mod early;
 mod guard;
 mod operators;
 pub mod routes;
 pub mod timed;
 
+pub use self::accept::accept;
+
 /// How long a client may take for its request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
-/// Connections that are accepted one right after the other; then whatever else is due has its turn.
-const ACCEPTS_AT_ONCE: u32 = 16;
-/// Pause after the system refused to accept a connection (no file descriptor is free).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often that is complained of.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(5);
 /// Longest head of a request, bytes, and its headers; a longer one is answered with 431.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 const HEADERS_MAX: usize = 64;
@@ -73,92 +67,27 @@ pub enum Port {
     Operators,
 }
 
-/// Accepts connections until the node stops; with an identity, only under TLS.
-pub async fn accept<B: Backplane>(
-    node: Arc<Node<B>>,
-    listener: TcpListener,
-    port: Port,
-    identity: Option<Arc<Identity>>,
-) {
+/// Serves a connection, whatever it runs over, until it ends or has become a WebSocket. What HTTP takes, kilobytes, is there once the
+/// head of a request is.
+pub async fn serve<B: Backplane>(node: Arc<Node<B>>, mut stream: impl Wire, peer: SocketAddr, port: Port) {
     let mut stopping = node.stopping();
-    let mut complaints = Bucket::every(clock::now(), COMPLAIN_EVERY, 1);
-    let mut count: u32 = 0;
-    loop {
-        count = count.wrapping_add(1);
-        if count.is_multiple_of(ACCEPTS_AT_ONCE) {
-            tokio::task::yield_now().await;
-        }
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopping.changed() => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let pass = match port {
-                    Port::Players => node.gate.socket(known_client(&node, peer)),
-                    Port::Operators => node.gate.operators_socket(),
-                };
-                let Ok(pass) = pass else {
-                    node.metrics.sockets_refused.add(1);
-                    continue;
-                };
-                let _ = stream.set_nodelay(true);
-                backlog::limit(&stream);
-                let serving = Arc::clone(&node);
-                let identity = identity.clone();
-                node.tasks.spawn(async move {
-                    match identity {
-                        None => serve(serving, stream, peer, port).await,
-                        Some(identity) => secure(serving, stream, peer, port, identity).await,
-                    }
-                    drop(pass);
-                });
-            }
-            // Whoever it was is gone again already.
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                node.metrics.accepts_failed.add(1);
-                if complaints.take(clock::now()) {
-                    tracing::warn!(%error, "connections cannot be accepted; those that are there go on");
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Whose socket it is, where that can be told from its address: a trusted proxy's is somebody's behind it.
-fn known_client<B: Backplane>(node: &Arc<Node<B>>, peer: SocketAddr) -> Option<IpAddr> {
-    let is_proxy = forwarded::is_trusted(&node.settings.exposure.proxies, peer.ip());
-    (!is_proxy).then_some(peer.ip())
-}
-
-/// Serves a connection once its handshake is done.
-async fn secure<B: Backplane>(
-    node: Arc<Node<B>>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    port: Port,
-    identity: Arc<Identity>,
-) {
-    let mut stopping = node.stopping();
-    let shaken = tokio::select! {
-        shaken = tls::shake_hands(&identity, stream) => shaken,
+    let gathered = tokio::select! {
+        gathered = timeout(HEADER_DEADLINE, early::gather(&mut stream, HEAD_BYTES_MAX)) => gathered,
         _ = stopping.changed() => return,
     };
-    match shaken {
-        Ok(stream) => serve(node, stream, peer, port).await,
-        Err(error) => {
-            node.metrics.tls_refused.add(1);
-            tracing::debug!(%peer, %error, "no TLS");
+    match gathered {
+        Ok(Ok(early)) => {
+            let stream = Timed::new(stream, early, node.settings.exposure.answer_within);
+            Box::pin(speak(node, stream, peer, port)).await;
         }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no request"),
+        Err(_) => tracing::debug!(%peer, "no request in time"),
     }
 }
 
-/// Serves a connection, whatever it runs over, until it ends or has become a WebSocket.
-pub async fn serve<B: Backplane>(node: Arc<Node<B>>, stream: impl Wire, peer: SocketAddr, port: Port) {
+/// Speaks HTTP.
+async fn speak<B: Backplane>(node: Arc<Node<B>>, stream: Timed<impl Wire>, peer: SocketAddr, port: Port) {
     let mut stopping = node.stopping();
-    let stream = Timed::new(stream, node.settings.exposure.answer_within);
     let serving = Arc::clone(&node);
     let service = service_fn(move |request| route(Arc::clone(&serving), request, port, peer));
     let connection = http1::Builder::new()
@@ -299,13 +228,17 @@ fn upgrade<B: Backplane>(node: Arc<Node<B>>, mut request: Request<Incoming>, pee
 fn taken_apart(upgraded: Upgraded) -> io::Result<(Transport, Bytes)> {
     let mio = |stream: TcpStream| stream.into_std().map(mio::net::TcpStream::from_std);
     match upgraded.downcast::<TokioIo<Timed<TcpStream>>>() {
-        Ok(parts) => Ok((Transport::Plain(mio(parts.io.into_inner().into_inner())?), parts.read_buf)),
+        Ok(parts) => {
+            let (stream, early) = parts.io.into_inner().into_parts(parts.read_buf);
+            Ok((Transport::Plain(mio(stream)?), early))
+        }
         Err(upgraded) => {
             let parts = upgraded
                 .downcast::<TokioIo<Timed<TlsStream<TcpStream>>>>()
                 .map_err(|_| io::Error::other("it is neither a socket nor one under TLS"))?;
-            let (stream, session) = parts.io.into_inner().into_inner().into_inner();
-            Ok((Transport::tls(mio(stream)?, session), parts.read_buf))
+            let (stream, early) = parts.io.into_inner().into_parts(parts.read_buf);
+            let (stream, session) = stream.into_inner();
+            Ok((Transport::tls(mio(stream)?, session), early))
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Who may connect: how many connections an address and the node have, and how fast new ones come. Addresses that
-//! nothing is known against are forgotten; how many are remembered is bounded.
+//! Who may connect: how many connections an address and the node have, and how fast new ones come. Who is refused again and again
+//! is told so for a while, and then not even listened to. Addresses that nothing is known against are forgotten; how many are
+//! remembered is bounded.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -102,11 +103,19 @@ struct Address {
     connections: u32,
     joins: Bucket,
     requests: Bucket,
+    /// Refusals that it is told of.
+    refusals: Bucket,
 }
 
 impl Address {
     fn is_forgettable(&self, now: Instant) -> bool {
-        self.sockets == 0 && self.connections == 0 && self.joins.is_full(now) && self.requests.is_full(now)
+        let buckets = [&self.joins, &self.requests, &self.refusals];
+        self.sockets == 0 && self.connections == 0 && buckets.iter().all(|bucket| bucket.is_full(now))
+    }
+
+    fn refuse(&mut self, now: Instant, after: Duration) -> Busy {
+        self.refusals.take(now);
+        Busy::Address { after }
     }
 }
 
@@ -135,8 +144,12 @@ impl Admission {
         }
         let source = address.and_then(|address| self.limited(address));
         let sockets_max = self.limits.connections_per_ip.saturating_mul(SOCKETS_PER_CONNECTION);
+        let listens = self.limits.requests_per_second == 0;
         if let Some(source) = source {
             let address = self.address(now, source)?;
+            if !listens && address.refusals.is_empty(now) {
+                return Err(Busy::Address { after: RATE_AFTER });
+            }
             if sockets_max > 0 && address.sockets + address.connections >= sockets_max {
                 return Err(Busy::Address { after: PLACE_AFTER });
             }
@@ -153,7 +166,7 @@ impl Admission {
         let address = self.address(now, source)?;
         match limits.requests_per_second == 0 || address.requests.take(now) {
             true => Ok(()),
-            false => Err(Busy::Address { after: RATE_AFTER }),
+            false => Err(address.refuse(now, RATE_AFTER)),
         }
     }
 
@@ -164,7 +177,7 @@ impl Admission {
         let address = self.address(now, source)?;
         match limits.joins_per_second == 0 || address.joins.take(now) {
             true => Ok(()),
-            false => Err(Busy::Address { after: RATE_AFTER }),
+            false => Err(address.refuse(now, RATE_AFTER)),
         }
     }
 
@@ -175,10 +188,10 @@ impl Admission {
         if let Some(source) = source {
             let address = self.address(now, source)?;
             if limits.connections_per_ip > 0 && address.connections >= limits.connections_per_ip {
-                return Err(Busy::Address { after: PLACE_AFTER });
+                return Err(address.refuse(now, PLACE_AFTER));
             }
             if limits.joins_per_second > 0 && !address.joins.take(now) {
-                return Err(Busy::Address { after: RATE_AFTER });
+                return Err(address.refuse(now, RATE_AFTER));
             }
             // Only who is limited counts: a load test on this machine is no flood.
             if limits.accepts_per_second > 0 && !self.accepts.take(now) {
@@ -233,6 +246,7 @@ impl Admission {
             connections: 0,
             joins: Bucket::new(now, limits.joins_per_second, joins_burst),
             requests: Bucket::new(now, limits.requests_per_second, requests_burst),
+            refusals: Bucket::new(now, limits.requests_per_second, requests_burst),
         }))
     }
 }

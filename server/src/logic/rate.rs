@@ -37,6 +37,11 @@ impl Bucket {
         granted
     }
 
+    /// Whether there is no event to take.
+    pub fn is_empty(&self, now: Instant) -> bool {
+        self.full_at > now + self.interval * self.burst.saturating_sub(1)
+    }
+
     /// Whether nothing would be lost if it were thrown away and made anew.
     pub fn is_full(&self, now: Instant) -> bool {
         self.full_at <= now
@@ -52,7 +57,9 @@ mod tests {
     fn a_burst_then_the_steady_rate() {
         let now = clock::now();
         let mut bucket = Bucket::new(now, 10, 5);
+        assert!(!bucket.is_empty(now));
         assert_eq!((0..20).filter(|_| bucket.take(now)).count(), 5);
+        assert!(bucket.is_empty(now) && !bucket.is_empty(now + Duration::from_millis(100)));
         let later = now + Duration::from_millis(300);
         assert_eq!((0..20).filter(|_| bucket.take(later)).count(), 3);
         let much_later = now + Duration::from_secs(60);

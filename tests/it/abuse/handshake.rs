@@ -181,6 +181,28 @@ async fn a_07_an_address_that_asks_too_often_waits() {
 }
 
 #[tokio::test]
+async fn a_07_who_is_refused_again_and_again_is_closed_without_a_word() {
+    let siege = Siege::begin(&["--limit-loopback", "--requests-per-second", "10"]).await;
+    let authority = siege.authority();
+    siege
+        .bears(async {
+            let mut told = Vec::new();
+            for _ in 0..200 {
+                told.push(status(&upgraded("127.0.8.1", &authority, &[]).await));
+            }
+            let times = |wanted: u16| told.iter().filter(|status| **status == wanted).count();
+            assert!(times(429) >= 40 && times(0) >= 20, "{told:?}");
+            assert_eq!(times(101) + times(429) + times(0), 200, "{told:?}");
+            assert_eq!(status(&upgraded("127.0.8.2", &authority, &[]).await), 101, "another address");
+            let again =
+                || async { (status(&upgraded("127.0.8.1", &authority, &[]).await) == 101).then_some(()) };
+            wait_until(WITHIN, "it is listened to again", again).await;
+        })
+        .await;
+    assert!(siege.node.metric("sockets_refused_total").await >= 20);
+}
+
+#[tokio::test]
 async fn a_07_only_a_trusted_proxy_says_whose_a_connection_is() {
     let flags = ["--limit-loopback", "--connections-per-ip", "4", "--trust-proxy", "127.0.4.0/24,127.0.5.1"];
     let siege = Siege::begin(&flags).await;

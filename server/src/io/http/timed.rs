@@ -1,11 +1,12 @@
-//! A stream on which an answer must be taken in time (`logic/taking`); after that the connection is ended, and what the
-//! client did not take is thrown away.
+//! A stream of which the begin was read already, and on which an answer must be taken in time (`logic/taking`); after that
+//! the connection is ended, and what the client did not take is thrown away.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until};
@@ -36,18 +37,22 @@ impl Wire for TlsStream<TcpStream> {
 /// The stream.
 pub(super) struct Timed<S> {
     stream: S,
+    /// What was read of it already and is to be read again.
+    early: Bytes,
     taking: Taking,
     /// Present while something waits to be taken.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: Wire> Timed<S> {
-    pub(super) fn new(stream: S, within: Duration) -> Timed<S> {
-        Timed { stream, taking: Taking::new(within), alarm: None }
+    pub(super) fn new(stream: S, early: Bytes, within: Duration) -> Timed<S> {
+        Timed { stream, early, taking: Taking::new(within), alarm: None }
     }
 
-    pub(super) fn into_inner(self) -> S {
-        self.stream
+    /// The stream, and what of it was read, `read`, and was not.
+    pub(super) fn into_parts(self, read: Bytes) -> (S, Bytes) {
+        let early = if self.early.is_empty() { read } else { [read, self.early].concat().into() };
+        (self.stream, early)
     }
 
     /// Passes on what became of a write; what waits for too long is an error.
@@ -69,7 +74,16 @@ impl<S: Wire> AsyncRead for Timed<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        if self.early.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let count = buffer.remaining().min(self.early.len());
+        buffer.put_slice(&self.early[..count]);
+        self.early.advance(count);
+        if self.early.is_empty() {
+            self.early = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

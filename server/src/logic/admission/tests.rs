@@ -73,6 +73,31 @@ fn requests_have_a_rate_of_their_own() {
 }
 
 #[test]
+fn who_is_refused_again_and_again_is_not_even_listened_to() {
+    let now = clock::now();
+    let mut admission = Admission::new(now, LIMITS);
+    // A connection of its own, a request, and gone: what a flood does.
+    let mut flood = |now| {
+        let socket = admission.handle_socket(now, Some(ONE))?;
+        let told = admission.handle_connection(now, ONE).map(|entry| admission.handle_gone(now, entry));
+        admission.handle_gone(now, socket);
+        Ok::<bool, Busy>(told.is_ok())
+    };
+    let told: Vec<_> = (0..1000).map(|_| flood(now)).collect();
+    let count = |wanted: Result<bool, Busy>| told.iter().filter(|told| **told == wanted).count();
+    assert_eq!((count(Ok(true)), count(Ok(false))), (3, 40));
+    assert_eq!(count(Err(Busy::Address { after: RATE_AFTER })), 957);
+    let later = now + Duration::from_secs(1);
+    assert_eq!((0..100).filter(|_| flood(later).is_ok()).count(), 12, "two are taken, ten are told");
+    admission.handle_socket(now, Some(OTHER)).expect("another address");
+    let mut admission = Admission::new(now, AdmissionLimits { requests_per_second: 0, ..LIMITS });
+    for _ in 0..100 {
+        let _ = admission.handle_connection(now, ONE);
+    }
+    admission.handle_socket(now, Some(ONE)).expect("where requests have no limit");
+}
+
+#[test]
 fn the_node_takes_so_many_per_second_from_all_together() {
     let now = clock::now();
     let mut admission = Admission::new(now, LIMITS);
