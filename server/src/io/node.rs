@@ -364,9 +364,9 @@ impl<B: Backplane> Node<B> {
     }
 }
 
-/// Twelve letters and digits: readable, and nobody guesses another one.
+/// Letters and digits that can be told apart: 26 of 32, so 130 bits that nobody guesses.
 fn random_match_id() -> MatchId {
     const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let text: String = (0..12).map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())])).collect();
+    let text: String = (0..26).map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())])).collect();
     text.parse().expect("the alphabet is that of ids")
 }
