@@ -148,6 +148,16 @@ impl Target {
         Player::join_narrow(self.door(), name, join).await
     }
 
+    /// A player who was closed is back, and says goodbye: its place is free.
+    ///
+    /// # Panics
+    /// When it does not get its place again.
+    pub async fn come_back_and_leave(&self, mut player: Player) {
+        self.wait_turn().await;
+        player.resume(self.door()).await;
+        player.leave().await;
+    }
+
     fn door(&self) -> Door<'_> {
         Door { source: Some(self.source().into()), ..Door::from(&self.node.players) }
     }

@@ -231,10 +231,12 @@ impl Player {
     ///
     /// # Panics
     /// When the client does not get its place within [`JOINED_WITHIN`].
-    pub async fn resume(&mut self, url: &str) {
+    pub async fn resume(&mut self, door: impl Into<Door<'_>>) {
+        let door = door.into();
+        let what = format!("back in the match at {}", door.url);
         self.client.resume().expect("it was in the match before");
-        self.socket = Socket::open(url).await;
-        self.until_in(&format!("back in the match at {url}")).await;
+        self.socket = Socket::open(door).await;
+        self.until_in(&what).await;
     }
 
     /// What another connection has to show to be this player.

@@ -30,6 +30,7 @@ export function wordsAfter(code, reason, shown) {
     case 4509: return { title: 'The match is halted', text: 'Its game failed again and again.' };
     case 4510: return { title: 'Playing elsewhere', text: 'Another tab or device plays as you now.' };
     case 4507: return { title: 'Too many connections', text: 'Your account is connected elsewhere already. Close one of its tabs, and come again.' };
+    case 4508: return { title: 'Put out', text: 'Your connection sent more than it may again and again. Come back in some minutes.' };
     case 4005: return { title: 'Too many messages', text: 'The server closed a connection that sent more than it may.' };
     case 1006: return { title: 'Connection lost', text: 'The server cannot be reached any more. Is it running?' };
     default: return { title: 'Connection lost', text: `It ended: ${reason} (code ${code}).` };

@@ -33,8 +33,6 @@ const CHURNED: usize = 4;
 const FLOOD: usize = 64;
 /// Processor time that a request with a head that is too long may take, microseconds.
 const HEAD_US_MAX: f64 = 1000.0;
-/// Until the place of a player is free whose connection broke, with `--resume-seconds 2`.
-const SEAT_FREE_AFTER: Duration = Duration::from_millis(2500);
 
 /// What an attack starts from.
 #[derive(Clone)]
@@ -164,7 +162,7 @@ fn of_inputs() -> Vec<Row> {
         again!("A-20", "25 players flood with inputs", CHEATS, 1, |target| {
             let mut player = target.join("floods", Join::Match(target.id.clone())).await;
             inputs::flood(&mut player).await;
-            tokio::time::sleep(SEAT_FREE_AFTER).await;
+            target.come_back_and_leave(player).await;
         }),
         again!("A-21", "25 players send odd numbers", CHEATS, 1, |target| {
             let mut player = target.join("jumps", Join::Match(target.id.clone())).await;

@@ -128,7 +128,7 @@ impl Field {
         }
         let names: &[&str] = if plan.redis { &["n1", "n2"] } else { &["n1"] };
         let nodes = names.iter().map(async |name| {
-            // Cheats come back at once and again and again, from few addresses: they are told so each time.
+            // Cheats come back at once and again and again: they are told so each time.
             let cheats = ["--strikes", "0", "--resume-seconds", "2"];
             let args = [&["--node", name, "--limit-loopback", "--log", "warn"][..], &cheats].concat();
             let args = args.into_iter().map(str::to_owned).collect();

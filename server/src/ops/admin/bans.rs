@@ -71,7 +71,11 @@ pub async fn ban<B: Backplane>(
         let _ = backplane.send_order(node, Order::Bans.encode().into()).await;
     }
     let hours = (ban.until_ms - ban.since_ms) as f64 / 3_600_000.0;
-    Ok(format!("{subject} is banned for {hours:.1} h; {} nodes were told to put it out", nodes.len()))
+    Ok(format!("{subject} is banned for {hours:.1} h; {} told to put it out", were(nodes.len())))
+}
+
+fn were(nodes: usize) -> String {
+    if nodes == 1 { "1 node was".to_owned() } else { format!("{nodes} nodes were") }
 }
 
 /// Lets an account in again.
@@ -123,4 +127,14 @@ pub(super) async fn list<B: Backplane>(backplane: &B, as_json: bool) -> Result<S
         table.add_row([text("subject"), left, text("reason")]);
     }
     Ok(table.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_told_as_one() {
+        assert_eq!([0, 1, 2].map(were), ["0 nodes were", "1 node was", "2 nodes were"]);
+    }
 }

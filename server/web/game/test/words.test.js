@@ -6,11 +6,12 @@ import { asked, bestMatch, clock, countdown, link, matchOf, rate, stateAfter, wo
 test('every way in which a connection ends has a state and words of its own', () => {
   const after = (/** @type {number} */ code) => stateAfter(code, 'seat');
   assert.deepEqual([4505, 4506, 4511, 4504, 1006, 4510, 4501].map(after), ['full', 'kicked', 'ended', 'lost', 'lost', 'lost', 'lost']);
-  const titles = [4505, 4506, 4507, 4511, 4504, 4501, 4509, 4510, 4005, 1006].map((code) => wordsAfter(code, '', 'seat').title);
+  const titles = [4505, 4506, 4507, 4508, 4511, 4504, 4501, 4509, 4510, 4005, 1006].map((code) => wordsAfter(code, '', 'seat').title);
   assert.equal(new Set(titles).size, titles.length);
   assert.match(wordsAfter(4505, '', 'nothing').title, /full/);
   assert.match(wordsAfter(4504, '', 'nothing').title, /No such match/);
   assert.match(wordsAfter(4506, 'banned', 'nothing').title, /banned/);
+  assert.match(wordsAfter(4508, 'too fast again and again: stay away', 'seat').text, /again and again.*minutes/);
   assert.match(wordsAfter(4999, 'out of cheese', 'seat').text, /out of cheese.*4999/);
 });
 
