@@ -21,6 +21,7 @@ use crate::ops::admin;
 use crate::ops::inspector::Found;
 use crate::ops::inspector::journal::What;
 use crate::ops::inspector::query::Params;
+use crate::ops::inspector::view::View;
 
 /// Answers a request for what is below `/v1`.
 pub(super) async fn answer<B: Backplane>(
@@ -36,9 +37,15 @@ pub(super) async fn answer<B: Backplane>(
         (&Method::GET, ["nodes"]) => json_answer(StatusCode::OK, &node.tell_nodes().await),
         (&Method::GET, ["matches"]) => told(node.tell_matches(&params).await),
         (&Method::GET, ["matches", id]) => show_match(node, id).await,
-        (&Method::GET, ["matches", id, "players"]) => show_players(node, id, &params).await,
-        (&Method::GET, ["matches", id, "entities"]) => show_entities(node, id, &params).await,
-        (&Method::GET, ["matches", id, "map"]) => show_map(node, id).await,
+        (&Method::GET, ["matches", id, "players"]) => {
+            let search = params.text("search").unwrap_or_default();
+            show(node, id, |view| view.players(search, params.page()?)).await
+        }
+        (&Method::GET, ["matches", id, "entities"]) => {
+            let kind = params.text("kind").unwrap_or_default();
+            show(node, id, |view| view.entities(kind, params.page()?)).await
+        }
+        (&Method::GET, ["matches", id, "map"]) => show(node, id, View::map).await,
         (&Method::GET, ["events"]) => show_events(node, &params),
         (&Method::POST, ["matches", _, "move" | "end" | "revive" | "kick"] | ["nodes", _, "drain"]) => {
             give_order(node, request, segments).await
@@ -75,40 +82,15 @@ async fn show_match<B: Backplane>(node: &Arc<Node<B>>, id: &str) -> Answer {
     }
 }
 
-async fn show_entities<B: Backplane>(node: &Arc<Node<B>>, id: &str, params: &Params) -> Answer {
-    let Ok(id) = id.parse() else { return no_match() };
-    let page = match params.page() {
-        Ok(page) => page,
-        Err(problem) => return error(StatusCode::BAD_REQUEST, &problem),
-    };
-    match node.find_match(&id).await {
-        Found::View(view, as_of) => {
-            told(view.entities(params.text("kind").unwrap_or_default(), page).map(|rows| aged(rows, as_of)))
-        }
-        Found::Nothing => no_match(),
-        Found::Unknown(trouble) => error(StatusCode::SERVICE_UNAVAILABLE, &trouble),
-    }
-}
-
-async fn show_players<B: Backplane>(node: &Arc<Node<B>>, id: &str, params: &Params) -> Answer {
-    let Ok(id) = id.parse() else { return no_match() };
-    let page = match params.page() {
-        Ok(page) => page,
-        Err(problem) => return error(StatusCode::BAD_REQUEST, &problem),
-    };
-    match node.find_match(&id).await {
-        Found::View(view, as_of) => {
-            told(view.players(params.text("search").unwrap_or_default(), page).map(|rows| aged(rows, as_of)))
-        }
-        Found::Nothing => no_match(),
-        Found::Unknown(trouble) => error(StatusCode::SERVICE_UNAVAILABLE, &trouble),
-    }
-}
-
-async fn show_map<B: Backplane>(node: &Arc<Node<B>>, id: &str) -> Answer {
+/// What a match's view has of something, with how old it is.
+async fn show<B: Backplane>(
+    node: &Arc<Node<B>>,
+    id: &str,
+    look: impl FnOnce(&View) -> Result<Value, String>,
+) -> Answer {
     let Ok(id) = id.parse() else { return no_match() };
     match node.find_match(&id).await {
-        Found::View(view, as_of) => told(view.map().map(|map| aged(map, as_of))),
+        Found::View(view, as_of) => told(look(&view).map(|value| aged(value, as_of))),
         Found::Nothing => no_match(),
         Found::Unknown(trouble) => error(StatusCode::SERVICE_UNAVAILABLE, &trouble),
     }
