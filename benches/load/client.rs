@@ -397,11 +397,14 @@ impl Herd {
         match seen {
             Err(error) => return self.end(at, &error),
             Ok(Seen::Other) => {}
-            Ok(Seen::Update { skipped, is_answer }) => {
-                let last = member.last.replace(now);
+            Ok(Seen::Update { skipped, quiet, is_answer }) => {
+                // Nobody waits for a tick in which nothing happens.
+                let last = member.last.replace(now).map(|last| last + self.load.period() * quiet);
                 let sent = member.probe.as_mut().filter(|_| is_answer).and_then(|probe| probe.sent.take());
                 if let Some(tally) = &mut self.tally {
-                    tally.update(skipped, last.map(|last| now - last), sent.map(|sent| now - sent));
+                    tally.quiet += u64::from(quiet);
+                    let gap = last.map(|last| now.saturating_duration_since(last));
+                    tally.update(skipped, gap, sent.map(|sent| now - sent));
                 }
             }
         }

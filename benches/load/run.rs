@@ -179,7 +179,7 @@ impl Trial {
             tick_rate: self.plan.load.tick_rate,
             seconds: tally.seconds,
             updates: tally.updates,
-            delivered: tally.updates as f64 / expected,
+            delivered: (tally.updates + tally.quiet) as f64 / expected,
             skipped: tally.skipped,
             inputs_per_second: tally.inputs as f64 / tally.seconds,
             bytes_per_input: tally.input_bytes as f64 / tally.inputs.max(1) as f64,

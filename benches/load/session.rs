@@ -60,6 +60,8 @@ pub(crate) enum Seen {
     Update {
         /// Ticks between this and the last one that had no update of their own.
         skipped: u32,
+        /// Ticks before it in which nothing happened, as it tells.
+        quiet: u32,
         /// It shows the effect of the input that was sent as a probe.
         is_answer: bool,
     },

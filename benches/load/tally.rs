@@ -17,6 +17,8 @@ pub(crate) struct Tally {
     pub(crate) bytes: u64,
     /// Ticks that had no update of their own.
     pub(crate) skipped: u64,
+    /// Ticks in which nothing happened, told by the update behind them.
+    pub(crate) quiet: u64,
     /// Inputs sent.
     pub(crate) inputs: u64,
     /// Their bytes.
@@ -46,6 +48,7 @@ impl Tally {
             updates: 0,
             bytes: 0,
             skipped: 0,
+            quiet: 0,
             inputs: 0,
             input_bytes: 0,
             unanswered: 0,

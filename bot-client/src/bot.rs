@@ -253,7 +253,10 @@ impl Bot {
                 self.count_merged(before, measuring);
                 return Ok(self.handle_update(now, frame.len(), measuring, true));
             }
-            Event::Advanced => return Ok(self.handle_update(now, frame.len(), measuring, true)),
+            Event::Advanced => {
+                self.handle_quiet(now, before, measuring);
+                return Ok(self.handle_update(now, frame.len(), measuring, true));
+            }
             Event::Gap(gap) => self.handle_gap(gap),
             Event::Reset { .. } => {
                 self.marks.checks.resets += 1;
@@ -312,7 +315,7 @@ impl Bot {
                 tick,
                 hash: joined.replica.world().hash(),
                 acked: self.own.as_mut().and_then(|own| own.applied(&joined.replica)),
-                merged: jumps && (*event == Event::CaughtUp || self.slow_allowed && self.hole == Hole::None),
+                merged: jumps && (*event != Event::Snapshot || self.slow_allowed && self.hole == Hole::None),
             },
             Event::Reset { from, to } => history::Event::Reset { session, from: *from, to: *to },
             Event::Gap(Gap::Waiting) => return,
@@ -334,7 +337,7 @@ impl Bot {
         self.play = Some(Play {
             brain: Brain::new(joined.replica.world().schema(), self.seed),
             timer: InputTimer::new(period),
-            meter: Meter::new(period),
+            meter: Meter::new(period, joined.quiet),
         });
     }
 
@@ -366,6 +369,16 @@ impl Bot {
         if measuring {
             self.marks.traffic.catch_ups += u64::from(merged > 0);
             self.marks.traffic.merged_ticks += merged;
+        }
+    }
+
+    /// The tick that a diff leads to comes behind some that changed nothing.
+    fn handle_quiet(&mut self, now: Duration, before: Position, measuring: bool) {
+        let (Some(play), Some(joined)) = (&mut self.play, self.client.joined()) else { return };
+        let quiet = joined.replica.position().tick.0.saturating_sub(before.tick.0 + 1);
+        if quiet > 0 {
+            play.meter.handle_quiet(quiet, measuring, &mut self.marks);
+            play.timer.handle_quiet(now);
         }
     }
 

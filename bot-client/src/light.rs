@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tickcast_protocol::client::{Client, Event, NeverWelcomed, ServerError};
-use tickcast_protocol::frame::{self, SERVER_CONTROL, StateFrame};
+use tickcast_protocol::frame::{self, QUIET_SPAN_MAX, SERVER_CONTROL, StateFrame};
 use tickcast_protocol::message::{ClientMessage, Join};
 use tickcast_protocol::{InputSeq, PlayerId, Position, Tick};
 
@@ -120,6 +120,17 @@ impl LightBot {
             return Err(ServerError::Order("state before the welcome"));
         };
         match frame::parse(frame) {
+            Ok(StateFrame::Diff { tag, tick_low, after_quiet: true, .. }) => {
+                let ahead = self.at.map_or(1, |at| tick_low.wrapping_sub(at.tick.low()));
+                let span = if ahead > QUIET_SPAN_MAX { 1 } else { ahead.max(1) };
+                if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, span, &mut self.marks)) {
+                    self.at = Some(seen);
+                    self.marks.checks.undone += self.lineage.handle_state(seen.tag, seen.tick);
+                    meter.handle_quiet(u64::from(span) - 1, measuring, &mut self.marks);
+                    meter.handle_update(now, frame.len(), measuring, &mut self.marks);
+                    self.act(seen.tick, measuring);
+                }
+            }
             Ok(StateFrame::Diff { tag, tick_low, .. } | StateFrame::Segments { tag, tick_low, .. }) => {
                 if let Some(seen) = self.at.and_then(|at| follow(at, tag, tick_low, 1, &mut self.marks)) {
                     self.at = Some(seen);
@@ -171,7 +182,7 @@ impl LightBot {
                 let joined = self.client.joined().expect("a welcome was taken in");
                 let brain = Brain::new(joined.replica.world().schema(), self.seed);
                 self.player = joined.player();
-                self.play = Some((brain, Meter::new(joined.tick_rate.period())));
+                self.play = Some((brain, Meter::new(joined.tick_rate.period(), joined.quiet)));
             }
             Event::Reset { .. } => {
                 self.marks.checks.resets += 1;

@@ -240,6 +240,7 @@ impl Report {
         );
         row("snapshots", traffic.snapshots, String::new());
         row("catch-ups", traffic.catch_ups, format!("{} ticks merged, not lost", traffic.merged_ticks));
+        row("quiet ticks", traffic.quiet_ticks, "told by the update behind them".to_owned());
         row("inputs", traffic.inputs, format!("{:.0} per second", rates.inputs_per_second));
         row("inputs applied", traffic.inputs_applied, String::new());
         row("inputs sent again", recovery.inputs_sent_again, String::new());

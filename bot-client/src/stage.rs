@@ -47,6 +47,7 @@ impl Stage {
             tick_rate: TickRate::try_from(100u64).unwrap(),
             schema: Arc::clone(self.world.schema()).to_json(),
             resume: ResumeToken([7; 16]),
+            quiet_ms: 50,
         }
         .to_frame()
     }

@@ -76,6 +76,8 @@ counters! {
         catch_ups,
         /// Ticks that those passed over: merged into the last of each, not lost.
         merged_ticks,
+        /// Ticks that changed nothing and were told by the update behind them.
+        quiet_ticks,
         /// Frames that told how the diffs after them are coded; they are no updates.
         priors,
         /// The bytes of those.

@@ -70,6 +70,11 @@ impl InputTimer {
         }
         due
     }
+
+    /// Nothing was to be answered until now, for nothing happened.
+    pub fn handle_quiet(&mut self, now: Duration) {
+        self.next = self.next.map(|next| next.max(now));
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +105,16 @@ mod tests {
         // What follows at once makes up for lost ticks: it is due now, and the timer goes on as it went.
         assert_eq!(timer.handle_send(ms(144)), Due { at: ms(144), slots: 1, period: PERIOD });
         assert_eq!(timer.handle_send(ms(150)), Due { at: ms(150), slots: 1, period: PERIOD });
+    }
+
+    #[test]
+    fn quiet_is_no_silence() {
+        let mut timer = InputTimer::new(PERIOD);
+        timer.handle_send(ms(100));
+        timer.handle_quiet(ms(143));
+        assert_eq!(timer.handle_send(ms(143)), Due { at: ms(143), slots: 1, period: PERIOD });
+        timer.handle_quiet(ms(143));
+        assert_eq!(timer.handle_send(ms(155)).at, ms(153), "the next one is as due as it was");
     }
 
     #[test]

@@ -110,6 +110,11 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_REWIND_MS", value_name = "MS")]
     rewind_ms: Option<u64>,
 
+    /// Milliseconds that ticks which change nothing are held back at most, to be told together; 0 to 1000, 0 sends each
+    /// [default: 1000]
+    #[arg(long, env = "TICKCAST_QUIET_MS", value_name = "MS")]
+    quiet_ms: Option<u64>,
+
     /// Lines of chat that a player may say per minute, with a burst of 5; 0 is no chat [default: 60]
     #[arg(long, env = "TICKCAST_CHAT_PER_MINUTE", value_name = "COUNT")]
     chat_per_minute: Option<u64>,
@@ -250,6 +255,8 @@ pub struct Settings {
     pub resume_window: Duration,
     /// How far back a player's action is judged at most.
     pub rewind: Duration,
+    /// How long ticks that change nothing are held back at most.
+    pub quiet: Duration,
     /// Lines of chat per player and minute; 0 is no chat.
     pub chat_per_minute: u32,
     /// How long a match may stand still before its clients are sent away.
@@ -346,6 +353,7 @@ impl RawSettings {
             advertise: self.advertise.or(file.advertise),
             resume_seconds: self.resume_seconds.or(file.resume_seconds),
             rewind_ms: self.rewind_ms.or(file.rewind_ms),
+            quiet_ms: self.quiet_ms.or(file.quiet_ms),
             chat_per_minute: self.chat_per_minute.or(file.chat_per_minute),
             stall_seconds: self.stall_seconds.or(file.stall_seconds),
             drain_seconds: self.drain_seconds.or(file.drain_seconds),
@@ -409,6 +417,7 @@ impl RawSettings {
             advertise: advertised(self.advertise)?,
             resume_window: seconds("resume-seconds", self.resume_seconds, 10, 1, 3600)?,
             rewind: Duration::from_millis(within("rewind-ms", self.rewind_ms, 250, 0, 1000)?),
+            quiet: Duration::from_millis(within("quiet-ms", self.quiet_ms, 1000, 0, 1000)?),
             chat_per_minute: within("chat-per-minute", self.chat_per_minute, 60, 0, 6000)? as u32,
             stall_max: seconds("stall-seconds", self.stall_seconds, 30, 1, 86_400)?,
             drain_max: seconds("drain-seconds", self.drain_seconds, 10, 0, 3600)?,

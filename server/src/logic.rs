@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod ownership;
 pub mod pacing;
 pub mod placement;
+pub mod quiet;
 pub mod rate;
 pub mod relay;
 pub mod resume;

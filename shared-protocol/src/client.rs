@@ -10,7 +10,7 @@ use self::inputs::Inputs;
 use self::talk::Talk;
 
 use crate::chat::{ChatLine, ChatRefusal, ChatTo};
-use crate::frame::{OWNER, SERVER_CONTROL, SNAPSHOT, VIEW};
+use crate::frame::{DIFF, OWNER, SERVER_CONTROL, SNAPSHOT, VIEW};
 use crate::ids::{InputSeq, MatchId, NodeId, PlayerId, ResumeToken, SessionId};
 use crate::limits::NAME_BYTES_MAX;
 use crate::message::{ClientMessage, Join, PROTOCOL_VERSION, Role, ServerMessage};
@@ -32,7 +32,7 @@ pub enum Event {
     Welcome,
     /// The whole state arrived: the first, or one that cured a gap.
     Snapshot,
-    /// The state is one tick further.
+    /// The state is one tick further, or further by ticks that changed nothing and were held back before this one.
     Advanced,
     /// The state is several ticks further: we were slow, and what we missed came as one.
     CaughtUp,
@@ -111,6 +111,8 @@ pub struct Joined {
     pub tick_rate: TickRate,
     /// What the next connection shows to be the same player.
     pub resume: ResumeToken,
+    /// For how long ticks that change nothing may be held back.
+    pub quiet: Duration,
     /// The state as far as it is known.
     pub replica: Replica,
 }
@@ -326,6 +328,7 @@ impl Client {
         let before = joined.replica.position();
         let is_snapshot = matches!(frame.first(), Some(&(SNAPSHOT | VIEW)));
         let is_owner = frame.first() == Some(&OWNER);
+        let is_diff = frame.first().is_some_and(|first| first & 0xf0 == DIFF);
         let progress = joined.replica.apply(frame);
         let after = joined.replica.position();
         if !matches!(progress, Progress::Gap(_)) && !joined.replica.is_broken() {
@@ -333,7 +336,7 @@ impl Client {
         }
         Ok(match progress {
             Progress::Advanced if is_snapshot => Event::Snapshot,
-            Progress::Advanced if after.tick == before.tick.next() => Event::Advanced,
+            Progress::Advanced if is_diff || after.tick == before.tick.next() => Event::Advanced,
             Progress::Advanced => Event::CaughtUp,
             Progress::Stale if after.fence != before.fence => Event::NewOwner,
             Progress::Stale => Event::Stale,
@@ -382,7 +385,17 @@ impl Client {
 
     fn handle_message(&mut self, message: ServerMessage) -> Result<Event, ServerError> {
         match message {
-            ServerMessage::Welcome { node, session, match_id, role, tick_rate, schema, resume, .. } => {
+            ServerMessage::Welcome {
+                node,
+                session,
+                match_id,
+                role,
+                tick_rate,
+                schema,
+                resume,
+                quiet_ms,
+                ..
+            } => {
                 if self.welcomed {
                     return Err(ServerError::Order("a second welcome"));
                 }
@@ -391,7 +404,9 @@ impl Client {
                 }
                 let replica = Replica::empty(Schema::from_json(&schema)?);
                 (self.welcomed, self.entity) = (true, None);
-                self.joined = Some(Joined { match_id, node, session, role, tick_rate, resume, replica });
+                let quiet = Duration::from_millis(u64::from(quiet_ms));
+                self.joined =
+                    Some(Joined { match_id, node, session, role, tick_rate, resume, quiet, replica });
                 Ok(Event::Welcome)
             }
             ServerMessage::Pong { nonce, tick } => Ok(Event::Pong { nonce, tick }),

@@ -11,8 +11,8 @@
 //! LEAP      u8 0x52   u8 tag   u16 tick low   u8 span   sections
 //! control   u8 0x01 (client) or 0x02 (server), then a bincode message
 //! ```
-//! Numbers are little endian. Flag 0x01 of a diff or a catch-up: a hash follows. Of a diff, also one in segments, 0x0c: the
-//! low two bits of the prior's number. SEGMENTS, VIEW and LEAP are what DIFF, SNAPSHOT and CATCHUP are to a match
+//! Numbers are little endian. Flag 0x01 of a diff or a catch-up: a hash follows. Of a diff with a hash, 0x02: ticks that are
+//! not sent come before it, and were quiet. Of a diff, also one in segments, 0x0c: the low two bits of the prior's number. SEGMENTS, VIEW and LEAP are what DIFF, SNAPSHOT and CATCHUP are to a match
 //! that everybody sees all of; [`crate::sections`] has what they are made of.
 
 use crate::ids::{Epoch, Fence, Nonce};
@@ -27,6 +27,10 @@ pub const SERVER_CONTROL: u8 = 0x02;
 pub const DIFF: u8 = 0x10;
 /// Flag of a diff and of a catch-up: the hash of the state it leads to follows the header.
 pub const HASHED: u8 = 0x01;
+/// Flag of a diff that carries a hash: the ticks between the last one that was sent and this one changed nothing.
+pub const AFTER_QUIET: u8 = 0x02;
+/// Furthest that a diff leads with [`AFTER_QUIET`]: the low bits of a tick tell no more apart.
+pub const QUIET_SPAN_MAX: u16 = 0x7fff;
 /// First byte of a diff in segments, without the bits of the prior's number.
 pub const SEGMENTS: u8 = 0x50;
 /// Bits of a diff's first byte that hold the low bits of the prior's number.
@@ -57,6 +61,8 @@ pub enum StateFrame<'a> {
         tick_low: u16,
         /// Low two bits of the number of the prior it is coded with.
         prior_low: u8,
+        /// Ticks may lie before it that were quiet and are not sent.
+        after_quiet: bool,
         /// Hash of the state it leads to, where it is carried.
         hash: Option<u32>,
         /// The diff.
@@ -141,6 +147,17 @@ pub fn diff(position: Position, prior_number: u8, hash: Option<u32>, payload: &[
     put_hash(&mut out, hash);
     out.extend_from_slice(payload);
     out
+}
+
+/// The frame of a diff as it is sent behind quiet ticks that were not: with this hash. `None` of any other frame.
+pub fn after_quiet(diff: &[u8], hash: u32) -> Option<Vec<u8>> {
+    let Ok(StateFrame::Diff { tag, tick_low, prior_low, payload, .. }) = parse(diff) else { return None };
+    let mut out = Vec::with_capacity(payload.len() + 8);
+    out.extend([DIFF | AFTER_QUIET | HASHED | prior_low << 2, tag]);
+    out.extend_from_slice(&tick_low.to_le_bytes());
+    out.extend_from_slice(&hash.to_le_bytes());
+    out.extend_from_slice(payload);
+    Some(out)
 }
 
 fn flag_of(hash: Option<u32>) -> u8 {
@@ -246,11 +263,11 @@ pub fn parse(bytes: &[u8]) -> Result<StateFrame<'_>, DecodeError> {
     let word = |reader: &mut Reader<'_>| Ok::<u32, DecodeError>(u32::from_le_bytes(reader.array()?));
     let half = |reader: &mut Reader<'_>| Ok::<u16, DecodeError>(u16::from_le_bytes(reader.array()?));
     match reader.byte()? {
-        first if first & !(HASHED | DIFF_PRIOR) == DIFF => {
+        first if is_diff(first) => {
             let (tag, tick_low) = (reader.byte()?, half(&mut reader)?);
             let hash = if first & HASHED == 0 { None } else { Some(word(&mut reader)?) };
-            let prior_low = (first & DIFF_PRIOR) >> 2;
-            Ok(StateFrame::Diff { tag, tick_low, prior_low, hash, payload: reader.rest() })
+            let (prior_low, after_quiet) = ((first & DIFF_PRIOR) >> 2, first & AFTER_QUIET != 0);
+            Ok(StateFrame::Diff { tag, tick_low, prior_low, after_quiet, hash, payload: reader.rest() })
         }
         first if first & !DIFF_PRIOR == SEGMENTS => {
             let (tag, tick_low) = (reader.byte()?, half(&mut reader)?);
@@ -292,6 +309,10 @@ pub fn parse(bytes: &[u8]) -> Result<StateFrame<'_>, DecodeError> {
     }
 }
 
+fn is_diff(first: u8) -> bool {
+    first & !(HASHED | DIFF_PRIOR) == DIFF || first & !DIFF_PRIOR == DIFF | HASHED | AFTER_QUIET
+}
+
 fn take_prior<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
     let length = u32::from_le_bytes(reader.array()?);
     reader.take(usize::try_from(length).map_err(|_| DecodeError::End)?)
@@ -316,6 +337,7 @@ mod tests {
             tag: position.fence.tag(),
             tick_low: 4464,
             prior_low: 1,
+            after_quiet: false,
             hash: Some(7),
             payload: b"payload",
         };
@@ -335,9 +357,24 @@ mod tests {
         let expected = StateFrame::Leap { tag, tick_low, span: 3, sections: b"all" };
         assert_eq!(parse(&leap(position, 3, b"all")), Ok(expected));
         assert!(parse(&leap(position, 0, b"all")).is_err());
-        assert!(parse(&[0x12, 0, 0, 0]).is_err(), "a diff has no such flag");
+        assert!(parse(&[0x12, 0, 0, 0]).is_err(), "after quiet ticks there is a hash");
         assert!(parse(&[]).is_err());
         assert!(parse(&[0x33]).is_err());
         assert!(parse(&[owner(position), vec![0]].concat()).is_err());
+    }
+
+    #[test]
+    fn what_comes_behind_quiet_ticks_is_the_same_diff_with_a_hash() {
+        let position =
+            Position { fence: Fence { epoch: Epoch(3), nonce: Nonce(0xabcd) }, tick: Tick(70_000) };
+        for carried in [None, Some(7)] {
+            let sent = after_quiet(&diff(position, 7, carried, b"payload"), 7).expect("a diff");
+            let (tag, tick_low, payload) = (position.fence.tag(), 4464, &b"payload"[..]);
+            let expected =
+                StateFrame::Diff { tag, tick_low, prior_low: 3, after_quiet: true, hash: Some(7), payload };
+            assert_eq!((sent[0], parse(&sent)), (0x1f, Ok(expected)));
+            assert_eq!(after_quiet(&sent, 7).as_ref(), Some(&sent));
+        }
+        assert_eq!(after_quiet(&owner(position), 7), None);
     }
 }

@@ -12,10 +12,10 @@ use crate::limits::{
 use crate::tick::{Position, Tick, TickRate};
 
 /// Version of this contract. Both ends say it first; a server refuses another with close code 4503.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 
 /// The WebSocket subprotocol a client may offer.
-pub const SUBPROTOCOL: &str = "tickcast.v4";
+pub const SUBPROTOCOL: &str = "tickcast.v5";
 
 /// Number of the variant [`ClientMessage::Hello`].
 const HELLO: u32 = 0;
@@ -126,6 +126,8 @@ pub enum ServerMessage {
         schema: String,
         /// What a later connection shows to be this player again; zero for a spectator, who just joins again.
         resume: ResumeToken,
+        /// Quiet ticks are held back for this long at most, in milliseconds; 0 where every tick is sent.
+        quiet_ms: u16,
     },
     /// The answer to a ping.
     Pong {

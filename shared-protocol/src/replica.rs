@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::catch_up::{self, Leap, STEPS_KNOWN_MAX};
 use crate::diff;
-use crate::frame::{self, StateFrame};
+use crate::frame::{self, QUIET_SPAN_MAX, StateFrame};
 use crate::prior::Prior;
 use crate::schema::Schema;
 use crate::segments::Segments;
@@ -203,8 +203,10 @@ impl Replica {
             Ok(StateFrame::Segments { .. } | StateFrame::Leap { .. }) if follows && !in_segments => {
                 self.broken_by(DecodeError::State("segments of a match that has none"))
             }
-            Ok(StateFrame::Diff { tag, tick_low, prior_low, hash, payload }) => {
-                self.apply_diff(tag, tick_low, prior_low, hash, payload)
+            Ok(StateFrame::Diff { tag, tick_low, prior_low, after_quiet, hash, payload }) => {
+                let jump = if after_quiet { QUIET_SPAN_MAX } else { 1 };
+                let ahead = tick_low.wrapping_sub(self.position.tick.low()).clamp(1, jump);
+                self.apply_diff(tag, tick_low, ahead, prior_low, hash, payload)
             }
             Ok(StateFrame::Snapshot { position, hash, prior, payload }) => {
                 self.apply_snapshot(position, hash, prior, payload)
@@ -249,15 +251,17 @@ impl Replica {
         }
     }
 
+    /// A diff over several ticks comes behind quiet ones: they left everything as it was, also what is known of the past.
     fn apply_diff(
         &mut self,
         tag: u8,
         tick_low: u16,
+        span: u16,
         prior_low: u8,
         hash: Option<u32>,
         payload: &[u8],
     ) -> Progress {
-        if let Some(progress) = self.check_order(tag, tick_low, 1) {
+        if let Some(progress) = self.check_order(tag, tick_low, span) {
             return progress;
         }
         let have = self.position.tick;
@@ -270,7 +274,7 @@ impl Replica {
         if let Err(error) = diff::apply(&mut self.world, &self.prior, payload) {
             return Progress::Gap(Gap::Broken { have, error });
         }
-        self.position.tick = have.next();
+        self.position.tick = Tick(have.0.saturating_add(u64::from(span)));
         self.check_hash(hash)
     }
 

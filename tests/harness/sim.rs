@@ -41,6 +41,8 @@ mod settings {
     pub(super) const SWEEP_MS: u64 = 1_200;
     pub(super) const BEAT_MS: u64 = 250;
     pub(super) const LINGER_MS: u64 = 1_500;
+    /// For how long nodes hold ticks back that change nothing.
+    pub(super) const QUIET: Duration = Duration::from_millis(1_000);
     /// How long faults happen.
     pub(super) const FAULTY_MS: u64 = 10_000;
     /// How long everything may take to be well again.

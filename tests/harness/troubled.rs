@@ -179,6 +179,7 @@ fn settings(name: &str, lease: Duration) -> Settings {
         joins: Joins { keys: None, audience: "tickcast".parse().expect("the form of an id"), guests: false },
         resume_window: seconds(10),
         rewind: Duration::from_millis(250),
+        quiet: seconds(1),
         chat_per_minute: 60,
         stall_max: seconds(30),
         drain_max: seconds(1),

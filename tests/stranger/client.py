@@ -28,7 +28,7 @@ from state import Schema
 from websocket import Closed, WebSocket
 from wire import SERVER_MESSAGE, Broken, client_frame, decode_whole, position
 
-PROTOCOL = 4
+PROTOCOL = 5
 SEQ_AHEAD_MAX = 64
 WELCOME_SECONDS_MAX = 10
 # Section 9.2: the waits between two tries, and for how long it is tried after a loss.

@@ -286,7 +286,7 @@ def check(folder):
     """Checks every file; returns the exit code."""
     golden = Golden(folder)
     sequences = {f"{game}.hex": Replica(schema) for game, schema in golden.schemas.items()}
-    others = {"slow.hex": "duel", "segments.hex": "duel", "fog_slow.hex": "fog", "fog_late.hex": "fog"}
+    others = {"slow.hex": "duel", "quiet.hex": "duel", "segments.hex": "duel", "fog_slow.hex": "fog", "fog_late.hex": "fog"}
     sequences |= {name: Replica(golden.schemas[game]) for name, game in others.items()}
     readings = {
         "numbers.hex": number,

@@ -20,8 +20,9 @@ def parse_frame(frame):
     """A state frame as a dictionary, its payload not decoded."""
     reader = Reader(frame)
     first = reader.fixed(1)
-    if first & 0xF2 == 0x10:
+    if first & 0xF2 == 0x10 or first & 0xF3 == 0x13:
         told = {"frame": "DIFF", "tag": reader.fixed(1), "tick_low": reader.fixed(2), "prior_low": first >> 2 & 3}
+        told["after_quiet"] = first & 2 != 0
         told["hash"] = reader.fixed(4) if first & 1 else None
     elif first in (0x20, 0x21):
         told = {"frame": "SNAPSHOT" if first == 0x20 else "OWNER"}
@@ -104,7 +105,9 @@ class Replica:
 
     def apply_diff(self, told):
         self.refuse_other_kind(in_segments=False)
-        outcome = self.out_of_order(told, 1)
+        ahead = (told["tick_low"] - self.tick) % 65536
+        span = ahead if told["after_quiet"] and 0 < ahead < 32768 else 1
+        outcome = self.out_of_order(told, span)
         if outcome is not None:
             return outcome
         if self.steps_known < STEPS_KNOWN_MAX:
@@ -112,7 +115,7 @@ class Replica:
         if told["prior_low"] != self.prior.number & 3:
             return self.gap(f"a diff with another prior than {self.prior.number}")
         self.world = Diff(self.world, self.prior, told["payload"]).world
-        self.tick += 1
+        self.tick += span
         return self.verify(told["hash"])
 
     def apply_prior(self, told):

@@ -127,7 +127,7 @@ CLIENT_MESSAGE = ("enum", [
 ROLE = ("enum", [("Player", "u32"), ("Spectator", None)])
 SERVER_MESSAGE = ("enum", [
     ("Welcome", [("protocol", "u16"), ("node", "id"), ("session", "u64"), ("match_id", "id"), ("role", ROLE),
-                 ("tick_rate", "tick_rate"), ("schema", "string"), ("resume", "token")]),
+                 ("tick_rate", "tick_rate"), ("schema", "string"), ("resume", "token"), ("quiet_ms", "u16")]),
     ("Pong", [("nonce", "u32"), ("tick", "u64")]),
     ("Reset", [("from", "u64"), ("to", "u64")]),
     ("Ended", None),

@@ -58,7 +58,7 @@ impl Session for Player {
             ROOM_STATE_PATCH => {
                 let is_answer = self.awaited.take_if(|awaited| holds(payload, *awaited)).is_some();
                 // Patches have no number: what is left out shows only in the share that is delivered.
-                return Ok(Seen::Update { skipped: 0, is_answer });
+                return Ok(Seen::Update { skipped: 0, quiet: 0, is_answer });
             }
             JOIN_ROOM => out.put(BINARY, &[JOIN_ROOM]),
             ROOM_STATE => self.has_state = true,
@@ -102,7 +102,7 @@ mod tests {
             let patch = [&[ROOM_STATE_PATCH, 0x82][..], &shown.turns().to_le_bytes()].concat();
             player.take(BINARY, &patch, &mut out).unwrap()
         };
-        let update = |is_answer| Seen::Update { skipped: 0, is_answer };
+        let update = |is_answer| Seen::Update { skipped: 0, quiet: 0, is_answer };
         assert_eq!(seen(other), update(false), "another aim");
         assert_eq!(seen(hand), update(true));
         assert_eq!(seen(hand), update(false), "it was answered");

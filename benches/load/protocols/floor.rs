@@ -37,7 +37,7 @@ impl Session for Player {
         let skipped = self.tick.map_or(0, |last| tick.wrapping_sub(last).saturating_sub(1));
         self.tick = Some(tick);
         let is_answer = self.awaited.take_if(|awaited| holds(payload, *awaited)).is_some();
-        Ok(Seen::Update { skipped, is_answer })
+        Ok(Seen::Update { skipped, quiet: 0, is_answer })
     }
 
     fn is_playing(&self) -> bool {
@@ -71,7 +71,7 @@ mod tests {
             let update = [tick.to_le_bytes(), [0x5a; 4], aim.to_le_bytes()].concat();
             player.take(BINARY, &update, &mut out).unwrap()
         };
-        let update = |is_answer| Seen::Update { skipped: 0, is_answer };
+        let update = |is_answer| Seen::Update { skipped: 0, quiet: 0, is_answer };
         assert_eq!(seen(&mut player, 1, 0x00ab_cdef), update(false), "nothing is awaited");
         let (mut bytes, mut rng) = (Vec::new(), rand::SeedableRng::seed_from_u64(1));
         let hand = Hand { direction: 0, buttons: 0, aim: 0x00ab_cdef };

@@ -67,15 +67,18 @@ struct Player {
 }
 
 impl Player {
-    /// Where a frame leads that has the low bits of its tick, and how many ticks were left out on the way.
-    fn advance(&mut self, tick_low: u16) -> Seen {
+    /// Where a frame leads that has the low bits of its tick, and how many ticks were left out on the way: because they
+    /// were quiet, or not.
+    fn advance(&mut self, tick_low: u16, after_quiet: bool) -> Seen {
         let Some(at) = self.at else { return Seen::Other };
         let ahead = tick_low.wrapping_sub(at.low());
         if ahead == 0 || ahead >= 0x8000 {
             return Seen::Other;
         }
         self.at = Some(Tick(at.0 + u64::from(ahead)));
-        Seen::Update { skipped: u32::from(ahead) - 1, is_answer: false }
+        let passed = u32::from(ahead) - 1;
+        let (quiet, skipped) = if after_quiet { (passed, 0) } else { (0, passed) };
+        Seen::Update { skipped, quiet, is_answer: false }
     }
 }
 
@@ -97,16 +100,16 @@ impl Session for Player {
             return Ok(Seen::Other);
         }
         match frame::parse(payload).map_err(|error| error.to_string())? {
-            StateFrame::Diff { tick_low, .. }
-            | StateFrame::CatchUp { tick_low, .. }
+            StateFrame::Diff { tick_low, after_quiet, .. } => Ok(self.advance(tick_low, after_quiet)),
+            StateFrame::CatchUp { tick_low, .. }
             | StateFrame::Segments { tick_low, .. }
-            | StateFrame::Leap { tick_low, .. } => Ok(self.advance(tick_low)),
+            | StateFrame::Leap { tick_low, .. } => Ok(self.advance(tick_low, false)),
             StateFrame::Snapshot { position, .. } | StateFrame::View { position, .. } => {
                 self.client = None;
                 let before = self.at.replace(position.tick);
                 let Some(before) = before else { return Ok(Seen::Other) };
                 let skipped = position.tick.0.saturating_sub(before.0 + 1) as u32;
-                Ok(Seen::Update { skipped, is_answer: false })
+                Ok(Seen::Update { skipped, quiet: 0, is_answer: false })
             }
             StateFrame::Owner { position } => {
                 self.at = Some(position.tick);
@@ -172,10 +175,12 @@ impl Session for Probe {
             }
             _ => return Ok(Seen::Other),
         }
+        let is_diff = event == Event::Advanced;
         let applied = self.client.joined().and_then(|joined| joined.acknowledged());
         let is_answer = self.awaited.take_if(|awaited| applied.is_some_and(|seq| seq >= *awaited)).is_some();
-        let skipped = tick(&self.client).saturating_sub(before + 1) as u32;
-        Ok(Seen::Update { skipped, is_answer })
+        let passed = tick(&self.client).saturating_sub(before + 1) as u32;
+        let (quiet, skipped) = if is_diff { (passed, 0) } else { (0, passed) };
+        Ok(Seen::Update { skipped, quiet, is_answer })
     }
 
     fn is_playing(&self) -> bool {
@@ -208,7 +213,7 @@ mod tests {
     fn ticks_that_had_no_frame_of_their_own_are_counted() {
         let at = |tick| Position { tick: Tick(tick), ..Position::default() };
         let mut player = Player { client: None, at: None, seq: InputSeq(0) };
-        let update = |skipped| Seen::Update { skipped, is_answer: false };
+        let update = |skipped| Seen::Update { skipped, quiet: 0, is_answer: false };
         assert_eq!(take(&mut player, &frame::diff(at(9), 0, None, &[])), Seen::Other, "no state yet");
         assert_eq!(take(&mut player, &frame::snapshot(at(65_535), 0, &[], &[])), Seen::Other);
         assert!(player.is_playing());
@@ -217,6 +222,8 @@ mod tests {
         assert_eq!(take(&mut player, &frame::prior(at(65_536), &[])), Seen::Other);
         assert_eq!(take(&mut player, &frame::catch_up(at(65_540), 4, None, &[])), update(3));
         assert_eq!(take(&mut player, &frame::snapshot(at(65_543), 0, &[], &[])), update(2));
+        let behind = frame::after_quiet(&frame::diff(at(65_553), 0, None, &[]), 0).unwrap();
+        assert_eq!(take(&mut player, &behind), Seen::Update { skipped: 0, quiet: 9, is_answer: false });
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::io::sink::{Sink, ws_frames};
 use crate::logic::channel::{UPSTREAM_BATCH_MAX, Upstream};
 use crate::logic::chat::Saying;
 use crate::logic::laggards::{Laggards, Next, Standing};
+use crate::logic::quiet::Quiet;
 use crate::logic::relay::{Relay, Seen, Verdict};
 use crate::logic::resume::Proof;
 use crate::logic::sayings::Sayings;
@@ -184,6 +185,7 @@ pub async fn run<B: Backplane>(
     match begun.await {
         Ok((deliveries, restored)) => {
             let stored = restored.stored.clone();
+            let tick_rate = stored.tick_rate;
             let relay = Relay::loaded(restored);
             let uplink = Arc::new(Uplink::new(stored.tick_rate.period()));
             let (of_node, of_match, sending) = (Arc::clone(&node), id.clone(), Arc::clone(&uplink));
@@ -202,7 +204,7 @@ pub async fn run<B: Backplane>(
                 sayings: Sayings::default(),
                 uplink,
                 commands: sender,
-                laggards: Laggards::new(ws_frames),
+                laggards: Laggards::new(ws_frames, Quiet::new(node.settings.quiet, tick_rate)),
                 watch: Watch::new(now, lease, jitter),
                 claiming: None,
                 heard: now,
@@ -367,9 +369,10 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
-    /// Sends every client in step these frames, and those behind what brings them nearer.
+    /// Sends every client in step these frames, unless they can wait, and those behind what brings them nearer.
     fn fan_out(&mut self, frames: &[Bytes]) {
-        self.laggards.handle_tick(frames);
+        let (tick, hash) = (self.relay.position().tick, self.relay.hash());
+        self.laggards.handle_tick(tick, frames, hash, self.relay.has_said());
         self.serve_all();
         self.notice_joined();
         self.pass_chat();

@@ -14,6 +14,7 @@ use tickcast_protocol::catch_up::{self, Leap, STEPS_KNOWN_MAX};
 use tickcast_protocol::limits::HASH_EVERY_TICKS_MAX;
 use tickcast_protocol::{Fence, Position, Replica, Tick, World, frame, snapshot};
 
+use crate::logic::quiet::{Passing, Quiet};
 use crate::logic::views::View;
 use cuts::{Cuts, Since};
 
@@ -38,9 +39,9 @@ struct Base {
 }
 
 impl Base {
-    /// Whether the frames of this tick are what comes next.
-    fn reads_diff_of(&self, tick: Tick) -> bool {
-        self.known == STEPS_KNOWN_MAX && self.position.tick.next() == tick
+    /// Whether what comes next is what everybody gets who stands at one of these ticks: all are alike to it.
+    fn is_in_step(&self, since: Tick) -> bool {
+        self.known == STEPS_KNOWN_MAX && self.position.tick >= since
     }
 
     /// The way to a replica's state, if one catch-up leads there: its owner and its prior have to be the same.
@@ -146,8 +147,12 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Laggards {
     seal: Seal,
-    tick: Bytes,
     cuts: Cuts,
+    quiet: Quiet,
+    /// The frames of the last tick; `None` while it is held back.
+    tick: Option<Bytes>,
+    /// Who has this tick, or one after it, gets what everybody gets.
+    since: Tick,
     /// OWNER frames so far.
     announcements: u64,
     /// By whether an OWNER comes behind it.
@@ -160,11 +165,13 @@ pub struct Laggards {
 
 impl Laggards {
     /// Keeps nothing yet.
-    pub fn new(seal: Seal) -> Laggards {
+    pub fn new(seal: Seal, quiet: Quiet) -> Laggards {
         Laggards {
             seal,
-            tick: Bytes::new(),
             cuts: Cuts::default(),
+            quiet,
+            tick: None,
+            since: Tick(0),
             announcements: 0,
             snapshots: BTreeMap::new(),
             catch_ups: BTreeMap::new(),
@@ -173,21 +180,28 @@ impl Laggards {
         }
     }
 
-    /// There is a new tick, told by these frames, or several that were missed. Ask for every client what comes
-    /// [`Laggards::next`].
-    pub fn handle_tick(&mut self, frames: &[Bytes]) {
+    /// There is a new tick, or several at once, that these frames lead to, where the state has this hash; something was
+    /// said with it, or not. Ask for every client what comes [`Laggards::next`].
+    pub fn handle_tick(&mut self, tick: Tick, frames: &[Bytes], hash: u32, says: bool) {
         self.forget();
         let announces = |frame: &&Bytes| frame.first() == Some(&frame::OWNER);
         self.announcements += frames.iter().filter(announces).count() as u64;
         if frames.iter().any(cuts::is_in_segments) {
-            self.cuts.handle_ticks(frames);
-        } else {
-            self.tick = (self.seal)(&frames.iter().map(|frame| &frame[..]).collect::<Vec<_>>());
+            return self.cuts.handle_ticks(frames);
         }
+        let (since, sealed) = match self.quiet.handle_tick(frames, hash, says) {
+            Passing::Held => (tick.0.saturating_sub(self.quiet.held()), None),
+            Passing::Sent { frames, after } => {
+                let sealed = (self.seal)(&frames.iter().map(|frame| &frame[..]).collect::<Vec<_>>());
+                (tick.0.saturating_sub(after + 1), Some(sealed))
+            }
+        };
+        (self.since, self.tick) = (Tick(since), sealed);
     }
 
     /// The state was loaded anew. Every client has to [`Standing::lose`] what it has.
     pub fn handle_load(&mut self) {
+        self.quiet.handle_load();
         self.forget();
         self.cuts.handle_load();
     }
@@ -217,10 +231,10 @@ impl Laggards {
             return Next::Wait;
         }
         if let Has::Everything = standing.has {
-            return Next::Send(match view {
+            return match view {
                 None => self.tick(),
-                Some(view) => self.cut(replica, standing, view, false),
-            });
+                Some(view) => Next::Send(self.cut(replica, standing, view, false)),
+            };
         }
         if !clear() {
             let is_lost = match &standing.has {
@@ -243,7 +257,7 @@ impl Laggards {
             });
         }
         Next::Send(match &standing.has {
-            Has::Base(base) if base.reads_diff_of(replica.position().tick) => self.tick(),
+            Has::Base(base) if base.is_in_step(self.since) => return self.tick(),
             Has::Base(base) => match base.leap_to(replica) {
                 Some(leap) => self.catch_up_or_snapshot(replica, base, leap, announce),
                 None => self.snapshot(replica, true, announce),
@@ -252,8 +266,9 @@ impl Laggards {
         })
     }
 
-    fn tick(&self) -> Frame {
-        Frame { bytes: self.tick.clone(), leads: Leads::Tick, view: None }
+    fn tick(&self) -> Next {
+        let frame = |bytes: &Bytes| Frame { bytes: bytes.clone(), leads: Leads::Tick, view: None };
+        self.tick.as_ref().map_or(Next::Wait, |bytes| Next::Send(frame(bytes)))
     }
 
     /// What leads a client of a match in segments on from what it has: the tick, as a rule.

@@ -152,6 +152,11 @@ impl Relay {
         self.replica.segments().map(|_| self.views.of(viewer))
     }
 
+    /// Whether something was said that was not taken yet.
+    pub fn has_said(&self) -> bool {
+        self.chat.has_fresh()
+    }
+
     /// What was said and not taken yet.
     pub fn take_said(&mut self) -> Vec<ChatLine> {
         self.chat.take_fresh()

@@ -35,6 +35,11 @@ impl Transcript {
         self.fresh = self.fresh.min(self.lines.len());
     }
 
+    /// Whether there are such lines.
+    pub fn has_fresh(&self) -> bool {
+        self.fresh > 0
+    }
+
     /// The lines that are new since the last call.
     pub fn take_fresh(&mut self) -> Vec<ChatLine> {
         let begin = self.lines.len() - std::mem::take(&mut self.fresh);

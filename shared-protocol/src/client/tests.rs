@@ -43,6 +43,7 @@ fn welcome(role: Role, token: u8) -> Vec<u8> {
         tick_rate: TickRate::try_from(30u64).unwrap(),
         schema: schema().to_json(),
         resume: ResumeToken([token; 16]),
+        quiet_ms: 1000,
     };
     welcome.to_frame()
 }
@@ -83,6 +84,26 @@ fn one_tick_is_told_from_several() {
     assert_eq!(client.handle_frame(&frame::diff(position(12), 0, None, &payload)), Ok(Event::Advanced));
     assert_eq!(client.handle_frame(&snapshot_of(&world, 13)), Ok(Event::Snapshot));
     assert_eq!(client.poll_transmit(), None, "nothing was missing");
+}
+
+#[test]
+fn quiet_ticks_are_no_catch_up_and_the_welcome_tells_of_them() {
+    let (mut client, mut world) = joined();
+    assert_eq!(client.joined().unwrap().quiet, Duration::from_millis(1000));
+    for (tick, event) in [(14, Event::Advanced), (14, Event::Stale), (15, Event::Advanced)] {
+        let mut payload = Vec::new();
+        if event == Event::Advanced {
+            let id = world.ids(0).next().unwrap();
+            world.set(id, 1, tick);
+            Encoder::new(Prior::first(&schema())).encode(&world, &mut payload);
+            world.advance();
+        }
+        let diff = frame::diff(position(tick as u64), 0, None, &payload);
+        let frame = frame::after_quiet(&diff, world.hash()).unwrap();
+        assert_eq!(client.handle_frame(&frame), Ok(event), "tick {tick}");
+        assert!(client.joined().unwrap().replica.world().same_state(&world));
+    }
+    assert_eq!(client.joined().unwrap().replica.position(), position(15));
 }
 
 #[test]

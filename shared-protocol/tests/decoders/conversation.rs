@@ -190,6 +190,7 @@ pub(crate) fn client(input: &[u8]) -> bool {
         tick_rate: TickRate::try_from(30u64).expect("a rate"),
         schema: scene.schema.to_json(),
         resume: ResumeToken([role_byte; 16]),
+        quiet_ms: 1000,
     };
     assert_eq!(client.handle_frame(&welcome.to_frame()), Ok(Event::Welcome));
     client.poll_transmit().expect("the hello");

@@ -191,6 +191,7 @@ fn messages() -> Vec<Vec<u8>> {
         tick_rate: TickRate::try_from(30u64).expect("a rate"),
         schema: "{}".to_owned(),
         resume: ResumeToken([1; 16]),
+        quiet_ms: 1000,
     };
     let server = [
         welcome(Role::Player(PlayerId(7))),

@@ -124,6 +124,7 @@ fn welcome(role: Role) -> ServerMessage {
         tick_rate: TickRate::default(),
         schema: worlds::duel().to_json(),
         resume: if role == Role::Spectator { ResumeToken::default() } else { token() },
+        quiet_ms: 1000,
     }
 }
 

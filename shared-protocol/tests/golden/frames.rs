@@ -27,6 +27,11 @@ pub(crate) fn file() -> File {
             "a DIFF with a hash, coded with prior 254",
             frame::diff(at, 254, hash, &[0xc0, 0x01]),
         ),
+        (
+            "diff_after_quiet",
+            "the one before as it comes behind quiet ticks",
+            frame::after_quiet(&frame::diff(at, 254, None, &[0xc0, 0x01]), 0x1234_5678).expect("a diff"),
+        ),
         ("diff_prior_7", "a DIFF with a hash, coded with prior 7", frame::diff(at, 7, hash, &[])),
         (
             "snapshot_header",
@@ -91,10 +96,10 @@ fn in_segments(at: Position) -> [(&'static str, &'static str, Vec<u8>); 4] {
 fn describe(bytes: &[u8]) -> String {
     let hash_json = |hash: Option<u32>| hash.map_or("null".to_owned(), |hash| format!(r#""{hash:08x}""#));
     match frame::parse(bytes).expect("a frame that was just built") {
-        StateFrame::Diff { tag, tick_low, prior_low, hash, payload } => {
+        StateFrame::Diff { tag, tick_low, prior_low, after_quiet, hash, payload } => {
             let (hash, payload) = (hash_json(hash), hex(payload));
             format!(
-                r#"{{"frame":"DIFF","tag":{tag},"tick_low":{tick_low},"prior_low":{prior_low},"hash":{hash},"payload":"{payload}"}}"#
+                r#"{{"frame":"DIFF","tag":{tag},"tick_low":{tick_low},"prior_low":{prior_low},"after_quiet":{after_quiet},"hash":{hash},"payload":"{payload}"}}"#
             )
         }
         StateFrame::Snapshot { position, hash, prior, payload } => {

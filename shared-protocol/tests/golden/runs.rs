@@ -14,7 +14,8 @@ pub(crate) const DUEL_PRIOR_TICK: u64 = 16;
 
 /// Every run, with the schema of its game.
 pub(crate) fn all() -> Vec<(File, Arc<Schema>)> {
-    let whole = [duel(), slow(), extremes(), wide(), storm::storm()].into_iter().chain(traces::all());
+    let whole =
+        [duel(), slow(), quiet(), extremes(), wide(), storm::storm()].into_iter().chain(traces::all());
     let whole = whole.map(|script| (script.file, Arc::clone(script.owner.schema())));
     let parts = std::iter::once(segments::run()).chain(fog::runs());
     whole.chain(parts.map(|viewer| (viewer.file, Arc::clone(viewer.replica.world().schema())))).collect()
@@ -146,6 +147,46 @@ fn slow() -> Script {
     let snapshot = script.snapshot();
     script.deliver("slow_cure", "the snapshot", snapshot);
     births(&mut script, player, step);
+    script
+}
+
+/// Ticks that change nothing are not sent; the next that is says so.
+fn quiet() -> Script {
+    let about = "Ticks in which nothing changes, told by the diff behind them, and what does not lead on. The schema\n\
+                 is in duel.schema.json. Apply in order.";
+    let mut script = Script::new("quiet.hex", about, worlds::duel(), position(7, 99, 65_529));
+    let player = script.spawn(0, 3, &[("player", 4), ("x", -990), ("hp", 9)]);
+    script.spawn(1, 0, &[("x", 100)]);
+    script.next(false);
+    let snapshot = script.snapshot();
+    script.deliver("quiet_snapshot", "the state at tick 65530", snapshot);
+    script.set(player, &[("x", -980)]);
+    script.tick("quiet_moves", "the player moves", false);
+    script.tick("quiet_stops", "and stands", false);
+    for name in ["quiet_still_1", "quiet_still_2"] {
+        script.tick(name, "nothing changes", false);
+    }
+    let behind = |script: &mut Script, quiet: u32| {
+        (0..quiet).for_each(|_| drop(script.next(false)));
+        let x = script.owner.get(player, 2);
+        script.set(player, &[("x", x + 10)]);
+        let diff = script.next(false);
+        (frame::after_quiet(&diff, script.owner.hash()).expect("a diff"), diff)
+    };
+    let (after, _) = behind(&mut script, 4);
+    script.deliver("quiet_over", "tick 65539: the four before it were quiet", after.clone());
+    script.deliver("quiet_again", "the same frame again", after);
+    let (after, _) = behind(&mut script, 0);
+    script.deliver("quiet_none", "the very next tick, in a frame that may lie behind quiet ones", after);
+    let (after, plain) = behind(&mut script, 6);
+    script.deliver("quiet_not_told", "the same, but the frame does not say that ticks lie before it", plain);
+    script.deliver("quiet_waiting", "too late: it waits for a snapshot", after);
+    let snapshot = script.snapshot();
+    script.deliver("quiet_cure", "the snapshot", snapshot);
+    script.next(false);
+    script.set(player, &[("hp", 8)]);
+    let (lie, _) = behind(&mut script, 4);
+    script.deliver("quiet_lie", "said to lie behind quiet ticks, but in one of them something changed", lie);
     script
 }
 

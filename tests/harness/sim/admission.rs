@@ -12,6 +12,7 @@ use super::cluster::Cluster;
 use super::counters::Seen;
 use super::owner::Next;
 use super::relay::Work;
+use super::settings::QUIET;
 use super::store::{self, Answer};
 
 /// Beats between two repetitions of a request.
@@ -156,6 +157,7 @@ impl Cluster {
             tick_rate: rate,
             schema: schema.to_json(),
             resume: token,
+            quiet_ms: QUIET.as_millis() as u16,
         };
         self.send_control(id, &welcome.to_frame());
         if let Some((from, to)) = set_back {

@@ -12,6 +12,7 @@ use tickcast_server::game::Viewer;
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::chat::Saying;
 use tickcast_server::logic::laggards::{Laggards, Next as Serve};
+use tickcast_server::logic::quiet::Quiet;
 use tickcast_server::logic::relay::{Relay, Verdict};
 use tickcast_server::logic::sayings::Sayings;
 use tickcast_server::logic::stored::StoredMatch;
@@ -25,7 +26,7 @@ use super::line::seal;
 use super::nodes::Slot;
 use super::owner::Next;
 use super::plan::Kind;
-use super::settings::LINGER_MS;
+use super::settings::{LINGER_MS, QUIET};
 use super::store;
 
 /// Beats between two signs of presence.
@@ -91,7 +92,7 @@ impl Live {
     pub(super) fn new(relay: Relay, stored: StoredMatch, watch: Watch, now: Instant, now_ms: u64) -> Live {
         Live {
             relay,
-            laggards: Laggards::new(seal),
+            laggards: Laggards::new(seal, Quiet::new(QUIET, stored.tick_rate)),
             stored,
             watch,
             claiming: None,
@@ -253,8 +254,8 @@ impl Cluster {
 
     pub(super) fn fan_out(&mut self, node: usize, game: usize, frames: &[Bytes]) {
         let Some(live) = self.live(node, game) else { return };
-        live.laggards.handle_tick(frames);
         let (at, hash) = (live.relay.position(), live.relay.hash());
+        live.laggards.handle_tick(at.tick, frames, hash, live.relay.has_said());
         self.oracle.handle_relayed(game, at, hash);
         self.serve_all(node, game);
         self.notice_joined(node, game);

@@ -303,6 +303,7 @@ fn welcome(restored: &Restored) -> Vec<Vec<u8>> {
         tick_rate: restored.stored.tick_rate,
         schema: world.schema().to_json(),
         resume: ResumeToken::default(),
+        quiet_ms: 0,
     };
     let (mut prior, mut payload) = (Vec::new(), Vec::new());
     restored.prior.encode(&mut prior);

@@ -128,6 +128,7 @@ impl<B: Backplane> Followed<B> {
             tick_rate: self.stored.tick_rate,
             schema: self.stored.schema.to_json(),
             resume: token,
+            quiet_ms: self.node.settings.quiet.as_millis() as u16,
         };
         let schema = Arc::clone(&self.stored.schema);
         let uplink = Arc::clone(&self.uplink);

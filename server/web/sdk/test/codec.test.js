@@ -20,6 +20,7 @@ import { statedOf } from './stated.js';
 const RUNS = {
   'duel.hex': 'duel',
   'slow.hex': 'duel',
+  'quiet.hex': 'duel',
   'extremes.hex': 'extremes',
   'wide.hex': 'wide',
   'storm.hex': 'storm',
