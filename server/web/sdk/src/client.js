@@ -12,7 +12,8 @@ import { Schema } from './schema.js';
 /** @typedef {import('./message.js').Join} Join */
 
 /**
- * What a frame meant. `snapshot`, `advanced` and `caught-up`: the state is another one; `owner`: another owner goes on
+ * What a frame meant. `snapshot`, `advanced` and `caught-up`: the state is another one, where ticks that changed nothing may
+ * lie before what `advanced`; `owner`: another owner goes on
  * from the very state that we have; `chat`: `news` has lines; `nothing`: no news.
  * @typedef {'welcome' | 'snapshot' | 'advanced' | 'caught-up' | 'owner' | 'nothing' | 'gap' | 'reset' | 'pong' | 'ended' | 'reconnect'
  *   | 'chat' | 'chat-refused'} Event
@@ -166,7 +167,7 @@ export class Client {
     }
     if (progress === 'nothing') return announced ? 'owner' : 'nothing';
     if (isSnapshot) return 'snapshot';
-    return replica.tick === tick + 1 ? 'advanced' : 'caught-up';
+    return bytes[0] < SNAPSHOT || replica.tick === tick + 1 ? 'advanced' : 'caught-up';
   }
 
   /** Finds our player's entity, and which of our inputs the state includes. */

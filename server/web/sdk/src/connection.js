@@ -166,9 +166,17 @@ export class Connection {
     }
     try {
       const event = this.match.receive(bytes, now);
-      if (event === 'welcome') this.welcomed();
-      if (event === 'pong') this.pong(now);
-      if (event === 'reconnect') this.moves(now);
+      const { said } = this.match.client;
+      if (event === 'welcome') {
+        this.lifeline.welcomed = true;
+        this.retry.succeeded();
+      } else if (event === 'pong' && said.type === event) {
+        const sent = this.lifeline.sentAt(said.nonce);
+        if (!Number.isNaN(sent)) this.match.netcode?.clock.pong(sent, now);
+      } else if (event === 'reconnect' && said.type === event) {
+        // The node is about to stop: a random moment, so that not all come to the next one at once.
+        this.next = { at: now + said.withinMs * this.random(), url: said.url };
+      }
     } catch (error) {
       // The server does what it must not do; to go on would be to guess.
       this.finish(1002, `${error}`);
@@ -188,24 +196,6 @@ export class Connection {
       for (const { bytes, now } of held) if (!this.isOver) this.hear(bytes, now);
       this.flush();
     }).catch((error) => this.held === held && this.finish(1006, `${error}`));
-  }
-
-  welcomed() {
-    this.lifeline.welcomed = true;
-    this.retry.succeeded();
-  }
-
-  /** @param {number} now */
-  pong(now) {
-    const { said } = this.match.client;
-    const sent = said.type === 'pong' ? this.lifeline.sentAt(said.nonce) : Number.NaN;
-    if (!Number.isNaN(sent)) this.match.netcode?.clock.pong(sent, now);
-  }
-
-  /** The node is about to stop: a random moment, so that not all come to the next one at once. @param {number} now */
-  moves(now) {
-    const { said } = this.match.client;
-    if (said.type === 'reconnect') this.next = { at: now + said.withinMs * this.random(), url: said.url };
   }
 
   poll() {

@@ -1,7 +1,7 @@
 // Bounds that both ends of the wire agree on: docs/wire.md, section 9.1.
 
-export const PROTOCOL = 4;
-export const SUBPROTOCOL = 'tickcast.v4';
+export const PROTOCOL = 5;
+export const SUBPROTOCOL = 'tickcast.v5';
 
 export const NAME_BYTES_MAX = 24;
 export const CHAT_BYTES_MAX = 240;

@@ -206,7 +206,8 @@ export class Match extends Emitter {
     if (this.transport.backlog() > 4_096) return;
     for (let due = netcode.inputClock.due(now); due > 0; due -= 1) {
       const wanted = controls();
-      if (wanted === null || this.send(wanted) === 0) return;
+      if (wanted === null) netcode.inputClock.tick += 1;
+      else if (this.send(wanted) === 0) return;
     }
   }
 
@@ -216,7 +217,7 @@ export class Match extends Emitter {
     return {
       rttMs: netcode?.clock.rtt ?? 0,
       jitterMs: netcode?.clock.jitter ?? 0,
-      bufferMs: netcode === null ? 0 : netcode.playout.behind * netcode.clock.interval,
+      bufferMs: netcode === null ? 0 : netcode.playout.buffer * netcode.clock.interval,
       delayMs: netcode === null ? 0 : netcode.playout.delay * netcode.clock.interval,
       tickRate: counted.ticks.rate(now, 3),
       bytesPerSecond: counted.bytes.rate(now, 3),
@@ -258,14 +259,24 @@ export class Match extends Emitter {
     this.counted.bytes.add(now, bytes.length);
     const before = this.tick;
     const event = this.client.handle(bytes);
+    const { said, replica, refused, news } = this.client;
     if (event === 'advanced' || event === 'caught-up' || event === 'snapshot') this.stateChanged(event, before, now);
     else if (event === 'welcome') this.welcomed();
-    else if (event === 'gap') this.gap();
-    else if (event === 'reset') this.wasReset();
-    else if (event === 'owner') this.ownerChanged();
-    else if (event === 'chat') this.client.news.forEach((line) => this.emit('chat', line));
-    else if (event === 'chat-refused') this.chatRefused();
-    else if (event === 'ended') this.emit('ended');
+    else if (event === 'chat') news.forEach((line) => this.emit(event, line));
+    else if (event === 'ended') this.emit(event);
+    else if (event === 'owner') {
+      this.counted.owners += 1;
+      this.emit(event);
+    } else if (event === 'gap' && replica !== null) {
+      this.counted.gaps += 1;
+      this.emit(event, replica.reason, replica.why);
+    } else if (event === 'reset' && said.type === event) {
+      this.counted.resets += 1;
+      this.netcode?.forget();
+      this.emit(event, said.from, said.to);
+    } else if (event === 'chat-refused' && said.type === event) {
+      this.emit(event, said.reason, refused);
+    }
     return event;
   }
 
@@ -273,6 +284,7 @@ export class Match extends Emitter {
     const { client } = this;
     if (this.netcode === null) this.netcode = new Netcode(this.schema, this.tickRate);
     else this.netcode.clock.forget();
+    this.netcode.quietMs = client.welcome?.quietMs ?? 0;
     if (client.owned) this.emit('back');
   }
 
@@ -287,7 +299,7 @@ export class Match extends Emitter {
     const wrong = netcode.prediction?.mispredictions ?? 0;
     // A state of an earlier tick than what was seen: time itself was set back.
     if (replica.tick < before) netcode.forget();
-    netcode.stateArrived(replica, client.entity, now);
+    netcode.stateArrived(replica, client.entity, now, event === 'advanced');
     if ((netcode.prediction?.mispredictions ?? 0) > wrong) counted.corrections.add(now);
     this.changedAt = now;
     this.isStalled = false;
@@ -312,32 +324,9 @@ export class Match extends Emitter {
     for (const [player, index] of there) if (were.get(player) !== index) this.emit('join', player, index);
   }
 
-  gap() {
-    this.counted.gaps += 1;
-    const { replica } = this.client;
-    if (replica !== null) this.emit('gap', replica.reason, replica.why);
-  }
-
-  wasReset() {
-    this.counted.resets += 1;
-    this.netcode?.forget();
-    const { said } = this.client;
-    if (said.type === 'reset') this.emit('reset', said.from, said.to);
-  }
-
-  chatRefused() {
-    const { said, refused } = this.client;
-    if (said.type === 'chat-refused') this.emit('chat-refused', said.reason, refused);
-  }
-
-  ownerChanged() {
-    this.counted.owners += 1;
-    this.emit('owner');
-  }
-
   /** Tells of a stall once, when it has lasted long enough. @param {number} now */
   checkStall(now) {
-    if (this.isStalled || !(now - this.changedAt > STALL_MS)) return;
+    if (this.isStalled || !(now - this.changedAt > STALL_MS + (this.netcode?.silentMs ?? 0))) return;
     this.isStalled = true;
     this.counted.stalls.add(now);
     this.emit('stall', now - this.changedAt);

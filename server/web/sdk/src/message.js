@@ -36,6 +36,7 @@ export const COUNT_LOST = 0xffffffff;
  * @property {number} tickRate ticks per second
  * @property {string} schema JSON
  * @property {Uint8Array} token
+ * @property {number} quietMs for how long ticks that change nothing are held back at most
  */
 
 /**
@@ -213,7 +214,7 @@ function welcome(reader) {
   const player = role(reader);
   const tickRate = reader.u8();
   if (tickRate < 10 || tickRate > 128) throw new Broken(`${tickRate} ticks per second`);
-  return { type: 'welcome', node, session, matchId, player, tickRate, schema: reader.string(), token: reader.take(16).slice() };
+  return { type: 'welcome', node, session, matchId, player, tickRate, schema: reader.string(), token: reader.take(16).slice(), quietMs: reader.u16() };
 }
 
 /** @param {Reader} reader */

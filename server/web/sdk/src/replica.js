@@ -72,8 +72,8 @@ export class Replica {
   read(bytes) {
     needs(bytes, 1);
     const kind = bytes[0];
-    // 0x10, 0x11, 0x14, 0x15, 0x18, 0x19, 0x1c, 0x1d
-    if ((kind & 0xf2) === 0x10) return this.readDiff(bytes);
+    // 0x10 and 0x11, or 0x13 behind quiet ticks; and the bits of the prior.
+    if ((kind & 0xf2) === 0x10 || (kind & 0xf3) === 0x13) return this.readDiff(bytes);
     if ((kind & 0xfe) === 0x30) return this.readCatchUp(bytes);
     if (kind === PRIOR) return this.readPrior(bytes);
     if (kind === SNAPSHOT) return this.readSnapshot(bytes);
@@ -81,12 +81,12 @@ export class Replica {
     throw new Broken(`a frame of kind ${kind}`);
   }
 
-  /** Whether a frame that leads over so many ticks follows on this tick. @param {Uint8Array} bytes @param {number} span @returns {Progress} */
-  order(bytes, span) {
+  /** Whether a frame that leads over so many ticks follows on this tick. @param {Uint8Array} bytes @param {number} span @param {number} [most] @returns {Progress} */
+  order(bytes, span, most = span) {
     if (this.waiting) return this.gap('waiting');
     if (bytes[1] !== this.tag) return this.gap('owner', `a frame of another owner after tick ${this.tick}`);
     const ahead = (u16(bytes, 2) - this.tick) & 0xffff;
-    if (ahead === span) return 'advanced';
+    if (ahead >= span && ahead <= most) return 'advanced';
     if (ahead === 0 || ahead >= 0x8000) return 'nothing';
     return this.gap('missing', `ticks are missing after ${this.tick}`);
   }
@@ -96,12 +96,12 @@ export class Replica {
     const hashed = bytes[0] & 1;
     const start = 4 + 4 * hashed;
     needs(bytes, start);
-    const order = this.order(bytes, 1);
+    const order = this.order(bytes, 1, bytes[0] & 2 ? 0x7fff : 1);
     if (order !== 'advanced') return order;
     if (this.known < STEPS_KNOWN_MAX) return this.gap('cold', 'a diff too early after a catch-up');
     if (((bytes[0] >> 2) & 3) !== (this.prior.number & 3)) return this.gap('prior', `not prior ${this.prior.number}`);
     applyDiff(this.world, this.prior, bytes, start, bytes.length);
-    this.tick += 1;
+    this.tick += (u16(bytes, 2) - this.tick) & 0xffff;
     return hashed === 1 ? this.check(u32(bytes, 4)) : 'advanced';
   }
 

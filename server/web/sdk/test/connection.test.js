@@ -15,7 +15,7 @@ const URLS = ['ws://a/ws', 'ws://b/ws'];
 const SEAT = { matchId: 'm1', player: 4, token: TOKEN };
 
 /** A match as player 4, whose state has been there since tick 5. @param {import('node:test').TestContext} t */
-function playing(t) {
+function playing(t, { quietMs = 0 } = {}) {
   const { made, Fake } = sockets();
   const clock = { now: 1_000 };
   const match = new Match('Zoë', { kind: 'quick', game: 'pitch' }, () => clock.now);
@@ -35,7 +35,7 @@ function playing(t) {
   const [socket] = made;
   socket.open();
   assert.deepEqual(socket.said.shift(), message.hello('Zoë', { kind: 'quick', game: 'pitch' }));
-  socket.says(welcome(4));
+  socket.says(welcome(4, { quietMs }));
   socket.says(owner.snapshot());
   /** Time passes. @param {number} ms */
   const pass = (ms) => {
@@ -55,7 +55,7 @@ function inputsIn(said) {
 
 test('a page sees who comes and goes', (t) => {
   const { match, owner, socket, told } = playing(t);
-  assert.deepEqual([socket.url, socket.protocols, socket.binaryType], ['ws://a/ws', ['tickcast.v4'], 'arraybuffer']);
+  assert.deepEqual([socket.url, socket.protocols, socket.binaryType], ['ws://a/ws', ['tickcast.v5'], 'arraybuffer']);
   owner.set('player:3', { player: 9, name: 'Bo', x: 160 });
   socket.says(owner.next());
   owner.end('player:3');
@@ -141,6 +141,39 @@ test('a stall is told once, and again after the next state', (t) => {
   pass(200);
   assert.deepEqual(told.slice(2), ['stall 300']);
   assert.ok(match.isStalled);
+});
+
+test('where nothing moves a silence is no stall until the node would have broken it', (t) => {
+  const { match, owner, socket, told, pass } = playing(t, { quietMs: 1000 });
+  pass(1_200);
+  assert.deepEqual(told, ['join 4 0']);
+  const held = owner.next();
+  assert.equal(held.length, 8, 'which tells nothing, and is not sent');
+  const frame = owner.next();
+  frame[0] |= 2;
+  socket.says(frame);
+  assert.deepEqual([match.tick, match.metrics().catchUps], [owner.tick, 0]);
+  pass(1_249);
+  assert.deepEqual(told, ['join 4 0']);
+  pass(2);
+  assert.deepEqual(told.splice(0), ['join 4 0', 'stall 1251']);
+  owner.set('player:0', { x: 5 });
+  socket.says(owner.next());
+  pass(260);
+  assert.deepEqual(told, ['stall 260'], 'while something moves every tick comes');
+});
+
+test('who wants no input in a tick does not make up for it later', (t) => {
+  const { match, owner, socket, pass } = playing(t);
+  let moves = false;
+  match.steer(() => (moves ? { move: 1 } : null));
+  for (let ms = 0; ms < 1_000; ms += 8) {
+    if (ms % 32 === 0) socket.says(owner.next());
+    if (ms === 960) moves = true;
+    pass(8);
+  }
+  const inputs = inputsIn(socket.said).length;
+  assert.ok(inputs >= 1 && inputs <= 2, `${inputs} inputs in 40 ms`);
 });
 
 test('a lost connection is resumed as the same player, and inputs are said again', (t) => {

@@ -59,10 +59,12 @@ function shown(said) {
   if (said.type === 'chat') return { Chat: said.line };
   if (said.type === 'chat-history') return { ChatHistory: said.lines };
   if (said.type === 'chat-refused') return { ChatRefused: { seq: said.seq, reason: camel(said.reason) } };
-  const { node, session, matchId, player, tickRate, schema, token } = said;
+  const { node, session, matchId, player, tickRate, schema, token, quietMs } = said;
   const role = player === null ? 'Spectator' : { Player: player };
   const resume = Array.from(token);
-  return { Welcome: { protocol: 4, node, session: Number(session), match_id: matchId, role, tick_rate: tickRate, schema, resume } };
+  return { Welcome: {
+    protocol: 5, node, session: Number(session), match_id: matchId, role, tick_rate: tickRate, schema, resume, quiet_ms: quietMs,
+  } };
 }
 
 /** @param {string} words with dashes between them */

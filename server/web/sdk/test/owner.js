@@ -194,10 +194,10 @@ function writeWhole(coder, table, base) {
   }
 }
 
-/** What a server says to a hello. @param {number | null} player @param {{ token?: Uint8Array, matchId?: string }} [other] */
-export function welcome(player, { token = TOKEN, matchId = 'm1' } = {}) {
+/** What a server says to a hello. @param {number | null} player @param {{ token?: Uint8Array, matchId?: string, quietMs?: number }} [other] */
+export function welcome(player, { token = TOKEN, matchId = 'm1', quietMs = 0 } = {}) {
   const out = control(0);
-  out.uint(4);
+  out.uint(5);
   out.string('n1');
   out.uint(1);
   out.string(matchId);
@@ -210,6 +210,7 @@ export function welcome(player, { token = TOKEN, matchId = 'm1' } = {}) {
   out.u8(30);
   out.string(SCHEMA);
   out.raw(token);
+  out.uint(quietMs);
   return out.finish();
 }
 

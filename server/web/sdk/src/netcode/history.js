@@ -2,7 +2,7 @@
 // is allocated, and asking for a value makes no garbage.
 
 import { fit, isLinear, shortest } from '../column.js';
-import { ALIVE, COMMITTED } from '../table.js';
+import { ALIVE, COMMITTED, MOVING } from '../table.js';
 
 /** @typedef {import('../world.js').World} World */
 /** @typedef {import('../table.js').Table} Table */
@@ -17,7 +17,7 @@ class Copy {
     this.top = 0;
   }
 
-  /** @param {Table} table */
+  /** Copies them; returns whether one of them moves. @param {Table} table */
   take(table) {
     const { ints } = table.kind;
     if (this.present.length < table.top) {
@@ -26,12 +26,15 @@ class Copy {
     }
     this.present.fill(0);
     this.top = table.top;
+    let flags = 0;
     for (let m = 0; m < table.count; m += 1) {
       const index = table.members[m];
       this.present[index] = 1;
+      flags |= table.flags[index];
       const from = index * table.width + ints;
       for (let at = 0; at < ints; at += 1) this.cells[index * ints + at] = table.cells[from + at];
     }
+    return (flags & MOVING) !== 0;
   }
 
   /** @param {number} index */
@@ -53,12 +56,20 @@ export class History {
     this.beyond = 0;
   }
 
-  /** @param {World} world @param {number} tick */
+  /** Until this tick everything was as it is at the newest. @param {number} tick */
+  stay(tick) {
+    const newest = this.slots[(this.next + SLOTS - 1) % SLOTS];
+    if (newest.tick >= 0) newest.tick = tick;
+  }
+
+  /** Returns whether anything moves. @param {World} world @param {number} tick */
   take(world, tick) {
     const slot = this.slots[this.next];
     slot.tick = tick;
-    for (let kind = 0; kind < world.tables.length; kind += 1) slot.copies[kind].take(world.tables[kind]);
+    let moves = false;
+    for (let kind = 0; kind < world.tables.length; kind += 1) moves = slot.copies[kind].take(world.tables[kind]) || moves;
     this.next = (this.next + 1) % SLOTS;
+    return moves;
   }
 
   forget() {

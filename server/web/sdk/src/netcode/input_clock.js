@@ -43,13 +43,13 @@ export class InputClock {
     this.tick = 0;
     this.ticks = new Float64Array(KEPT).fill(Number.NaN);
     this.acknowledged = 0;
-    /** The newest tick of the server. */
+    /** The newest tick that the server is known to be at, or may be while it is silent. */
     this.newest = 0;
     /** Mean error of the ticks that inputs were thought to be for: positive when they come later. */
     this.error = 0;
   }
 
-  /** The state is at this tick. @param {number} tick */
+  /** The state is at this tick, or may be. @param {number} tick */
   arrived(tick) {
     this.newest = tick;
   }

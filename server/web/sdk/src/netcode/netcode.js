@@ -23,6 +23,9 @@ export class Netcode {
     this.bufferAt = buffer === undefined ? -1 : schema.playerKind.at[buffer];
     this.framed = Number.NaN;
     this.inputAt = 0;
+    /** For how long the server holds ticks back that change nothing, and how long it may be silent now. */
+    this.quietMs = 0;
+    this.silentMs = 0;
   }
 
   /** @param {import('./prediction.js').PredictionOptions} options */
@@ -31,13 +34,18 @@ export class Netcode {
     return this.prediction;
   }
 
-  /** The state is another one. @param {Replica} replica @param {number} entity of our player, or -1 @param {number} now */
-  stateArrived(replica, entity, now) {
+  /**
+   * The state is another one. @param {Replica} replica @param {number} entity of our player, or -1 @param {number} now
+   * @param {boolean} [goesOn] the ticks since the last one that arrived, if there are any, have changed nothing
+   */
+  stateArrived(replica, entity, now, goesOn = false) {
     const { tick, world } = replica;
     this.clock.tickArrived(tick, now);
-    this.playout.arrived(tick);
-    this.inputClock.arrived(tick);
-    this.history.take(world, tick);
+    if (goesOn) this.history.stay(tick - 1);
+    this.silentMs = this.history.take(world, tick) ? 0 : this.quietMs;
+    const known = tick + this.silentMs / this.clock.interval;
+    this.playout.arrived(tick, known);
+    this.inputClock.arrived(known);
     if (entity < 0) return;
     const { playerKind, seqField } = this.schema;
     const table = world.tables[playerKind.number];

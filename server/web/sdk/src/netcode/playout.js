@@ -26,6 +26,8 @@ export class Playout {
     this.extrapolateMs = 150;
     /** The newest tick that arrived; -1 before the first. */
     this.newest = -1;
+    /** Until when the state is as it is while nothing comes: later than that tick where nothing moves. */
+    this.known = -1;
     /** The moment that is shown, in ticks. */
     this.tick = 0;
     this.at = 0;
@@ -37,9 +39,10 @@ export class Playout {
     this.jumps = 0;
   }
 
-  /** The state is at this tick now. @param {number} tick */
-  arrived(tick) {
+  /** The state is at this tick now. @param {number} tick @param {number} [known] and as it is until this one, if nothing comes */
+  arrived(tick, known = tick) {
     this.newest = tick;
+    this.known = known;
   }
 
   /** What was shown is not true any more. */
@@ -57,9 +60,14 @@ export class Playout {
     return this.newest < 0 ? 0 : this.newest - this.tick;
   }
 
+  /** Ticks that what is shown is behind what is known; where that is more than has arrived, as many as are wanted. */
+  get buffer() {
+    return this.known > this.newest ? Math.min(this.known - this.tick, this.delay) : this.behind;
+  }
+
   /** Moves on to now; returns the moment to show, in ticks. @param {number} now */
   update(now) {
-    const { clock, newest } = this;
+    const { clock, newest, known } = this;
     if (newest < 0) return this.tick;
     const passed = Math.max(0, now - this.at) / clock.interval;
     const first = this.updates === 0;
@@ -74,11 +82,11 @@ export class Playout {
       if (!first && this.interpolates) this.jumps += 1;
       this.tick = target;
     } else {
-      const slower = this.tick > newest ? SLOWER_MAX_STARVED : SLOWER_MAX;
+      const slower = this.tick > known ? SLOWER_MAX_STARVED : SLOWER_MAX;
       this.tick += passed + passed * Math.min(FASTER_MAX, Math.max(-slower, behind * GAIN));
     }
-    if (this.tick > newest && this.interpolates) this.starved += 1;
-    const most = newest + (this.extrapolates ? this.extrapolateMs / clock.interval : 0);
+    if (this.tick > known && this.interpolates) this.starved += 1;
+    const most = known + (this.extrapolates ? this.extrapolateMs / clock.interval : 0);
     if (this.tick > most) this.tick = most;
     return this.tick;
   }
