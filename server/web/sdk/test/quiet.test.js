@@ -110,7 +110,7 @@ test('who begins to play after a rest is predicted at once, and right', () => {
     const steps = seen.slice(1).map((value, at) => value - seen[at]);
     const began = steps.findIndex((each) => each > 0);
     assert.ok(began >= 0 && began < 6, `it moves with picture ${began}`);
-    assert.ok(steps.every((each) => each >= 0 && each <= 3 * EVEN), `steps of ${Math.min(...steps)} to ${Math.max(...steps)}`);
+    assert.ok(steps.every((each) => each >= 0 && each <= 2 * SPEED), `steps of ${Math.min(...steps)} to ${Math.max(...steps)}`);
     assert.ok(prediction.mispredictions - wrong <= 1, `${prediction.mispredictions - wrong} wrong guesses`);
   }
 });
