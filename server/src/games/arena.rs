@@ -10,6 +10,8 @@
 //!   are divided by the tick rate, so the game feels the same at 10 Hz and at 128 Hz.
 //! - A body in steady motion moves by the same whole steps in every tick. Positions are *linear* fields, so
 //!   such a body costs no byte on the wire until it turns.
+//! - What is the same for all is kept as the tick at which it ends, not as a counter: where nobody does anything
+//!   ticks change nothing, and are not even sent.
 
 mod bots;
 mod fog;
@@ -18,7 +20,7 @@ mod schema;
 mod shots;
 
 use rand::RngExt;
-use tickcast_protocol::{EntityId, PlayerId, SegmentId, TickRate, World};
+use tickcast_protocol::{EntityId, PlayerId, SegmentId, Tick, TickRate, World};
 
 use crate::game::{
     BadOptions, Game, GameInfo, GameType, Looking, Options, Remembered, Step, TickRng, Visibility,
@@ -188,7 +190,7 @@ impl Game for ArenaMatch {
         }
         if let Ok(round) = world.spawn(round::KIND) {
             world.set(round, round::SIGHT, self.sight);
-            self.begin_round(world, round, rng, &walls);
+            self.begin_round(world, round, Tick(0), rng, &walls);
         }
     }
 
@@ -212,7 +214,7 @@ impl Game for ArenaMatch {
     }
 
     fn step(&mut self, step: Step<'_>) {
-        let Step { inputs, past, rng, world, .. } = step;
+        let Step { tick, inputs, past, rng, world } = step;
         let Some(round) = world.ids(round::KIND).next() else { return };
         let playing = world.get(round, round::PHASE) == round::PLAYING;
         let walls = walls(world);
@@ -240,7 +242,7 @@ impl Game for ArenaMatch {
         }
         self.fly_drones(world, rng, &walls);
         self.offer_pickups(world);
-        self.run_round(world, round, rng, &walls);
+        self.run_round(world, round, tick, rng, &walls);
         if self.sight > 0 {
             fog::place(world);
         }
@@ -322,23 +324,23 @@ impl ArenaMatch {
         }
     }
 
-    /// A round ends by time or by score; a break shows the winner; then the next round begins.
-    fn run_round(&self, world: &mut World, round: EntityId, rng: &mut TickRng, walls: &[Wall]) {
-        world.add(round, round::TICKS_LEFT, -1);
-        let over = world.get(round, round::TICKS_LEFT) == 0;
+    /// A round ends by time or by score; a break shows the winner; then the next round begins. The state keeps when, and
+    /// not how long that is: a tick in which nothing happens changes nothing.
+    fn run_round(&self, world: &mut World, round: EntityId, tick: Tick, rng: &mut TickRng, walls: &[Wall]) {
+        let over = round::ticks_left(world.get(round, round::ENDS_AT), tick) == 0;
         if world.get(round, round::PHASE) == round::BREAK {
             if over {
-                self.begin_round(world, round, rng, walls);
+                self.begin_round(world, round, tick, rng, walls);
             }
         } else if over || best_score(world) >= self.score_limit {
-            self.end_round(world, round);
+            self.end_round(world, round, tick);
         }
     }
 
-    fn begin_round(&self, world: &mut World, round: EntityId, rng: &mut TickRng, walls: &[Wall]) {
+    fn begin_round(&self, world: &mut World, round: EntityId, tick: Tick, rng: &mut TickRng, walls: &[Wall]) {
         world.set(round, round::PHASE, round::PLAYING);
         world.add(round, round::NUMBER, 1);
-        world.set(round, round::TICKS_LEFT, self.ticks(self.round_ms));
+        world.set(round, round::ENDS_AT, round::ends_at(tick, self.ticks(self.round_ms)));
         world.set(round, round::WINNER, 0);
         world.set_text(round, round::WINNER_NAME, "");
         for player in all(world, player::KIND) {
@@ -352,9 +354,9 @@ impl ArenaMatch {
     }
 
     /// Names the winner: the one player with the best score. Nobody wins a draw or a round without points.
-    fn end_round(&self, world: &mut World, round: EntityId) {
+    fn end_round(&self, world: &mut World, round: EntityId, tick: Tick) {
         world.set(round, round::PHASE, round::BREAK);
-        world.set(round, round::TICKS_LEFT, self.ticks(BREAK_MS));
+        world.set(round, round::ENDS_AT, round::ends_at(tick, self.ticks(BREAK_MS)));
         for bullet in all(world, bullet::KIND) {
             world.despawn(bullet);
         }

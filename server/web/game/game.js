@@ -8,6 +8,7 @@ import { Frames } from './frames.js';
 import { News } from './news.js';
 import { MiniMap, drawAim } from './overlay.js';
 import { COOLDOWN, COOLDOWN_MS, FIELDS, LocalPlayer, SCALE, Walls, X, Y, ticks } from './rules.js';
+import { Rest } from './rest.js';
 import { OWN_COLOR, Scene } from './scene.js';
 import { OwnShots, hits } from './shots.js';
 import { Spectator } from './spectator.js';
@@ -43,6 +44,7 @@ export class Game {
     this.camera = new Camera();
     this.map = new MiniMap();
     this.frames = new Frames();
+    this.rest = new Rest();
     this.controls = new Controls(parts.painter.canvas, (code) => this.command(code));
     this.spectator = match.player === null ? new Spectator(this.camera, this.controls) : null;
     this.news = this.reporter();
@@ -69,7 +71,11 @@ export class Game {
   play() {
     const { match, local, controls } = this;
     match.predict({ fields: FIELDS, smooth: ['x', 'y'], step: local.step, snap: SNAP * SCALE });
-    match.steer(() => controls.input());
+    const { rest } = this;
+    match.steer(() => {
+      const wanted = controls.input();
+      return rest.has(wanted, match.metrics().unacknowledged === 0) ? null : wanted;
+    });
   }
 
   end() {
@@ -84,6 +90,7 @@ export class Game {
     this.shots.forget();
     this.effects.clear();
     this.camera.cut();
+    this.rest.forget();
   }
 
   /** @param {string} code of a key */

@@ -153,3 +153,9 @@ export class LocalPlayer {
     this.walls.slide(state, divideRound(moveX * PLAYER_SPEED, full), divideRound(moveY * PLAYER_SPEED, full));
   }
 }
+
+/** Ticks until this one at which a round or a break ends; the field has its low 31 bits. @param {number} endsAt @param {number} tick that is shown */
+export function ticksLeft(endsAt, tick) {
+  const left = (endsAt - Math.floor(tick % 2 ** 31)) & 0x7fffffff;
+  return left < 2 ** 30 ? left : 0;
+}

@@ -1,7 +1,7 @@
 // What is to be drawn: the entities of the moment that is shown, read from the match into objects that are used again.
 // The own player is where it was predicted to be. Knows no canvas.
 
-import { SCALE, TURN } from './rules.js';
+import { SCALE, TURN, ticksLeft } from './rules.js';
 
 /** @typedef {import('../sdk/src/index.js').Match} Match */
 
@@ -161,7 +161,7 @@ export class Scene {
     const { round, kinds } = this;
     round.phase = kinds.round.shown(index, 'phase');
     round.number = kinds.round.shown(index, 'number');
-    round.ticksLeft = kinds.round.shown(index, 'ticks_left');
+    round.ticksLeft = ticksLeft(kinds.round.shown(index, 'ends_at'), this.match.smooth.playout.tick);
     round.winner = kinds.round.shown(index, 'winner');
     round.winnerName = kinds.round.text(index, 'winner_name');
     round.sight = kinds.round.shown(index, 'sight');

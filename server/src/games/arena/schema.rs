@@ -54,16 +54,31 @@ pub(super) mod pickup {
 
 /// Kind and fields of the one entity that tells how the round stands.
 pub(super) mod round {
+    use tickcast_protocol::Tick;
+
+    use super::TIMER_TICKS_MAX;
+
     pub(in crate::games::arena) const KIND: u8 = 4;
     pub(in crate::games::arena) const PHASE: usize = 0;
     pub(in crate::games::arena) const NUMBER: usize = 1;
-    pub(in crate::games::arena) const TICKS_LEFT: usize = 2;
+    pub(in crate::games::arena) const ENDS_AT: usize = 2;
     pub(in crate::games::arena) const WINNER: usize = 3;
     pub(in crate::games::arena) const WINNER_NAME: usize = 4;
     pub(in crate::games::arena) const SIGHT: usize = 5;
     /// Values of the phase: the round goes on, or it is over and its winner is shown.
     pub(in crate::games::arena) const PLAYING: i32 = 0;
     pub(in crate::games::arena) const BREAK: i32 = 1;
+
+    /// What [`ENDS_AT`] says of the tick that is so many after this one: its low bits, as many as the field holds.
+    pub(in crate::games::arena) fn ends_at(tick: Tick, ticks: i32) -> i32 {
+        (tick.0.wrapping_add(ticks as u64) & i32::MAX as u64) as i32
+    }
+
+    /// Ticks from this one until then; 0 when it is over.
+    pub(in crate::games::arena) fn ticks_left(ends_at: i32, tick: Tick) -> i32 {
+        let left = ends_at.wrapping_sub(self::ends_at(tick, 0)) & i32::MAX;
+        if left <= TIMER_TICKS_MAX { left } else { 0 }
+    }
 }
 
 /// Kind and fields of a moving target.
@@ -106,7 +121,7 @@ pub(super) fn schema() -> Result<Arc<Schema>, SchemaError> {
     let round = [
         Field::int("phase", round::PLAYING, round::BREAK),
         Field::int("number", 0, i32::MAX),
-        timer("ticks_left"),
+        Field::int("ends_at", 0, i32::MAX),
         Field::int("winner", 0, i32::MAX),
         Field::text("winner_name", 24),
         // How far one sees, in units; 0 is everything.

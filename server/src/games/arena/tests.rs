@@ -170,7 +170,7 @@ fn check(arena: &Match) {
     assert!(phase == round::PLAYING || world.count(bullet::KIND) == 0, "nobody shoots in a break");
     assert!(phase == round::BREAK || arena.round(round::WINNER) == 0);
     assert!(phase == round::BREAK || best_score(world) < SCORE_LIMIT.of(&arena.options));
-    assert!(arena.round(round::TICKS_LEFT) > 0);
+    assert!(round::ticks_left(arena.round(round::ENDS_AT), arena.tick) > 0);
 }
 
 #[test]
@@ -195,10 +195,10 @@ fn the_positions_of_fields_are_those_of_the_schema() {
         names(pickup::KIND, &[pickup::X, pickup::X + 1, pickup::RESPAWN]),
         ["pickup", "x", "y", "respawn"]
     );
-    let fields = [round::PHASE, round::NUMBER, round::TICKS_LEFT, round::WINNER, round::WINNER_NAME];
+    let fields = [round::PHASE, round::NUMBER, round::ENDS_AT, round::WINNER, round::WINNER_NAME];
     assert_eq!(
         names(round::KIND, &fields),
-        ["round", "phase", "number", "ticks_left", "winner", "winner_name"]
+        ["round", "phase", "number", "ends_at", "winner", "winner_name"]
     );
     assert_eq!(names(drone::KIND, &[drone::X, drone::X + 1, drone::HEADING]), ["drone", "x", "y", "heading"]);
     assert_eq!(schema.player_kind(), player::KIND);
@@ -392,6 +392,34 @@ fn a_round_ends_by_time_and_a_draw_has_no_winner() {
     let round = arena.world.ids(round::KIND).next().unwrap();
     let ticks = arena.step_until(200, |world| world.get(round, round::PHASE) == round::BREAK);
     assert_eq!([ticks as i32, arena.round(round::WINNER)], [100, 0]);
+}
+
+/// What a node need not send.
+#[test]
+fn while_nobody_does_anything_no_tick_changes_anything_until_the_round_ends() {
+    let (mut arena, ..) = duel(&[("round_seconds", 5), ("tick_rate", 20)]);
+    arena.step(&[(1, FIRE), (2, IDLE)]);
+    arena.step(&[(1, IDLE)]);
+    arena.clear(bullet::KIND);
+    let mut still = 0;
+    while arena.round(round::PHASE) == round::PLAYING {
+        let before = arena.world.clone();
+        arena.step(&[]);
+        still = if arena.world.same_state(&before) { still + 1 } else { 0 };
+        assert!(still > 0 || arena.tick.0 < 12 || arena.tick.0 == 100, "tick {} changes something", arena.tick);
+    }
+    assert_eq!(arena.tick, Tick(100), "five seconds");
+}
+
+#[test]
+fn the_end_of_a_round_is_found_over_the_end_of_its_field() {
+    for (tick, ticks) in [(0, 1), (5, 100), (i32::MAX as u64 - 3, 10), (1 << 40, TIMER_TICKS_MAX)] {
+        let ends_at = round::ends_at(Tick(tick), ticks);
+        assert_eq!(round::ticks_left(ends_at, Tick(tick)), ticks);
+        assert_eq!(round::ticks_left(ends_at, Tick(tick + ticks as u64 - 1)), 1);
+        assert_eq!(round::ticks_left(ends_at, Tick(tick + ticks as u64)), 0);
+        assert_eq!(round::ticks_left(ends_at, Tick(tick + ticks as u64 + 9)), 0);
+    }
 }
 
 #[test]
