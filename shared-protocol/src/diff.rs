@@ -73,12 +73,16 @@ impl Encoder {
     }
 
     fn encode_seen(&mut self, world: &World, out: &mut Vec<u8>) {
+        self.sent = 0;
+        // Nothing but zeros would be coded, of which nothing stays.
+        if world.is_at_rest() {
+            return;
+        }
         let mut coder = FixedEncoder {
             range: RangeEncoder::new(out),
             levels: self.prior.levels(),
             seen: &mut self.learner.seen,
         };
-        self.sent = 0;
         for (table, models) in world.tables.iter().zip(&self.prior.models.kinds) {
             let mut side = Writing { table, models, motions: &mut self.motions, sent: 0 };
             side.code_active(&mut coder);
@@ -106,6 +110,9 @@ impl Encoder {
 
 /// Applies a diff to a world without uncommitted changes and advances it by one tick.
 pub fn apply(world: &mut World, prior: &Prior, bytes: &[u8]) -> Result<(), DecodeError> {
+    if bytes.is_empty() && world.is_at_rest() {
+        return Ok(());
+    }
     let applied = read(world, prior, bytes);
     match applied {
         Ok(()) => world.advance(),

@@ -28,7 +28,7 @@ impl World {
     }
 
     /// Whether the next tick is this one again: nothing was changed, and nothing moves by itself.
-    pub(crate) fn is_at_rest(&self) -> bool {
+    pub fn is_at_rest(&self) -> bool {
         self.tables.iter().all(|table| table.dirty().is_empty() && table.moving().is_empty())
     }
 
