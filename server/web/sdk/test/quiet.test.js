@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { Clock } from '../src/netcode/clock.js';
 import { FRAME_MS, INTERVAL, Play, SPEED } from './play.js';
 
 const QUIET_MS = 1_000;
@@ -71,6 +72,16 @@ test('it is shown to begin as late as by a node that holds nothing back', () => 
   const mean = (/** @type {number[]} */ values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [held, sent] = [mean(begun(QUIET_MS)), mean(begun(0))];
   assert.ok(Math.abs(held - sent) < 10, `${held} ms, and ${sent} ms where every tick is sent`);
+});
+
+test('where little arrives a stall is forgotten in time', () => {
+  const clock = new Clock(30);
+  let tick = 0;
+  for (; tick < 60; tick += 1) clock.tickArrived(tick, tick * INTERVAL + (tick % 20 === 0 ? 400 : 5));
+  assert.ok(clock.jitter > 350, `${clock.jitter} ms`);
+  for (; tick < 60 + 15 * 30; tick += 30) clock.tickArrived(tick, tick * INTERVAL + 5);
+  assert.ok(clock.jitter < 1, `${clock.jitter} ms 15 s later`);
+  assert.ok(clock.kept >= 12, 'and by as many as tell a stall from jitter');
 });
 
 test('a client that is not told takes the silence for a stall', () => {

@@ -9,6 +9,9 @@ const WINDOW_MS = 4_000;
 const ARRIVALS = 256;
 /** With so many of them the latest one is left out, of hundreds one of each: a single stall asks for no buffer. */
 const ENOUGH = 8;
+/** Where nothing moves few arrive, and more than so many of them do not count when they are so old. */
+const FEW = 12;
+const OLD_MS = 12_000;
 /** Ticks that come within so long of each other came together. */
 const BURST_MS = 2;
 const PONGS = 32;
@@ -63,6 +66,7 @@ export class Clock {
       this.lates[slot] = this.least[slot] = late;
       this.arrivals += 1;
       this.kept = Math.min(this.kept + 1, ARRIVALS, Math.ceil(WINDOW_MS / this.interval));
+      while (this.kept > FEW && now - this.times[(this.arrivals - this.kept) % ARRIVALS] > OLD_MS) this.kept -= 1;
     }
     this.summarize();
     if (this.wereMoved()) {
