@@ -231,7 +231,8 @@ fn a_node_takes_every_input_and_every_update_of_it_is_counted() {
     assert!(metric("inputs_applied_total") > 0);
     // Everybody's first snapshot is where updates begin.
     play_until(&mut herd, "everything that was sent is counted", |tally| {
-        tally.updates + tally.quiet >= 20 * EVERYBODY && tally.updates + EVERYBODY == metric("frames_out_total")
+        tally.updates + tally.quiet >= 20 * EVERYBODY
+            && tally.updates + EVERYBODY == metric("frames_out_total")
     });
 }
 

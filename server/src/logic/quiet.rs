@@ -87,7 +87,8 @@ impl Quiet {
     }
 }
 
-fn is_empty(diff: &[u8]) -> bool {
+/// Whether a frame is a diff in which everything went as it was guessed.
+pub fn is_empty(diff: &[u8]) -> bool {
     matches!(frame::parse(diff), Ok(StateFrame::Diff { payload: [], .. }))
 }
 

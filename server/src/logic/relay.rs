@@ -11,6 +11,7 @@ use crate::backplane::MatchFields;
 use crate::game::Viewer;
 use crate::logic::channel::{self, FromOwner, Note, TickMessage};
 use crate::logic::lineage::Past;
+use crate::logic::quiet;
 use crate::logic::stored::{self, Restored, StoredMatch};
 use crate::logic::transcript::Transcript;
 use crate::logic::views::{View, Views};
@@ -321,7 +322,8 @@ impl Relay {
             return Ok(());
         }
         // Where nothing happens decoding is nothing.
-        let rests = self.deferred.is_empty() && self.replica.world().is_at_rest();
+        let rests =
+            self.deferred.is_empty() && self.replica.world().is_at_rest() && quiet::is_empty(&tick.frame);
         if self.is_unchecked || rests || self.deferred.len() == CHECK_EVERY {
             return self.advance(self.position(), &tick.frame, tick.hash);
         }

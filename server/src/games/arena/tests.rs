@@ -196,10 +196,7 @@ fn the_positions_of_fields_are_those_of_the_schema() {
         ["pickup", "x", "y", "respawn"]
     );
     let fields = [round::PHASE, round::NUMBER, round::ENDS_AT, round::WINNER, round::WINNER_NAME];
-    assert_eq!(
-        names(round::KIND, &fields),
-        ["round", "phase", "number", "ends_at", "winner", "winner_name"]
-    );
+    assert_eq!(names(round::KIND, &fields), ["round", "phase", "number", "ends_at", "winner", "winner_name"]);
     assert_eq!(names(drone::KIND, &[drone::X, drone::X + 1, drone::HEADING]), ["drone", "x", "y", "heading"]);
     assert_eq!(schema.player_kind(), player::KIND);
     assert_eq!(Schema::PLAYER_FIELD, schema.kinds()[0].fields[player::PLAYER].name);
@@ -406,7 +403,11 @@ fn while_nobody_does_anything_no_tick_changes_anything_until_the_round_ends() {
         let before = arena.world.clone();
         arena.step(&[]);
         still = if arena.world.same_state(&before) { still + 1 } else { 0 };
-        assert!(still > 0 || arena.tick.0 < 12 || arena.tick.0 == 100, "tick {} changes something", arena.tick);
+        assert!(
+            still > 0 || arena.tick.0 < 12 || arena.tick.0 == 100,
+            "tick {} changes something",
+            arena.tick
+        );
     }
     assert_eq!(arena.tick, Tick(100), "five seconds");
 }

@@ -339,7 +339,8 @@ fn all_end_in_the_owners_state_however_they_stall() {
         let mut rng = ChaCha8Rng::seed_from_u64(*seed);
         let mut place = Place::quiet(*seed, 40, TICK * 12);
         for tick in 1..500 {
-            if rng.random_range(0..40) == 0 {
+            let turns = if place.owner.rests { 12 } else { 80 };
+            if rng.random_range(0..turns) == 0 {
                 place.owner.rests = !place.owner.rests;
             }
             if rng.random_range(0..200) == 0 {
