@@ -8,7 +8,7 @@ use tickcast_protocol::{InputSeq, PlayerId, Position, Tick};
 
 use crate::tally::{Marks, Sample};
 use crate::timer::Due;
-use crate::verify::{Comparison, StateCheck};
+use crate::verify::{Comparison, Held, StateCheck};
 
 /// Inputs of a player that nobody has seen yet; further ones are not watched for.
 const SENT_MAX: usize = 4096;
@@ -57,12 +57,12 @@ impl Board {
         self.players[seat].player = Some(player);
     }
 
-    /// A client is at this position with this state hash.
-    pub fn handle_state(&mut self, position: Position, hash: u32, marks: &mut Marks) {
-        match self.check.handle_state(position, hash) {
+    /// A client is at this position and holds this.
+    pub fn handle_state(&mut self, position: Position, held: &Held, marks: &mut Marks) {
+        match self.check.handle_state(position, held) {
             Comparison::First => {}
             Comparison::Equal => marks.checks.state_comparisons += 1,
-            Comparison::Different { .. } => {
+            Comparison::Different => {
                 marks.checks.state_comparisons += 1;
                 marks.checks.state_mismatches += 1;
             }

@@ -21,15 +21,16 @@ use crate::meter::Meter;
 use crate::talk::Talk;
 use crate::tally::{DIFFERENCES_MAX, Marks, Sample};
 use crate::timer::InputTimer;
+use crate::verify::Held;
 
 /// Inputs waiting for their effect; further ones are sent and not measured.
 const PENDING_MAX: usize = 4096;
 
 /// What a frame led to, for the other clients of the match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Step {
-    /// The state it led to: where, and its hash.
-    pub state: Option<(Position, u32)>,
+    /// The state it led to: where, and what it is.
+    pub state: Option<(Position, Held)>,
     /// The input sent in answer, if it is measured.
     pub sent: Option<Sent>,
     /// The last applied input of the watched player.
@@ -415,7 +416,7 @@ impl Bot {
         play.meter.handle_update(now, bytes, measuring, &mut self.marks);
         let position = replica.position();
         self.marks.checks.undone += self.lineage.handle_state(position.fence, position.tick);
-        let state = Some((position, replica.world().hash()));
+        let state = Some((position, Held::by(replica)));
         let seen = self.watched.as_mut().and_then(|watched| watched.applied(replica));
         let Some(own) = &mut self.own else { return Step { state, sent: None, seen } };
         if let Some(applied) = own.applied(replica) {

@@ -360,8 +360,8 @@ fn exchange(
     now: Duration,
     known: bool,
 ) -> bool {
-    if let Some((position, hash)) = step.state {
-        board.handle_state(position, hash, bot.marks());
+    if let Some((position, held)) = &step.state {
+        board.handle_state(*position, held, bot.marks());
     }
     for line in bot.take_heard() {
         board.handle_line(line, bot.marks());

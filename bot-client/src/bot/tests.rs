@@ -42,7 +42,7 @@ fn a_player_acts_once_per_tick_from_the_moment_it_has_a_body() {
     stage.spawn(5);
     for tick in 2..5 {
         let step = bot.handle_frame(ms(tick * 10), &stage.diff(), true).unwrap();
-        assert_eq!(step.state, Some((stage.position, stage.world.hash())));
+        assert_eq!(step.state, Some((stage.position, Held::Whole(stage.world.hash()))));
     }
     assert!(bot.is_joined());
     assert_eq!(input_seqs(|| bot.poll_transmit()), [1, 2, 3].map(InputSeq));
@@ -202,7 +202,7 @@ fn a_catch_up_merges_ticks_and_loses_none() {
     bot.handle_frame(ms(0), &stage.diff(), true).unwrap();
     stage.acknowledge(own, 1);
     let step = bot.handle_frame(ms(50), &stage.catch_up(5, 2), true).unwrap();
-    assert_eq!(step.state, Some((stage.position, stage.world.hash())));
+    assert_eq!(step.state, Some((stage.position, Held::Whole(stage.world.hash()))));
     for (known, at) in [(0, 60), (1, 70)] {
         bot.handle_frame(ms(at), &stage.catch_up(1, known), true).unwrap();
     }
@@ -288,7 +288,7 @@ fn a_bot_that_comes_back_is_the_same_player_and_loses_no_tick() {
     stage.acknowledge(own, 1);
     let _unseen = [stage.diff(), stage.diff(), stage.diff()];
     let step = comes_back(&stage, &mut bot, Some(5));
-    assert_eq!(step.state, Some((stage.position, stage.world.hash())));
+    assert_eq!(step.state, Some((stage.position, Held::Whole(stage.world.hash()))));
     assert_eq!(input_seqs(|| bot.poll_transmit()), [2, 3].map(InputSeq), "what was not applied");
     bot.handle_frame(ms(1260), &stage.diff(), true).unwrap();
     assert_eq!(input_seqs(|| bot.poll_transmit()), [InputSeq(4)]);

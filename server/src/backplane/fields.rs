@@ -76,7 +76,7 @@ pub const QUARANTINED: &str = "quarantined";
 /// Value of [`ACCESS`] in a match that only those come into whose ticket names it.
 pub const BY_TICKET: &str = "ticket";
 /// Value of [`VERSION`] in what this program writes.
-pub const VERSION_WRITTEN: u64 = 4;
+pub const VERSION_WRITTEN: u64 = 5;
 
 /// Field with the digest of a player's resume token, 64 hex digits, and of one who came with a ticket behind a blank the
 /// account; there as long as the player has a seat.
