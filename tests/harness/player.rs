@@ -337,10 +337,11 @@ impl Player {
         let frame = self.socket.next().await?;
         let first =
             self.client.joined().is_none_or(|joined| joined.replica.position() == Position::default());
+        let before = self.client.joined().map_or(0, |joined| joined.replica.position().tick.0);
         let event = self.client.handle_frame(&frame).expect("the server keeps to the protocol");
         match &event {
             Event::Advanced => {
-                self.ticks += 1;
+                self.ticks += self.position().tick.0 - before;
                 self.note_state();
                 if self.plays {
                     self.play();

@@ -27,7 +27,7 @@ pub(super) struct Recording {
     pub(super) opening: Vec<Commit>,
     /// What comes behind them, over and over.
     pub(super) round: Vec<Commit>,
-    /// Entities that a tick of the round changes, mean; besides the clock of the game's round.
+    /// Entities that a tick of the round changes, mean.
     pub(super) changed: f64,
 }
 
@@ -63,7 +63,7 @@ impl Recording {
             round.push(battle.tick(inputs()));
             sum += rows(battle.world()).into_iter().filter(|(id, row)| before.get(id) != Some(row)).count();
         }
-        let changed = sum as f64 / round.len() as f64 - 1.0;
+        let changed = sum as f64 / round.len() as f64;
         Recording { fields, opening, round, changed }
     }
 

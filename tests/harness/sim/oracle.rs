@@ -239,12 +239,19 @@ impl Oracle {
         // Where it was is a past of where it is, or it was told of a set-back.
         let past = self.matches[game].is_past(before, at);
         let fits = match change {
-            Change::Next => past && at.tick == before.tick.next(),
+            Change::Next => past && self.is_next(game, before, at),
             Change::Ahead | Change::Resumed => past,
             Change::Back | Change::First => true,
         };
         self.hold(fits, || format!("client {client} went from {before:?} to {at:?}, {change:?}"));
         self.comparisons += 1;
+    }
+
+    /// Whether a client goes on from one state to the other with the next frame: every tick between them was quiet.
+    fn is_next(&self, game: usize, before: Position, at: Position) -> bool {
+        let state = |tick| self.matches[game].state(Position { tick: Tick(tick), ..at });
+        let quiet = before.tick.0 + 1..at.tick.0;
+        at.tick > before.tick && quiet.into_iter().all(|tick| state(tick) == self.matches[game].state(before))
     }
 
     /// Whether a player has been part of the state for so long that whoever asks now is told so.
