@@ -228,3 +228,36 @@ impl fmt::Debug for Sink {
         formatter.debug_struct("Sink").field("transport", &self.transport).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// More than the system takes for a client that does not read.
+    const MUCH: usize = 32 << 20;
+
+    #[test]
+    fn who_pings_and_reads_nothing_gets_one_answer_the_newest() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("connected");
+        let (server, _) = listener.accept().expect("accepted");
+        server.set_nonblocking(true).expect("a socket");
+        let sink = Sink::new(Transport::Plain(mio::net::TcpStream::from_std(server)), || {});
+        assert!(!sink.send_state(vec![0; MUCH].into()), "the client does not read");
+        (0..=255).for_each(|number| sink.send_pong(vec![number; 2].into()));
+        let reading = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            client.read_to_end(&mut all).map(|_| all)
+        });
+        while sink.lock().outbox.front().is_some() {
+            sink.handle_writable();
+            std::thread::yield_now();
+        }
+        drop(sink);
+        let all = reading.join().expect("it reads").expect("all comes");
+        assert_eq!(all[MUCH..], [255, 255]);
+    }
+}

@@ -169,11 +169,13 @@ pub async fn odd_names(target: &Target, others: usize) {
 pub async fn labels(target: &Target, begin: &str, count: usize) {
     let metrics = async || target.node.ask_operators("/metrics").await.body;
     let before = metrics().await.lines().count();
+    let mut id = target.id.clone();
     for number in 0..count {
         let body = json!({ "game": "arena", "id": format!("{begin}-{number}") });
-        create_match(target.authority(), &body).await;
+        id = create_match(target.authority(), &body).await;
     }
-    target.join(&format!("{begin}-name"), Join::Match(target.id.clone())).await.leave().await;
+    let player = target.join(&format!("{begin}-name"), Join::Match(id)).await;
     let after = metrics().await;
+    player.leave().await;
     assert!(after.lines().count() == before && !after.contains(begin), "{after}");
 }

@@ -61,7 +61,7 @@ pub async fn flood(player: &mut Player) {
 /// a player sends inputs with numbers and of ticks that make no sense.
 ///
 /// # Panics
-/// When the next input with the right number does not count.
+/// When the next inputs with the right number do not count, the second one some ticks after the first.
 pub async fn odd_numbers(player: &mut Player) {
     let fits: Vec<i32> = fields_of(player).iter().map(|(min, _)| *min).collect();
     player.follow_until(WITHIN, "all that was said counts", has_settled).await;
@@ -75,8 +75,12 @@ pub async fn odd_numbers(player: &mut Player) {
         let odd = ClientMessage::Input { seq: InputSeq(0), seen: Tick(seen), behind: u16::MAX, values };
         player.send_besides(&odd).await;
     }
-    player.press(1).await;
-    player.follow_until(WITHIN, "its next input counts", has_settled).await;
+    for next in ["its next input counts", "and so does the one after it"] {
+        player.press(1).await;
+        player.follow_until(WITHIN, next, has_settled).await;
+        // What has a number far ahead waits for those before it, a part of a second; then it would have had its turn.
+        player.follow_ticks(40, WITHIN).await;
+    }
 }
 
 /// a player sends two inputs for each of so many ticks, nothing for a second, and then 40 inputs at once. `look` sees it before

@@ -91,7 +91,7 @@ async fn a_21_numbers_and_ticks_that_make_no_sense_lock_nobody_out() {
             player.follow_until(WITHIN, "all that was said counts", settled).await;
             let before = applied(&player);
             inputs::odd_numbers(&mut player).await;
-            assert_eq!(applied(&player), before + 1, "its next input counts, and no other does");
+            assert_eq!(applied(&player), before + 2, "its next inputs count, and no other does");
             siege.node.until_metric("inputs_dropped_total", WITHIN, |dropped| dropped >= 9).await;
         })
         .await;
