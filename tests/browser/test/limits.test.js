@@ -34,6 +34,7 @@ scene("a phone has room for it, and touch moves the player", async (stage) => {
   const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
   const lobby = await stage.page(node.page, phone);
   const wider = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  await lobby.locator("#matches li", { hasText: id.slice(0, 4) }).waitFor();
   assert.ok((await ask(lobby, wider)) <= 0, "the lobby is wider than the phone");
   const box = await lobby.locator("#play").boundingBox();
   assert.ok(box.x >= 0 && box.x + box.width <= 360 && box.height >= 40, JSON.stringify(box));
