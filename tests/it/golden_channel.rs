@@ -174,6 +174,7 @@ fn wire_md_lists_every_field_of_a_match() {
     let shown = constants.map(|name| match name {
         "seat:" => "seat:PLAYER",
         "said:" => "said:PLAYER",
+        "view:" => "view:PLAYER",
         name => name,
     });
     let expected: BTreeSet<&str> = shown.chain(["dN", "cN"]).collect();

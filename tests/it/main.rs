@@ -10,6 +10,7 @@ mod cluster_key;
 mod command_line;
 mod documents;
 mod example_game;
+mod fog;
 mod golden_channel;
 mod handover;
 mod history;
