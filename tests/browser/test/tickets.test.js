@@ -139,6 +139,8 @@ scene("who comes with another ticket plays on there, and the page before says so
   await until("it is heard", () => ask(second, () => window.tickcast.connection.chat.lines.some((line) => line.text === "it is me")));
   const acknowledged = () => ask(second, () => window.tickcast.connection.client.inputs.acknowledged);
   const from = await acknowledged();
+  // Who rests sends nothing.
+  await second.keyboard.down("KeyD");
   await until("inputs are applied", async () => (await acknowledged()) > from + 10);
 });
 
