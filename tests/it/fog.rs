@@ -174,4 +174,14 @@ async fn nobody_is_sent_what_is_in_the_fog_also_when_the_owner_dies() {
     assert_eq!((&near.breaks, &far.breaks), (&vec![], &vec![]));
     let kept_back = judge(players[0], &of_near, &witness) + judge(players[1], &of_far, &witness);
     assert!(kept_back > 10_000, "{kept_back} entities were not sent: there was fog");
+
+    // Operators are told what each of them sees.
+    let told = other.ask_operators(&format!("/v1/matches/{id}/players")).await.json();
+    for row in told["players"].as_array().expect("rows") {
+        let (seen, all) = (row["sees"]["entities"].as_u64(), told["entities"].as_u64());
+        assert!(seen > Some(0) && seen < all, "{told}");
+        assert!(row["sees"]["segments"].as_array().is_some_and(|segments| segments.contains(&json!(0))));
+    }
+    let one = other.ask_operators(&format!("/v1/matches/{id}")).await.json();
+    assert_eq!((&one["visibility"], &one["spectators_see"]["segments"]), (&json!("secrets"), &json!([0])));
 }

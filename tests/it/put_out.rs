@@ -222,6 +222,7 @@ async fn any_node_tells_who_plays_by_which_account_in_pages_and_no_secret() {
         for (player, subject) in players.iter().zip(["account-1", "account-2", "other"]) {
             let row = rows.iter().find(|row| row["player"] == json!(number(player))).expect("a row");
             assert_eq!((&row["account"], &row["name"]), (&json!(subject), &json!(subject)));
+            assert!(row["sees"].is_null(), "everybody sees everything: {row}");
             let stored = seat(&redis, &id, number(player)).await.expect("a seat");
             let digest = stored.split(' ').next().expect("a digest");
             assert!(digest.len() == 64 && !told.to_string().contains(digest), "{told}");

@@ -218,13 +218,17 @@ pub fn restore(fields: &MatchFields) -> Result<Restored, StoredError> {
         return Err(StoredError::Hash { expected: stored.hash, actual: world.hash() });
     }
     let (holders, chat) = (read_holders(fields)?, read_chat(fields)?);
-    let views = Views::read(fields).map_err(|name| bad_field(&name))?;
-    Ok(Restored { stored, world, segments, views, prior, holders, chat })
+    Ok(Restored { stored, world, segments, views: read_views(fields)?, prior, holders, chat })
 }
 
 /// What the players of a match said.
 pub fn read_chat(fields: &MatchFields) -> Result<StoredChat, StoredError> {
     StoredChat::read(fields).map_err(|name| bad_field(&name))
+}
+
+/// Who gets which segments.
+pub fn read_views(fields: &MatchFields) -> Result<Views, StoredError> {
+    Views::read(fields).map_err(|name| bad_field(&name))
 }
 
 /// Whose the seats are.

@@ -10,11 +10,13 @@ use tickcast_protocol::{EntityId, MatchId, PlayerId, World};
 
 use super::rows::Row;
 use crate::backplane::{MatchFields, fields};
+use crate::game::{Viewer, Visibility};
 use crate::logic::channel::{self, FromOwner, TickMessage};
 use crate::logic::chat::StoredChat;
 use crate::logic::relay::Seen;
 use crate::logic::resume::Holder;
 use crate::logic::stored::{self, StoredError, StoredMatch};
+use crate::logic::views::Views;
 
 /// Points of one kind that a picture has at most.
 const POINTS_MAX: usize = 2000;
@@ -36,7 +38,22 @@ struct Decoded {
     stored: StoredMatch,
     world: World,
     holders: BTreeMap<PlayerId, Holder>,
+    views: Views,
     chat: StoredChat,
+}
+
+impl Decoded {
+    /// What somebody sees; null for everything.
+    fn seen_by(&self, viewer: Viewer) -> Value {
+        if self.stored.visibility == Visibility::Everything {
+            return Value::Null;
+        }
+        let view = self.views.of(viewer);
+        let kinds = 0..self.world.schema().kinds().len() as u8;
+        let all = kinds.flat_map(|kind| self.world.ids(kind));
+        let entities = all.filter(|id| view.binary_search(&self.world.segment(*id)).is_ok()).count();
+        json!({ "entities": entities, "segments": view.iter().map(|segment| segment.0).collect::<Vec<_>>() })
+    }
 }
 
 /// This node's own copy, and the tick that the owner published for where it stands.
@@ -74,7 +91,9 @@ impl View {
             Err(problem) => {
                 summary["problem"] = json!(problem);
             }
-            Ok(Decoded { stored, world, chat, .. }) => {
+            Ok(decoded @ Decoded { stored, world, chat, .. }) => {
+                summary["visibility"] = json!(stored.visibility.name());
+                summary["spectators_see"] = decoded.seen_by(Viewer::Spectators);
                 let recomputed = world.recomputed_hash();
                 summary["hash"] = json!({
                     "stored": hex(stored.hash), "recomputed": hex(recomputed), "agrees": stored.hash == recomputed,
@@ -110,7 +129,8 @@ impl View {
     /// The people who play, with their accounts, from the first on: those whose account or number begins so, or whose name has
     /// that in it. The error is for a person.
     pub fn players(&self, search: &str, (offset, limit): (usize, usize)) -> Result<Value, String> {
-        let Decoded { stored, world, holders, .. } = self.decoded()?;
+        let decoded = self.decoded()?;
+        let Decoded { stored, world, holders, .. } = decoded;
         let schema = world.schema();
         let rows = world.ids(schema.player_kind()).map(|entity| {
             let player = PlayerId(world.get(entity, schema.player_field()) as u32);
@@ -125,9 +145,12 @@ impl View {
                 || name.to_lowercase().contains(&sought)
         };
         let found: Vec<_> = rows.iter().filter(fits).collect();
-        let row = |(player, index, name, account): &&(PlayerId, u16, &str, Option<&Subject>)| json!({ "player": player, "entity": index, "name": name, "account": account });
+        let row = |(player, index, name, account): &&(PlayerId, u16, &str, Option<&Subject>)| {
+            let sees = decoded.seen_by(Viewer::Player(*player));
+            json!({ "player": player, "entity": index, "name": name, "account": account, "sees": sees })
+        };
         Ok(json!({
-            "tick": stored.tick, "total": rows.len(), "found": found.len(), "offset": offset, "limit": limit,
+            "tick": stored.tick, "entities": world.len(), "total": rows.len(), "found": found.len(), "offset": offset, "limit": limit,
             "players": found.iter().skip(offset).take(limit).map(row).collect::<Vec<_>>(),
         }))
     }
@@ -152,7 +175,7 @@ fn decode(loaded: &MatchFields) -> Result<Decoded, StoredError> {
     let world = stored::restore_at(loaded, stored.tick)?;
     let world = world.ok_or_else(|| StoredError::Field(fields::SNAPSHOT_TICK.to_owned()))?;
     let (holders, chat) = (stored::read_holders(loaded)?, stored::read_chat(loaded)?);
-    Ok(Decoded { stored, world, holders, chat })
+    Ok(Decoded { views: stored::read_views(loaded)?, stored, world, holders, chat })
 }
 
 impl RelayCopy {
