@@ -84,7 +84,7 @@ export class Lobby {
     const best = this.fog.checked ? null : bestMatch(await this.server.matches());
     if (best !== null) return best.id;
     const bots = Math.min(Math.max(Math.round(Number(this.bots.value)) || 0, 0), 16);
-    const options = this.fog.checked ? { bots, fog: FOG_UNITS } : { bots };
+    const options = { bots, fog: this.fog.checked ? FOG_UNITS : 0 };
     return (await this.server.createMatch({ game: 'arena', options })).id;
   }
 
