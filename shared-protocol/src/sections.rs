@@ -152,11 +152,6 @@ impl Index {
         Ok(Index { places })
     }
 
-    /// The segments that have a section, ascending.
-    pub fn segments(&self) -> impl Iterator<Item = SegmentId> {
-        self.places.iter().map(|(segment, _)| *segment)
-    }
-
     fn find(&self, segment: SegmentId) -> Option<std::ops::Range<usize>> {
         let place = self.places.binary_search_by_key(&segment, |(id, _)| *id).ok()?;
         Some(self.places[place].1.clone())
@@ -195,19 +190,6 @@ pub fn merged<'a>(
         let next = [before.peek(), now.peek()].into_iter().flatten().min().copied()?;
         Some((next, before.next_if_eq(&next).is_some(), now.next_if_eq(&next).is_some()))
     })
-}
-
-/// Appends what one client gets, as [`Index::cut`].
-pub fn cut<'a>(
-    bytes: &[u8],
-    before: &[SegmentId],
-    now: &[SegmentId],
-    mut enter: impl FnMut(SegmentId) -> Option<&'a [u8]>,
-    out: &mut Vec<u8>,
-) -> Result<(), DecodeError> {
-    let put = |segment, out: &mut Vec<u8>| out.extend_from_slice(enter(segment).unwrap_or_default());
-    Index::of(bytes)?.cut(bytes, before, now, put, out);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::ids::{Epoch, Fence, Nonce};
 use crate::prior::Prior;
 use crate::replica::{Progress, Replica};
 use crate::schema::{Field, Kind};
-use crate::sections::Sections;
+use crate::sections::{Index, Sections};
 use crate::tick::{Position, Tick};
 
 /// Segments that the tests use.
@@ -97,11 +97,9 @@ impl Client {
 
     /// Gets a tick, and from now on the segments of another view.
     fn follow(&mut self, owner: &Owner, sections: &[u8], view: &[SegmentId]) {
-        let entered: BTreeMap<SegmentId, Vec<u8>> =
-            view.iter().filter_map(|id| Some((*id, owner.segments.entered(*id)?))).collect();
         let mut bytes = Vec::new();
-        let enter = |id| entered.get(&id).map(Vec::as_slice);
-        sections::cut(sections, &self.view, view, enter, &mut bytes).unwrap();
+        let enter = |id, out: &mut Vec<u8>| out.extend(owner.segments.entered(id).unwrap_or_default());
+        Index::of(sections).unwrap().cut(sections, &self.view, view, enter, &mut bytes);
         for cut in Sections::new(&bytes) {
             let cut = cut.unwrap();
             assert!(view.contains(&cut.segment) || cut.section == Section::Left, "a section of another view");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::prior::Prior;
-use tickcast_protocol::sections::{self, Section};
+use tickcast_protocol::sections::{self, Index, Section};
 use tickcast_protocol::segments::Segments;
 use tickcast_protocol::{EntityId, Position, Replica, Schema, SegmentId, World, frame};
 
@@ -113,10 +113,9 @@ impl Viewer {
     /// What of a tick's sections is for this view, which is another one from now on.
     pub(crate) fn cut(&mut self, owner: &Owner, sections: &[u8], view: &[u16]) -> Vec<u8> {
         let now = ids(view);
-        let entered: Vec<_> = now.iter().map(|id| (*id, owner.segments.entered(*id))).collect();
-        let enter = |id| entered.iter().find(|(each, _)| *each == id)?.1.as_deref();
+        let enter = |id, out: &mut Vec<u8>| out.extend(owner.segments.entered(id).unwrap_or_default());
         let mut cut = Vec::new();
-        sections::cut(sections, &self.view, &now, enter, &mut cut).unwrap();
+        Index::of(sections).unwrap().cut(sections, &self.view, &now, enter, &mut cut);
         self.view = now;
         cut
     }
