@@ -246,10 +246,7 @@ impl Watched {
     async fn fail_over(&mut self) {
         self.replica.until_caught_up_with(&self.primary).await;
         self.primary.kill();
-        wait_until(FAILOVER_WITHIN, "the replica is promoted", || async {
-            (self.replica.info("role").await == "master").then_some(())
-        })
-        .await;
+        self.replica.until_promoted(FAILOVER_WITHIN).await;
     }
 }
 

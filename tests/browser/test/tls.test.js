@@ -22,11 +22,13 @@ async function nodeOverTls(stage) {
 
 const player = (page) => ask(page, () => window.tickcast.connection.player);
 
-/** Until the state tells that the server has applied what the player does. */
+/** Walks until the state tells that the server has applied that; who rests says nothing. */
 async function plays(page) {
   const applied = () => ask(page, () => window.tickcast.connection.client.inputs.acknowledged);
   const from = await applied();
+  await page.keyboard.down("KeyD");
   await until("what the player does is applied", async () => (await applied()) > from + 10);
+  await page.keyboard.up("KeyD");
 }
 
 scene("over https a page joins, plays, and is the same player after a cut", async (stage) => {

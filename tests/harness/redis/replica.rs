@@ -50,6 +50,19 @@ impl RedisServer {
         written.saturating_sub(self.info_number("slave_repl_offset").await)
     }
 
+    /// Waits until others have made this replica a primary.
+    ///
+    /// # Panics
+    /// When they do not before a deadline.
+    pub async fn until_promoted(&self, within: Duration) {
+        wait_until(within, "the replica is promoted", || async {
+            // Who promotes it cuts its connections.
+            let info = self.try_command::<String>(&["INFO", "replication"]).await;
+            info.is_ok_and(|info| info.contains("role:master")).then_some(())
+        })
+        .await;
+    }
+
     /// Makes it a replica of another server, whose data it takes: whoever writes here is refused.
     ///
     /// # Panics
