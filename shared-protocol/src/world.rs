@@ -8,6 +8,7 @@
 mod column;
 mod comparison;
 mod placement;
+mod rows;
 mod table;
 
 use std::fmt;

@@ -8,9 +8,8 @@ use crate::ids::SegmentId;
 use crate::limits::ENTITIES_MAX;
 use crate::schema::{FieldType, Kind};
 use crate::world::column::{Column, Past};
+use crate::world::rows::Rows;
 
-/// No row: the index is free.
-const NONE: u16 = u16::MAX;
 /// Blocks of cells in a row: now, last, prior, older.
 const BLOCKS: usize = 4;
 
@@ -37,8 +36,7 @@ pub(crate) struct Table {
     defaults: Vec<i32>,
     texts_each: usize,
     rows: Vec<Row>,
-    /// Row of each index up to the highest used so far.
-    row_of: Vec<u16>,
+    row_of: Rows,
     vacant: Vec<u16>,
     /// `BLOCKS` times the defaults' length for each row.
     cells: Vec<i32>,
@@ -80,7 +78,7 @@ impl Table {
             defaults,
             texts_each,
             rows: Vec::new(),
-            row_of: Vec::new(),
+            row_of: Rows::default(),
             vacant: Vec::new(),
             cells: Vec::new(),
             text_now: Vec::new(),
@@ -139,8 +137,7 @@ impl Table {
 
     /// Indexes that are alive now, ascending.
     pub(crate) fn alive_indexes(&self) -> impl Iterator<Item = u16> + '_ {
-        let all = self.row_of.iter().enumerate().filter(|(_, row)| **row != NONE);
-        all.filter(|(_, row)| self.rows[usize::from(**row)].alive).map(|(index, _)| index as u16)
+        self.row_of.iter().filter(|(_, row)| self.rows[*row].alive).map(|(index, _)| index)
     }
 
     /// Who is alive now, ascending, with the current values of the integers and angles.
@@ -166,8 +163,8 @@ impl Table {
     }
 
     pub(crate) fn free_index(&self) -> Option<u16> {
-        let mut indexes = usize::from(self.free_from)..ENTITIES_MAX;
-        indexes.find(|index| self.row_of.get(*index).is_none_or(|row| *row == NONE)).map(|index| index as u16)
+        let mut indexes = self.free_from..ENTITIES_MAX as u16;
+        indexes.find(|index| self.find(*index).is_none())
     }
 
     pub(crate) fn spawn(&mut self, index: u16) {
@@ -204,9 +201,7 @@ impl Table {
             }
         };
         self.rows[row] = blank;
-        let needed = usize::from(index) + 1;
-        self.row_of.resize(self.row_of.len().max(needed), NONE);
-        self.row_of[usize::from(index)] = row as u16;
+        self.row_of.insert(index, row);
         if index == self.free_from {
             self.free_from += 1;
         }
@@ -402,7 +397,7 @@ impl Table {
     fn free_if_gone(&mut self, index: u16) {
         let row = self.row(index);
         if !self.rows[row].alive && !self.rows[row].committed {
-            self.row_of[usize::from(index)] = NONE;
+            self.row_of.remove(index);
             self.vacant.push(row as u16);
             self.free_from = self.free_from.min(index);
         }
@@ -473,12 +468,12 @@ impl Table {
 
     #[inline]
     fn find(&self, index: u16) -> Option<usize> {
-        self.row_of.get(usize::from(index)).filter(|row| **row != NONE).map(|row| usize::from(*row))
+        self.row_of.find(index)
     }
 
     #[inline]
     fn row(&self, index: u16) -> usize {
-        usize::from(self.row_of[usize::from(index)])
+        self.row_of.find(index).unwrap_or_else(|| panic!("no entity has index {index} of kind {}", self.kind))
     }
 
     fn text_at(&self, field: usize) -> usize {
