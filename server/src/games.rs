@@ -2,4 +2,4 @@
 
 pub mod arena;
 
-pub use arena::Arena;
+pub use arena::{Arena, Swarm};

@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
-use tickcast_server::{Games, games::Arena};
+use tickcast_server::{
+    Games,
+    games::{Arena, Swarm},
+};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    tickcast_server::run(Games::new().with(Arena))
+    tickcast_server::run(Games::new().with(Arena).with(Swarm))
 }

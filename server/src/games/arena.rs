@@ -14,44 +14,25 @@
 //!   ticks change nothing, and are not even sent.
 
 mod bots;
+mod crowd;
 mod fog;
 mod geometry;
 mod schema;
 mod shots;
+mod venue;
 
 use rand::RngExt;
-use tickcast_protocol::{EntityId, PlayerId, SegmentId, Tick, TickRate, World};
+use tickcast_protocol::{EntityId, PlayerId, SegmentId, Tick, World};
 
-use crate::game::{
-    BadOptions, Game, GameInfo, GameType, Looking, Options, Remembered, Step, TickRng, Visibility,
-};
-use geometry::{DIRECTION_LENGTH, Spot, TURN, Wall, direction, divide_round, slide};
-use schema::{bullet, drone, pickup, player, round, schema, wall};
+use crate::game::{BadOptions, Game, GameInfo, GameType, Looking, Options, Remembered, Step, TickRng};
+use crowd::Crowd;
+use geometry::{DIRECTION_LENGTH, Ground, Spot, TURN, Wall, direction, divide_round};
+use schema::{bullet, drone, pickup, player, round, wall};
+use venue::Venue;
 
 /// Steps per unit: positions are stored in sixteenths of a unit.
 const SCALE: i32 = 16;
-/// The map's lower right corner; the upper left one is (0, 0).
-const MAP: Spot = Spot { x: 1600 * SCALE, y: 960 * SCALE };
-/// The walls of the map: left edge, upper edge, width, height; in units. Thick enough that nobody jumps over
-/// one in a single tick, and so far apart that a player fits between any two.
-const WALLS: [[i32; 4]; 15] = [
-    [740, 420, 120, 120],
-    [300, 160, 240, 40],
-    [300, 200, 40, 120],
-    [1060, 160, 240, 40],
-    [1260, 200, 40, 120],
-    [300, 760, 240, 40],
-    [300, 640, 40, 120],
-    [1060, 760, 240, 40],
-    [1260, 640, 40, 120],
-    [560, 380, 40, 200],
-    [1000, 380, 40, 200],
-    [780, 100, 40, 160],
-    [780, 700, 40, 160],
-    [100, 440, 120, 80],
-    [1380, 440, 120, 80],
-];
-/// A spot without a wall, for the rare case that none is found by chance.
+/// A spot without a wall on any map, for the rare case that none is found by chance.
 const OPEN_SPOT: Spot = Spot { x: 800 * SCALE, y: 340 * SCALE };
 /// How often a spot without a wall is looked for by chance.
 const SPOT_TRIES_MAX: u32 = 16;
@@ -88,28 +69,6 @@ const DRONE_POINTS: i32 = 1;
 /// Length of the move vector at full speed: `move_x` and `move_y` of the input are within it.
 const MOVE_MAX: i32 = 127;
 
-/// One number that a person may set per match.
-struct Choice {
-    name: &'static str,
-    default: i32,
-    min: i32,
-    max: i32,
-}
-
-const PLAYERS_MAX: Choice = Choice { name: "players_max", default: 16, min: 2, max: 64 };
-const DRONES: Choice = Choice { name: "drones", default: 0, min: 0, max: 900 };
-const PICKUPS: Choice = Choice { name: "pickups", default: 12, min: 0, max: 64 };
-const ROUND_SECONDS: Choice = Choice { name: "round_seconds", default: 120, min: 5, max: 3_600 };
-const SCORE_LIMIT: Choice = Choice { name: "score_limit", default: 100, min: 1, max: 10_000 };
-const TICK_RATE: Choice = Choice { name: "tick_rate", default: 30, min: 10, max: 128 };
-const BOTS: Choice = Choice { name: "bots", default: 0, min: 0, max: 16 };
-/// How far one sees, in units; 0 is everything.
-const FOG: Choice = Choice { name: "fog", default: 0, min: 0, max: 2_000 };
-const CHOICES: [Choice; 8] = [PLAYERS_MAX, DRONES, PICKUPS, ROUND_SECONDS, SCORE_LIMIT, TICK_RATE, BOTS, FOG];
-
-/// The longest timer there can be: the longest round at the highest tick rate.
-const TIMER_TICKS_MAX: i32 = ROUND_SECONDS.max * TICK_RATE.max;
-
 /// The game `arena`. Its options are numbers by name: `players_max`, `drones`, `pickups`, `round_seconds`,
 /// `score_limit`, `tick_rate`, `bots` and `fog`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -117,48 +76,32 @@ pub struct Arena;
 
 impl GameType for Arena {
     fn info(&self, options: &Options) -> Result<GameInfo, BadOptions> {
-        for (name, value) in options {
-            let choice = CHOICES.iter().find(|choice| choice.name == name);
-            if !choice.is_some_and(|choice| (choice.min.into()..=choice.max.into()).contains(value)) {
-                let allowed =
-                    CHOICES.map(|c| format!("{} {} to {} (default {})", c.name, c.min, c.max, c.default));
-                let allowed = allowed.join(", ");
-                return Err(BadOptions(format!("arena takes no {name} = {value}, but {allowed}")));
-            }
-        }
-        let bad = |error: &dyn std::error::Error| BadOptions(error.to_string());
-        Ok(GameInfo {
-            schema: schema().map_err(|error| bad(&error))?,
-            tick_rate: TickRate::try_from(TICK_RATE.of(options) as u64).map_err(|error| bad(&error))?,
-            players_max: PLAYERS_MAX.of(options) as u32,
-            visibility: if FOG.of(options) > 0 { Visibility::Secrets } else { Visibility::Everything },
-        })
+        Venue::ARENA.info(options)
     }
 
     fn create(&self, options: &Options) -> Box<dyn Game> {
-        Box::new(ArenaMatch {
-            players_max: PLAYERS_MAX.of(options) as usize,
-            drones: DRONES.of(options),
-            pickups: PICKUPS.of(options),
-            round_ms: ROUND_SECONDS.of(options) * 1_000,
-            score_limit: SCORE_LIMIT.of(options),
-            hz: TICK_RATE.of(options),
-            bots: BOTS.of(options) as usize,
-            sight: FOG.of(options),
-        })
+        Box::new(ArenaMatch::new(Venue::ARENA, options))
     }
 }
 
-impl Choice {
-    /// The chosen number, or the default.
-    fn of(&self, options: &Options) -> i32 {
-        let chosen = options.get(self.name).copied().unwrap_or(self.default.into());
-        chosen.clamp(self.min.into(), self.max.into()) as i32
+/// The game `swarm`: the arena's rules on a map that is 64 times as big and without a wall, for a thousand players among
+/// thousands of drones. Its options have the same names, and other defaults.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Swarm;
+
+impl GameType for Swarm {
+    fn info(&self, options: &Options) -> Result<GameInfo, BadOptions> {
+        Venue::SWARM.info(options)
+    }
+
+    fn create(&self, options: &Options) -> Box<dyn Game> {
+        Box::new(ArenaMatch::new(Venue::SWARM, options))
     }
 }
 
 /// The rules of one match: its options and nothing else, for all state is in the world.
 struct ArenaMatch {
+    venue: Venue,
     players_max: usize,
     drones: i32,
     pickups: i32,
@@ -171,26 +114,34 @@ struct ArenaMatch {
     sight: i32,
 }
 
+/// What all of a step looks at.
+struct Scope {
+    tick: Tick,
+    ground: Ground,
+    crowd: Crowd,
+}
+
 impl Game for ArenaMatch {
     fn start(&mut self, rng: &mut TickRng, world: &mut World) {
-        for [left, top, width, height] in WALLS.map(|wall| wall.map(|units| units * SCALE)) {
+        for [left, top, width, height] in self.venue.walls.iter().map(|wall| wall.map(|units| units * SCALE))
+        {
             let Ok(wall) = world.spawn(wall::KIND) else { return };
             put(world, wall, wall::X, Spot { x: left, y: top });
             world.set(wall, wall::WIDTH, width);
             world.set(wall, wall::HEIGHT, height);
         }
-        let walls = walls(world);
+        let ground = self.ground(world);
         for _ in 0..self.pickups {
             let Ok(pickup) = world.spawn(pickup::KIND) else { return };
-            put(world, pickup, pickup::X, open_spot(rng, &walls));
+            put(world, pickup, pickup::X, open_spot(rng, &ground));
         }
         for _ in 0..self.drones {
             let Ok(drone) = world.spawn(drone::KIND) else { return };
-            place_drone(world, drone, rng, &walls);
+            place_drone(world, drone, rng, &ground);
         }
         if let Ok(round) = world.spawn(round::KIND) {
             world.set(round, round::SIGHT, self.sight);
-            self.begin_round(world, round, Tick(0), rng, &walls);
+            self.begin_round(world, round, Tick(0), rng, &ground);
         }
     }
 
@@ -201,7 +152,7 @@ impl Game for ArenaMatch {
         }
         let player = world.spawn(player::KIND).ok()?;
         world.set_text(player, player::NAME, name);
-        place_player(world, player, rng, &walls(world));
+        place_player(world, player, rng, &self.ground(world));
         Some(player)
     }
 
@@ -217,50 +168,69 @@ impl Game for ArenaMatch {
         let Step { tick, inputs, past, rng, world } = step;
         let Some(round) = world.ids(round::KIND).next() else { return };
         let playing = world.get(round, round::PHASE) == round::PLAYING;
-        let walls = walls(world);
-        self.fly_bullets(world, rng, &walls);
+        let scope = &mut Scope { tick, ground: self.ground(world), crowd: Crowd::of(world) };
+        self.fly_bullets(world, rng, scope);
         for player in all(world, player::KIND) {
-            self.wait(world, player, rng, &walls);
+            self.wait(world, player, rng, &scope.ground);
         }
         for input in inputs {
-            let Some(player) = find_player(world, input.player.0 as i32) else { continue };
+            let Some(player) = scope.crowd.player(input.player.0 as i32) else { continue };
             self.handle_input(world, player, input.values);
             // Two inputs may come in one tick: a short tap on the trigger must not get lost between them.
             if playing && world.get(player, player::FIRE) == 1 {
-                self.shoot(world, player, past.at(input.view), rng, &walls);
+                self.shoot(world, player, past.at(input.view), rng, scope);
             }
         }
-        self.run_bots(world, rng, &walls);
+        self.run_bots(world, rng, &scope.ground);
         for player in all(world, player::KIND) {
             if world.get(player, player::HP) > 0 {
                 if playing && world.get(player, player::FIRE) == 1 {
                     let id = PlayerId(world.get(player, player::PLAYER) as u32);
-                    self.shoot(world, player, past.of(id), rng, &walls);
+                    self.shoot(world, player, past.of(id), rng, scope);
                 }
-                self.walk(world, player, &walls);
+                self.walk(world, player, &scope.ground);
             }
         }
-        self.fly_drones(world, rng, &walls);
-        self.offer_pickups(world);
-        self.run_round(world, round, tick, rng, &walls);
+        self.fly_drones(world, rng, &scope.ground);
+        self.offer_pickups(world, &scope.crowd);
+        self.run_round(world, round, tick, rng, &scope.ground);
         if self.sight > 0 {
-            fog::place(world);
+            fog::place(world, &self.venue);
         }
     }
 
     fn view(&self, looking: Looking<'_>) -> Vec<SegmentId> {
-        fog::view(looking, self.sight)
+        fog::view(looking, &self.venue, self.sight)
     }
 }
 
 impl ArenaMatch {
+    fn new(venue: Venue, options: &Options) -> ArenaMatch {
+        let choices = &venue.choices;
+        ArenaMatch {
+            players_max: choices.players_max.of(options) as usize,
+            drones: choices.drones.of(options),
+            pickups: choices.pickups.of(options),
+            round_ms: choices.round_seconds.of(options) * 1_000,
+            score_limit: choices.score_limit.of(options),
+            hz: choices.tick_rate.of(options),
+            bots: choices.bots.of(options) as usize,
+            sight: choices.fog.of(options),
+            venue,
+        }
+    }
+
+    fn ground(&self, world: &World) -> Ground {
+        Ground { map: self.venue.map, walls: walls(world) }
+    }
+
     /// One tick of a player's timers: the weapon cools down, the dead come back.
-    fn wait(&self, world: &mut World, player: EntityId, rng: &mut TickRng, walls: &[Wall]) {
+    fn wait(&self, world: &mut World, player: EntityId, rng: &mut TickRng, ground: &Ground) {
         world.add(player, player::COOLDOWN, -1);
         if world.get(player, player::HP) == 0 {
             world.add(player, player::RESPAWN, -1);
             if world.get(player, player::RESPAWN) == 0 {
-                place_player(world, player, rng, walls);
+                place_player(world, player, rng, ground);
             }
         }
     }
@@ -275,10 +245,10 @@ impl ArenaMatch {
     }
 
     /// Moves a player as its newest input wants it.
-    fn walk(&self, world: &mut World, player: EntityId, walls: &[Wall]) {
+    fn walk(&self, world: &mut World, player: EntityId, ground: &Ground) {
         let wish = Spot { x: world.get(player, player::MOVE_X), y: world.get(player, player::MOVE_Y) };
         let from = spot(world, player, player::X);
-        let to = slide(from, self.stride(wish), BODY_RADIUS, MAP, walls);
+        let to = ground.slide(from, self.stride(wish), BODY_RADIUS);
         put(world, player, player::X, to);
     }
 
@@ -290,14 +260,14 @@ impl ArenaMatch {
     }
 
     /// Drones fly straight, turn now and then, and bounce off walls and the border like a ball.
-    fn fly_drones(&self, world: &mut World, rng: &mut TickRng, walls: &[Wall]) {
+    fn fly_drones(&self, world: &mut World, rng: &mut TickRng, ground: &Ground) {
         for drone in all(world, drone::KIND) {
             if rng.random_ratio(1, DRONE_TURN_SECONDS * self.hz as u32) {
                 world.set(drone, drone::HEADING, rng.random_range(0..TURN));
             }
             let (from, heading) = (spot(world, drone, drone::X), world.get(drone, drone::HEADING));
             let way = self.flight(heading, DRONE_SPEED);
-            let to = slide(from, way, BODY_RADIUS, MAP, walls);
+            let to = ground.slide(from, way, BODY_RADIUS);
             put(world, drone, drone::X, to);
             let turned = if to.x == from.x + way.x { heading } else { TURN / 2 - heading };
             world.set(drone, drone::HEADING, if to.y == from.y + way.y { turned } else { -turned });
@@ -305,20 +275,21 @@ impl ArenaMatch {
     }
 
     /// Pickups heal the first hurt player who comes near, then take a while to come back.
-    fn offer_pickups(&self, world: &mut World) {
-        let players = all(world, player::KIND);
+    fn offer_pickups(&self, world: &mut World, crowd: &Crowd) {
         for pickup in all(world, pickup::KIND) {
             world.add(pickup, pickup::RESPAWN, -1);
             if world.get(pickup, pickup::RESPAWN) > 0 {
                 continue;
             }
             let at = spot(world, pickup, pickup::X);
-            let takes = |id: &&EntityId| {
-                (1..HP_MAX).contains(&world.get(**id, player::HP))
-                    && spot(world, **id, player::X).is_within(PICKUP_REACH, at)
+            let takes = |id: &EntityId| {
+                id.kind == player::KIND
+                    && (1..HP_MAX).contains(&world.get(*id, player::HP))
+                    && spot(world, *id, player::X).is_within(PICKUP_REACH, at)
             };
-            if let Some(player) = players.iter().find(takes) {
-                world.add(*player, player::HP, PICKUP_HEALS);
+            let near = crowd.near(at, PICKUP_REACH + PLAYER_SPEED / self.hz);
+            if let Some(player) = near.into_iter().map(|(id, _)| id).find(takes) {
+                world.add(player, player::HP, PICKUP_HEALS);
                 world.set(pickup, pickup::RESPAWN, self.ticks(PICKUP_MS));
             }
         }
@@ -326,18 +297,25 @@ impl ArenaMatch {
 
     /// A round ends by time or by score; a break shows the winner; then the next round begins. The state keeps when, and
     /// not how long that is: a tick in which nothing happens changes nothing.
-    fn run_round(&self, world: &mut World, round: EntityId, tick: Tick, rng: &mut TickRng, walls: &[Wall]) {
+    fn run_round(&self, world: &mut World, round: EntityId, tick: Tick, rng: &mut TickRng, ground: &Ground) {
         let over = round::ticks_left(world.get(round, round::ENDS_AT), tick) == 0;
         if world.get(round, round::PHASE) == round::BREAK {
             if over {
-                self.begin_round(world, round, tick, rng, walls);
+                self.begin_round(world, round, tick, rng, ground);
             }
         } else if over || best_score(world) >= self.score_limit {
             self.end_round(world, round, tick);
         }
     }
 
-    fn begin_round(&self, world: &mut World, round: EntityId, tick: Tick, rng: &mut TickRng, walls: &[Wall]) {
+    fn begin_round(
+        &self,
+        world: &mut World,
+        round: EntityId,
+        tick: Tick,
+        rng: &mut TickRng,
+        ground: &Ground,
+    ) {
         world.set(round, round::PHASE, round::PLAYING);
         world.add(round, round::NUMBER, 1);
         world.set(round, round::ENDS_AT, round::ends_at(tick, self.ticks(self.round_ms)));
@@ -346,7 +324,7 @@ impl ArenaMatch {
         for player in all(world, player::KIND) {
             world.set(player, player::SCORE, 0);
             world.set(player, player::DEATHS, 0);
-            place_player(world, player, rng, walls);
+            place_player(world, player, rng, ground);
         }
         for pickup in all(world, pickup::KIND) {
             world.set(pickup, pickup::RESPAWN, 0);
@@ -384,25 +362,25 @@ impl ArenaMatch {
 }
 
 /// Puts a player, unhurt, to a random spot.
-fn place_player(world: &mut World, player: EntityId, rng: &mut TickRng, walls: &[Wall]) {
-    put(world, player, player::X, open_spot(rng, walls));
+fn place_player(world: &mut World, player: EntityId, rng: &mut TickRng, ground: &Ground) {
+    put(world, player, player::X, open_spot(rng, ground));
     world.set(player, player::HP, HP_MAX);
     world.set(player, player::COOLDOWN, 0);
     world.set(player, player::RESPAWN, 0);
 }
 
 /// Puts a drone to a random spot, with a random heading.
-fn place_drone(world: &mut World, drone: EntityId, rng: &mut TickRng, walls: &[Wall]) {
-    put(world, drone, drone::X, open_spot(rng, walls));
+fn place_drone(world: &mut World, drone: EntityId, rng: &mut TickRng, ground: &Ground) {
+    put(world, drone, drone::X, open_spot(rng, ground));
     world.set(drone, drone::HEADING, rng.random_range(0..TURN));
 }
 
 /// A random spot where a body touches no wall.
-fn open_spot(rng: &mut TickRng, walls: &[Wall]) -> Spot {
+fn open_spot(rng: &mut TickRng, ground: &Ground) -> Spot {
     for _ in 0..SPOT_TRIES_MAX {
-        let x = rng.random_range(BODY_RADIUS..=MAP.x - BODY_RADIUS);
-        let spot = Spot { x, y: rng.random_range(BODY_RADIUS..=MAP.y - BODY_RADIUS) };
-        if !walls.iter().any(|wall| wall.overlaps(spot, BODY_RADIUS)) {
+        let x = rng.random_range(BODY_RADIUS..=ground.map.x - BODY_RADIUS);
+        let spot = Spot { x, y: rng.random_range(BODY_RADIUS..=ground.map.y - BODY_RADIUS) };
+        if ground.is_free(spot, BODY_RADIUS) {
             return spot;
         }
     }
@@ -420,10 +398,6 @@ fn walls(world: &World) -> Vec<Wall> {
 
 fn best_score(world: &World) -> i32 {
     world.ids(player::KIND).map(|id| world.get(id, player::SCORE)).max().unwrap_or(0)
-}
-
-fn find_player(world: &World, player: i32) -> Option<EntityId> {
-    world.ids(player::KIND).find(|id| world.get(*id, player::PLAYER) == player)
 }
 
 /// The entities of a kind, as a list: the world may then change while it is walked through.

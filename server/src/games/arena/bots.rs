@@ -5,16 +5,16 @@
 use rand::RngExt;
 use tickcast_protocol::{EntityId, PlayerId, World};
 
-use super::geometry::{DIRECTION_LENGTH, Spot, TURN, Wall, cross, direction, heading, slide};
+use super::geometry::{DIRECTION_LENGTH, Ground, Spot, TURN, cross, direction, heading};
 use super::schema::{pickup, player};
+use super::venue::Venue;
 use super::{
-    ArenaMatch, BODY_RADIUS, BOTS, BULLET_SPEED, HP_MAX, MAP, MOVE_MAX, PLAYER_SPEED, SCALE, all,
-    place_player, spot,
+    ArenaMatch, BODY_RADIUS, BULLET_SPEED, HP_MAX, MOVE_MAX, PLAYER_SPEED, SCALE, all, place_player, spot,
 };
 use crate::game::TickRng;
 
 /// One for each bot that there can be.
-const NAMES: [&str; BOTS.max as usize] = [
+const NAMES: [&str; Venue::ARENA.choices.bots.max as usize] = [
     "Ada", "Grace", "Alan", "Radia", "Edsger", "Barbara", "Dennis", "Hedy", "Claude", "Frances", "Ken",
     "Karen", "Niklaus", "Margaret", "Donald", "Joan",
 ];
@@ -46,7 +46,7 @@ fn number(world: &World, id: EntityId) -> Option<usize> {
 
 impl ArenaMatch {
     /// Bots come, make room for people, and want something.
-    pub(super) fn run_bots(&self, world: &mut World, rng: &mut TickRng, walls: &[Wall]) {
+    pub(super) fn run_bots(&self, world: &mut World, rng: &mut TickRng, ground: &Ground) {
         if self.bots == 0 {
             return;
         }
@@ -63,16 +63,16 @@ impl ArenaMatch {
             let Ok(bot) = world.spawn(player::KIND) else { return };
             world.set(bot, player::PLAYER, PlayerId::OF_GAME.0 as i32 + number as i32);
             world.set_text(bot, player::NAME, &format!("bot {}", NAMES[number]));
-            place_player(world, bot, rng, walls);
+            place_player(world, bot, rng, ground);
         }
         for bot in all(world, player::KIND) {
             if number(world, bot).is_some() {
-                self.think(world, bot, rng, walls);
+                self.think(world, bot, rng, ground);
             }
         }
     }
 
-    fn think(&self, world: &mut World, bot: EntityId, rng: &mut TickRng, walls: &[Wall]) {
+    fn think(&self, world: &mut World, bot: EntityId, rng: &mut TickRng, ground: &Ground) {
         if world.get(bot, player::HP) == 0 {
             world.set(bot, player::FIRE, 0);
             return;
@@ -83,7 +83,7 @@ impl ArenaMatch {
             at,
             others.iter().copied().filter(|other| {
                 let there = spot(world, *other, player::X);
-                there.is_within(SIGHT, at) && is_clear(at, there, walls)
+                there.is_within(SIGHT, at) && ground.is_clear(at, there)
             }),
             |id| spot(world, id, player::X),
         );
@@ -91,11 +91,11 @@ impl ArenaMatch {
             Some(enemy) => self.aim(world, bot, enemy, rng),
             None => world.set(bot, player::FIRE, 0),
         }
-        let goal = if world.get(bot, player::HP) <= HURT { healing(world, at, walls) } else { None };
+        let goal = if world.get(bot, player::HP) <= HURT { healing(world, at, ground) } else { None };
         let angle = match (goal, enemy) {
             (Some(goal), _) => Some(heading(goal - at)),
-            (None, Some(enemy)) => Some(self.dance(world, bot, enemy, rng, walls)),
-            (None, None) => self.wander(world, bot, &others, rng, walls),
+            (None, Some(enemy)) => Some(self.dance(world, bot, enemy, rng, ground)),
+            (None, None) => self.wander(world, bot, &others, rng, ground),
         };
         let Some(angle) = angle else { return };
         let Spot { x, y } = direction(angle);
@@ -131,14 +131,21 @@ impl ArenaMatch {
     }
 
     /// Where to go in a fight: around the enemy, nearer or further away. The side is the one it goes to already.
-    fn dance(&self, world: &World, bot: EntityId, enemy: EntityId, rng: &mut TickRng, walls: &[Wall]) -> i32 {
+    fn dance(
+        &self,
+        world: &World,
+        bot: EntityId,
+        enemy: EntityId,
+        rng: &mut TickRng,
+        ground: &Ground,
+    ) -> i32 {
         let at = spot(world, bot, player::X);
         let there = spot(world, enemy, player::X);
         let side = match cross(there - at, wish(world, bot)) {
             0 => rng.random_bool(0.5),
             side => side > 0,
         };
-        let turns = self.is_blocked(world, bot, walls) || rng.random_ratio(1, self.hz as u32);
+        let turns = self.is_blocked(world, bot, ground) || rng.random_ratio(1, self.hz as u32);
         let slant = match () {
             () if !there.is_within(FAR, at) => TURN / 8,
             () if there.is_within(NEAR, at) => TURN * 3 / 8,
@@ -155,10 +162,10 @@ impl ArenaMatch {
         bot: EntityId,
         others: &[EntityId],
         rng: &mut TickRng,
-        walls: &[Wall],
+        ground: &Ground,
     ) -> Option<i32> {
         let stands = wish(world, bot) == (Spot { x: 0, y: 0 });
-        let blocked = self.is_blocked(world, bot, walls);
+        let blocked = self.is_blocked(world, bot, ground);
         if !stands && !blocked && !rng.random_ratio(1, 2 * self.hz as u32) {
             return None;
         }
@@ -174,10 +181,10 @@ impl ArenaMatch {
     }
 
     /// Whether a wall or the border is in a player's way.
-    fn is_blocked(&self, world: &World, id: EntityId, walls: &[Wall]) -> bool {
+    fn is_blocked(&self, world: &World, id: EntityId, ground: &Ground) -> bool {
         let at = spot(world, id, player::X);
         let way = self.stride(wish(world, id));
-        slide(at, way, BODY_RADIUS, MAP, walls) != at + way
+        ground.slide(at, way, BODY_RADIUS) != at + way
     }
 }
 
@@ -191,12 +198,12 @@ fn living_others(world: &World, bot: EntityId) -> Vec<EntityId> {
 }
 
 /// The nearest thing in sight that heals.
-fn healing(world: &World, at: Spot, walls: &[Wall]) -> Option<Spot> {
+fn healing(world: &World, at: Spot, ground: &Ground) -> Option<Spot> {
     let place = |id| spot(world, id, pickup::X);
     let ready = world.ids(pickup::KIND).filter(|id| {
         world.get(*id, pickup::RESPAWN) == 0
             && place(*id).is_within(SIGHT, at)
-            && is_clear(at, place(*id), walls)
+            && ground.is_clear(at, place(*id))
     });
     nearest(at, ready, place).map(place)
 }
@@ -210,10 +217,6 @@ fn nearest(
         let way = place(*id) - at;
         i64::from(way.x).pow(2) + i64::from(way.y).pow(2)
     })
-}
-
-fn is_clear(from: Spot, to: Spot, walls: &[Wall]) -> bool {
-    !walls.iter().any(|wall| wall.is_between(from, to))
 }
 
 /// The short way round between two angles.

@@ -1,22 +1,20 @@
-//! Fog: with the option `fog` everybody sees what is near and no further. The map is cut into cells, each a segment; what
+//! Fog: with the option `fog`, and always in the swarm, everybody sees what is near and no further. The map is cut into cells, each a segment; what
 //! is where nobody looks is not sent, so no client can show it. Walls and how the round stands are no secret.
 
 use tickcast_protocol::{EntityId, SegmentId, World};
 
 use super::schema::{bullet, drone, pickup, player};
-use super::{MAP, SCALE, all, spot};
+use super::venue::Venue;
+use super::{SCALE, all, spot};
 use crate::game::{Grid, Looking};
 
-/// Width and height of a cell, in steps.
-const CELL: i32 = 80 * SCALE;
-
-fn grid() -> Grid {
-    Grid::new(MAP.x, MAP.y, CELL, SegmentId::EVERYONE.0 + 1)
+fn grid(venue: &Venue) -> Grid {
+    Grid::new(venue.map.x, venue.map.y, venue.cell, SegmentId::EVERYONE.0 + 1)
 }
 
 /// Puts everything that fog may hide into the cell where it is.
-pub(super) fn place(world: &mut World) {
-    let grid = grid();
+pub(super) fn place(world: &mut World, venue: &Venue) {
+    let grid = grid(venue);
     for (kind, x) in [
         (player::KIND, player::X),
         (bullet::KIND, bullet::X),
@@ -32,12 +30,12 @@ pub(super) fn place(world: &mut World) {
 
 /// What somebody gets: who looks on without being there sees no more than the walls, for a second window would lift the
 /// fog else.
-pub(super) fn view(looking: Looking<'_>, sight: i32) -> Vec<SegmentId> {
+pub(super) fn view(looking: Looking<'_>, venue: &Venue, sight: i32) -> Vec<SegmentId> {
     let mut view = vec![SegmentId::EVERYONE];
     let is_there = |id: &EntityId| looking.world.contains(*id);
     if let Some(own) = looking.entity.filter(is_there) {
         let at = spot(looking.world, own, player::X);
-        grid().look(at.x, at.y, sight * SCALE, looking.before, &mut view);
+        grid(venue).look(at.x, at.y, sight * SCALE, looking.before, &mut view);
     }
     view
 }

@@ -90,22 +90,48 @@ impl Wall {
     }
 }
 
-/// Where a square body comes to when it goes `way`: walls and the border of the map stop it on one axis and
-/// let it slide on the other. A body that starts free of walls ends free of walls.
-pub(super) fn slide(spot: Spot, way: Spot, radius: i32, map: Spot, walls: &[Wall]) -> Spot {
-    let mut at = Spot { x: (spot.x + way.x).clamp(radius, map.x - radius), y: spot.y };
-    for wall in walls {
-        if wall.overlaps(at, radius) {
-            at.x = if way.x > 0 { wall.from.x - radius } else { wall.to.x + radius };
+/// Where bodies and bullets can be: a map from (0, 0) to its lower right corner, and the walls on it.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) map: Spot,
+    pub(super) walls: Vec<Wall>,
+}
+
+impl Ground {
+    /// Where a square body comes to when it goes `way`: walls and the border of the map stop it on one axis and
+    /// let it slide on the other. A body that starts free of walls ends free of walls.
+    pub(super) fn slide(&self, spot: Spot, way: Spot, radius: i32) -> Spot {
+        let Ground { map, walls } = self;
+        let mut at = Spot { x: (spot.x + way.x).clamp(radius, map.x - radius), y: spot.y };
+        for wall in walls {
+            if wall.overlaps(at, radius) {
+                at.x = if way.x > 0 { wall.from.x - radius } else { wall.to.x + radius };
+            }
         }
-    }
-    at.y = (spot.y + way.y).clamp(radius, map.y - radius);
-    for wall in walls {
-        if wall.overlaps(at, radius) {
-            at.y = if way.y > 0 { wall.from.y - radius } else { wall.to.y + radius };
+        at.y = (spot.y + way.y).clamp(radius, map.y - radius);
+        for wall in walls {
+            if wall.overlaps(at, radius) {
+                at.y = if way.y > 0 { wall.from.y - radius } else { wall.to.y + radius };
+            }
         }
+        at
     }
-    at
+
+    /// Whether a wall or the border ends a bullet's flight there.
+    pub(super) fn stops(&self, at: Spot) -> bool {
+        let inside = (0..=self.map.x).contains(&at.x) && (0..=self.map.y).contains(&at.y);
+        !inside || !self.is_free(at, 0)
+    }
+
+    /// Whether a square around a spot, `radius` steps to each side, overlaps no wall.
+    pub(super) fn is_free(&self, spot: Spot, radius: i32) -> bool {
+        !self.walls.iter().any(|wall| wall.overlaps(spot, radius))
+    }
+
+    /// Whether no wall is between two spots.
+    pub(super) fn is_clear(&self, one: Spot, other: Spot) -> bool {
+        !self.walls.iter().any(|wall| wall.is_between(one, other))
+    }
 }
 
 /// The vector of length [`DIRECTION_LENGTH`] that points along a 10-bit angle.

@@ -7,7 +7,12 @@ use tickcast_protocol::schema::SchemaError;
 use tickcast_protocol::{Field, InputField, Kind, Schema};
 
 use super::geometry::TURN;
-use super::{FOG, HP_MAX, MAP, MOVE_MAX, SCALE, TIMER_TICKS_MAX};
+use super::venue::Venue;
+use super::{HP_MAX, MOVE_MAX, SCALE};
+
+/// The longest timer there can be: the longest round at the highest tick rate.
+pub(super) const TIMER_TICKS_MAX: i32 =
+    Venue::ARENA.choices.round_seconds.max * Venue::ARENA.choices.tick_rate.max;
 
 /// Inputs of a player that a server lets wait.
 const INPUT_BUFFER_MAX: i32 = 8;
@@ -31,10 +36,21 @@ pub(super) mod player {
 
 /// Kind and fields of a bullet in flight.
 pub(super) mod bullet {
+    use tickcast_protocol::Tick;
+
     pub(in crate::games::arena) const KIND: u8 = 1;
     pub(in crate::games::arena) const X: usize = 0;
     pub(in crate::games::arena) const HEADING: usize = 2;
     pub(in crate::games::arena) const OWNER: usize = 3;
+    /// Where bullets do not fly until something stops them.
+    pub(in crate::games::arena) const ENDS: usize = 4;
+    /// More than the ticks of a flight.
+    pub(super) const ENDS_MAX: i32 = 255;
+
+    /// What [`ENDS`] says of the tick in which a flight ends: its low bits.
+    pub(in crate::games::arena) fn ends(tick: Tick) -> i32 {
+        (tick.0 & ENDS_MAX as u64) as i32
+    }
 }
 
 /// Kind and fields of a wall.
@@ -89,7 +105,8 @@ pub(super) mod drone {
 }
 
 /// What clients see of a match, and what they send.
-pub(super) fn schema() -> Result<Arc<Schema>, SchemaError> {
+pub(super) fn schema(venue: &Venue) -> Result<Arc<Schema>, SchemaError> {
+    let map = venue.map;
     let moving = |name, max| Field::linear(name, 0, max).scale(SCALE as u32);
     let still = |name, max| Field::int(name, 0, max).scale(SCALE as u32);
     let timer = |name| Field::linear(name, 0, TIMER_TICKS_MAX);
@@ -97,8 +114,8 @@ pub(super) fn schema() -> Result<Arc<Schema>, SchemaError> {
         Field::int(Schema::PLAYER_FIELD, 0, i32::MAX),
         Field::linear(Schema::SEQ_FIELD, 0, i32::MAX),
         Field::text("name", 24),
-        moving("x", MAP.x),
-        moving("y", MAP.y),
+        moving("x", map.x),
+        moving("y", map.y),
         Field::angle("aim", 10),
         Field::int("hp", 0, HP_MAX),
         Field::int("score", 0, 1_000_000),
@@ -110,14 +127,17 @@ pub(super) fn schema() -> Result<Arc<Schema>, SchemaError> {
         Field::flag("fire"),
         Field::int(Schema::INPUT_BUFFER_FIELD, 0, INPUT_BUFFER_MAX),
     ];
-    let bullet = [
-        moving("x", MAP.x),
-        moving("y", MAP.y),
+    let mut bullet = vec![
+        moving("x", map.x),
+        moving("y", map.y),
         Field::angle("heading", 10),
         Field::int("owner", 0, i32::MAX),
     ];
-    let wall = [still("x", MAP.x), still("y", MAP.y), still("width", MAP.x), still("height", MAP.y)];
-    let pickup = [still("x", MAP.x), still("y", MAP.y), timer("respawn")];
+    if venue.flight_ms > 0 {
+        bullet.push(Field::int("ends", 0, bullet::ENDS_MAX));
+    }
+    let wall = [still("x", map.x), still("y", map.y), still("width", map.x), still("height", map.y)];
+    let pickup = [still("x", map.x), still("y", map.y), timer("respawn")];
     let round = [
         Field::int("phase", round::PLAYING, round::BREAK),
         Field::int("number", 0, i32::MAX),
@@ -125,9 +145,9 @@ pub(super) fn schema() -> Result<Arc<Schema>, SchemaError> {
         Field::int("winner", 0, i32::MAX),
         Field::text("winner_name", 24),
         // How far one sees, in units; 0 is everything.
-        Field::int("sight", 0, FOG.max),
+        Field::int("sight", 0, venue.choices.fog.max),
     ];
-    let drone = [moving("x", MAP.x), moving("y", MAP.y), Field::angle("heading", 10)];
+    let drone = [moving("x", map.x), moving("y", map.y), Field::angle("heading", 10)];
     let kinds = [
         Kind::new("player", player),
         Kind::new("bullet", bullet),
@@ -142,5 +162,5 @@ pub(super) fn schema() -> Result<Arc<Schema>, SchemaError> {
         InputField::new("aim", 0, TURN - 1),
         InputField::new("fire", 0, 1),
     ];
-    Schema::new("arena", "player", kinds, input)
+    Schema::new(venue.game, "player", kinds, input)
 }

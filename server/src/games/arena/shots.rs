@@ -8,19 +8,17 @@
 
 use tickcast_protocol::{EntityId, World};
 
-use super::geometry::{Spot, Wall};
+use super::crowd::Target;
+use super::geometry::{Ground, Spot};
 use super::schema::{bullet, drone, player};
 use super::{
-    ArenaMatch, BULLET_DAMAGE, BULLET_SPEED, COOLDOWN_MS, DRONE_POINTS, HIT_REACH, KILL_POINTS, MAP,
-    PLAYER_SPEED, RESPAWN_MS, SCALE, all, find_player, place_drone, put, spot,
+    ArenaMatch, BULLET_DAMAGE, BULLET_SPEED, COOLDOWN_MS, DRONE_POINTS, HIT_REACH, KILL_POINTS, PLAYER_SPEED,
+    RESPAWN_MS, SCALE, Scope, all, place_drone, put, spot,
 };
 use crate::game::{Moment, TickRng};
 
 /// Parts of a tick, in which legs of a [`Moment`] are given.
 const PARTS: i32 = 256;
-
-/// Whom a bullet can hit, and where.
-type Target = (EntityId, Spot);
 
 /// What ends a bullet's flight.
 enum End {
@@ -29,25 +27,25 @@ enum End {
 }
 
 impl ArenaMatch {
-    /// Every bullet flies its way of this tick and is gone when it meets a wall, the border or somebody.
-    pub(super) fn fly_bullets(&self, world: &mut World, rng: &mut TickRng, walls: &[Wall]) {
-        let mut targets = targets(world);
+    /// Every bullet flies its way of this tick and is gone when it meets a wall, the border or somebody, or has flown as
+    /// long as it may.
+    pub(super) fn fly_bullets(&self, world: &mut World, rng: &mut TickRng, scope: &mut Scope) {
         let reach = BULLET_SPEED / self.hz + HIT_REACH + SCALE;
         for bullet in all(world, bullet::KIND) {
             let from = spot(world, bullet, bullet::X);
-            let shooter = find_player(world, world.get(bullet, bullet::OWNER));
+            let shooter = scope.crowd.player(world.get(bullet, bullet::OWNER));
             let way = self.flight(world.get(bullet, bullet::HEADING), BULLET_SPEED);
-            let near = |(id, at): &&Target| from.is_within(reach, *at) && Some(*id) != shooter;
-            let near: Vec<Target> = targets.iter().filter(near).copied().collect();
-            let end = end_of_flight(from, way, &near, walls);
+            let mut near = scope.crowd.near(from, reach);
+            near.retain(|(id, _)| Some(*id) != shooter);
+            let end = end_of_flight(from, way, &near, &scope.ground);
             match end {
-                None => put(world, bullet, bullet::X, from + way),
-                Some(_) => world.despawn(bullet),
+                None if !self.venue.flight_is_over(world, bullet, scope.tick) => {
+                    put(world, bullet, bullet::X, from + way);
+                }
+                _ => world.despawn(bullet),
             }
-            if let Some(End::Hit(target)) = end
-                && self.hit(world, target, shooter, rng, walls)
-            {
-                targets.retain(|(id, _)| *id != target);
+            if let Some(End::Hit(target)) = end {
+                self.hit(world, target, shooter, rng, scope);
             }
         }
     }
@@ -60,7 +58,7 @@ impl ArenaMatch {
         shooter: EntityId,
         shown: Moment<'_>,
         rng: &mut TickRng,
-        walls: &[Wall],
+        scope: &mut Scope,
     ) {
         if world.get(shooter, player::HP) == 0 || world.get(shooter, player::COOLDOWN) > 0 {
             return;
@@ -71,15 +69,21 @@ impl ArenaMatch {
         // Whoever is further away now than bullet and target can have gone since was never near.
         let ticks = shown.behind() as i32 / PARTS + 2;
         let reach = (BULLET_SPEED + PLAYER_SPEED) / self.hz * ticks + HIT_REACH + SCALE;
-        let mut near = targets(world);
-        near.retain(|(id, now)| *id != shooter && now.is_within(reach, at));
+        let near = scope.crowd.near(at, reach + PLAYER_SPEED / self.hz);
+        let is_target = |id: EntityId| {
+            let (x, lives) = match id.kind {
+                player::KIND => (player::X, world.get(id, player::HP) > 0),
+                _ => (drone::X, true),
+            };
+            lives && id != shooter && spot(world, id, x).is_within(reach, at)
+        };
+        let near: Vec<EntityId> = near.into_iter().map(|(id, _)| id).filter(|id| is_target(*id)).collect();
         for (moment, part) in shown.legs() {
-            let then: Vec<Target> =
-                near.iter().filter_map(|(id, _)| Some((*id, stood(moment, *id)?))).collect();
+            let then: Vec<Target> = near.iter().filter_map(|id| Some((*id, stood(moment, *id)?))).collect();
             let leg = Spot { x: way.x * part / PARTS, y: way.y * part / PARTS };
-            match end_of_flight(at, leg, &then, walls) {
+            match end_of_flight(at, leg, &then, &scope.ground) {
                 Some(End::Hit(target)) => {
-                    self.hit(world, target, Some(shooter), rng, walls);
+                    self.hit(world, target, Some(shooter), rng, scope);
                     return;
                 }
                 Some(End::Wall) => return,
@@ -90,41 +94,35 @@ impl ArenaMatch {
         put(world, bullet, bullet::X, at);
         world.set(bullet, bullet::HEADING, heading);
         world.set(bullet, bullet::OWNER, world.get(shooter, player::PLAYER));
+        self.venue.begin_flight(world, bullet, scope.tick, self.hz);
     }
 
-    /// A bullet hits a player or a drone. Returns whether the target is no longer where it was.
+    /// A bullet hits a player or a drone.
     fn hit(
         &self,
         world: &mut World,
         target: EntityId,
         shooter: Option<EntityId>,
         rng: &mut TickRng,
-        walls: &[Wall],
-    ) -> bool {
+        scope: &mut Scope,
+    ) {
         let points = if target.kind == drone::KIND {
-            place_drone(world, target, rng, walls);
+            place_drone(world, target, rng, &scope.ground);
             DRONE_POINTS
         } else {
             world.add(target, player::HP, -BULLET_DAMAGE);
             if world.get(target, player::HP) > 0 {
-                return false;
+                return;
             }
             world.add(target, player::DEATHS, 1);
             world.set(target, player::RESPAWN, self.ticks(RESPAWN_MS));
             KILL_POINTS
         };
+        scope.crowd.forget(target);
         if let Some(shooter) = shooter {
             world.add(shooter, player::SCORE, points);
         }
-        true
     }
-}
-
-/// Who can be hit now: drones and players who are alive.
-fn targets(world: &World) -> Vec<Target> {
-    let living = world.ids(player::KIND).filter(|id| world.get(*id, player::HP) > 0);
-    let players = living.map(|id| (id, spot(world, id, player::X)));
-    players.chain(world.ids(drone::KIND).map(|id| (id, spot(world, id, drone::X)))).collect()
 }
 
 /// Where somebody stood in a moment of the past; `None` for whoever was dead or elsewhere then.
@@ -138,13 +136,12 @@ fn stood(moment: Moment<'_>, id: EntityId) -> Option<Spot> {
 }
 
 /// What a bullet meets first on a way from a spot, if anything.
-fn end_of_flight(from: Spot, way: Spot, targets: &[Target], walls: &[Wall]) -> Option<End> {
+fn end_of_flight(from: Spot, way: Spot, targets: &[Target], ground: &Ground) -> Option<End> {
     from.path(way).find_map(|at| {
         let hit = targets.iter().find(|(_, target)| target.is_within(HIT_REACH, at));
-        let outside = !((0..=MAP.x).contains(&at.x) && (0..=MAP.y).contains(&at.y));
         match hit {
             Some((target, _)) => Some(End::Hit(*target)),
-            None => (outside || walls.iter().any(|wall| wall.overlaps(at, 0))).then_some(End::Wall),
+            None => ground.stops(at).then_some(End::Wall),
         }
     })
 }

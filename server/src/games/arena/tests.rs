@@ -16,6 +16,8 @@ use tickcast_protocol::{Schema, Tick, snapshot};
 /// What a player sends: `move_x`, `move_y`, `aim`, `fire`.
 type Values = [i32; 4];
 
+const CHOICES: venue::Choices = Venue::ARENA.choices;
+
 const IDLE: Values = [0, 0, 0, 0];
 const FIRE: Values = [0, 0, 0, 1];
 
@@ -123,12 +125,16 @@ impl Match {
 }
 
 fn past_of(game: &dyn Game, world: &World, options: &Options) -> Past {
-    let hz = TICK_RATE.of(options) as u8;
+    let hz = CHOICES.tick_rate.of(options) as u8;
     Past::new(world.schema(), &game.remembers(), hz, Duration::from_millis(250))
 }
 
 fn rng(seed: u64, tick: Tick) -> TickRng {
     TickRng::seed_from_u64(seed ^ tick.0.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
+fn find_player(world: &World, player: i32) -> Option<EntityId> {
+    world.ids(player::KIND).find(|id| world.get(*id, player::PLAYER) == player)
 }
 
 /// Two players on one line without a wall between them, 200 units apart; the first aims at the second.
@@ -143,17 +149,17 @@ fn duel(options: &[(&str, i64)]) -> (Match, EntityId, EntityId) {
 /// What must hold after every tick, whatever happened.
 fn check(arena: &Match) {
     let world = &arena.world;
-    let walls = walls(world);
+    let ground = Ground { map: Venue::ARENA.map, walls: walls(world) };
     let inside = |at: Spot, radius: i32| {
-        (radius..=MAP.x - radius).contains(&at.x)
-            && (radius..=MAP.y - radius).contains(&at.y)
-            && !walls.iter().any(|wall| wall.overlaps(at, radius))
+        (radius..=ground.map.x - radius).contains(&at.x)
+            && (radius..=ground.map.y - radius).contains(&at.y)
+            && ground.is_free(at, radius)
     };
-    assert_eq!(walls.len(), WALLS.len());
+    assert_eq!(ground.walls.len(), Venue::ARENA.walls.len());
     assert_eq!(world.count(round::KIND), 1);
-    assert_eq!(world.count(pickup::KIND) as i32, PICKUPS.of(&arena.options));
-    assert_eq!(world.count(drone::KIND) as i32, DRONES.of(&arena.options));
-    assert!(world.count(player::KIND) as i32 <= PLAYERS_MAX.of(&arena.options));
+    assert_eq!(world.count(pickup::KIND) as i32, CHOICES.pickups.of(&arena.options));
+    assert_eq!(world.count(drone::KIND) as i32, CHOICES.drones.of(&arena.options));
+    assert!(world.count(player::KIND) as i32 <= CHOICES.players_max.of(&arena.options));
     assert_eq!(world.hash(), world.recomputed_hash());
     for id in world.ids(player::KIND) {
         assert!(inside(spot(world, id, player::X), BODY_RADIUS), "player {id} is in a wall");
@@ -169,13 +175,13 @@ fn check(arena: &Match) {
     let phase = arena.round(round::PHASE);
     assert!(phase == round::PLAYING || world.count(bullet::KIND) == 0, "nobody shoots in a break");
     assert!(phase == round::BREAK || arena.round(round::WINNER) == 0);
-    assert!(phase == round::BREAK || best_score(world) < SCORE_LIMIT.of(&arena.options));
+    assert!(phase == round::BREAK || best_score(world) < CHOICES.score_limit.of(&arena.options));
     assert!(round::ticks_left(arena.round(round::ENDS_AT), arena.tick) > 0);
 }
 
 #[test]
 fn the_positions_of_fields_are_those_of_the_schema() {
-    let schema = schema().unwrap();
+    let schema = Arena.info(&Options::new()).unwrap().schema;
     let names = |kind: u8, fields: &[usize]| -> Vec<String> {
         let kind = &schema.kinds()[usize::from(kind)];
         [kind.name.clone()].into_iter().chain(fields.iter().map(|i| kind.fields[*i].name.clone())).collect()
@@ -414,7 +420,7 @@ fn while_nobody_does_anything_no_tick_changes_anything_until_the_round_ends() {
 
 #[test]
 fn the_end_of_a_round_is_found_over_the_end_of_its_field() {
-    for (tick, ticks) in [(0, 1), (5, 100), (i32::MAX as u64 - 3, 10), (1 << 40, TIMER_TICKS_MAX)] {
+    for (tick, ticks) in [(0, 1), (5, 100), (i32::MAX as u64 - 3, 10), (1 << 40, schema::TIMER_TICKS_MAX)] {
         let ends_at = round::ends_at(Tick(tick), ticks);
         assert_eq!(round::ticks_left(ends_at, Tick(tick)), ticks);
         assert_eq!(round::ticks_left(ends_at, Tick(tick + ticks as u64 - 1)), 1);
@@ -442,7 +448,7 @@ fn options_that_make_no_sense_are_refused_in_words() {
     assert!(
         refused("dragons", 1).contains("arena takes no dragons = 1, but players_max 2 to 64 (default 16)")
     );
-    for choice in &CHOICES {
+    for choice in CHOICES.all() {
         let expected = format!("{} {} to {}", choice.name, choice.min, choice.max);
         for value in [i64::from(choice.min) - 1, i64::from(choice.max) + 1, i64::MIN, i64::MAX] {
             assert!(refused(choice.name, value).contains(&expected));

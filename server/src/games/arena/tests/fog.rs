@@ -1,7 +1,7 @@
 //! What fog hides, and what it does not.
 
 use super::*;
-use crate::game::{Looking, Viewer};
+use crate::game::{Looking, Viewer, Visibility};
 
 /// How far one sees, units.
 const SIGHT: i32 = 300;

@@ -15,7 +15,11 @@ fn the_file_that_the_page_is_tested_with_tells_what_these_rules_do() {
             [hz, heading, x, y]
         })
         .collect();
-    let walls = WALLS.map(|[x, y, width, height]| [x, y, x + width, y + height].map(|units| units * SCALE));
+    let walls = Venue::ARENA
+        .walls
+        .iter()
+        .map(|&[x, y, width, height]| [x, y, x + width, y + height].map(|units| units * SCALE))
+        .collect::<Vec<_>>();
     let now = json!({ "walls": walls, "walks": walks, "bullets": bullets }).to_string() + "\n";
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/web/game/test/walk.json");
     if std::env::var_os("TICKCAST_BLESS").is_some() {
@@ -51,5 +55,6 @@ fn walk(hz: i64) -> Value {
 }
 
 fn rules(hz: i32) -> ArenaMatch {
-    ArenaMatch { players_max: 2, drones: 0, pickups: 0, round_ms: 0, score_limit: 1, hz, bots: 0, sight: 0 }
+    let options = Options::from([("tick_rate".to_owned(), i64::from(hz))]);
+    ArenaMatch::new(Venue::ARENA, &options)
 }
