@@ -1,8 +1,9 @@
 //! What the benches measure: a large match as a bare state (here), a match of the demo game ([`Battle`]), loads
 //! made to find what one entity costs ([`synthetic`]), and recorded games ([`traces`], [`measure`]). [`report`] says
-//! what the `wire` program found. [`load`] compares whole servers with each other and with a [`floor`].
+//! what the `wire` program found. [`cells`] is a world too big to send. [`load`] compares whole servers with each other and with a [`floor`].
 
 pub(crate) mod battle;
+pub mod cells;
 pub mod floor;
 pub mod load;
 pub mod measure;

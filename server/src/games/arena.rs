@@ -24,7 +24,7 @@ mod venue;
 use rand::RngExt;
 use tickcast_protocol::{EntityId, PlayerId, SegmentId, Tick, World};
 
-use crate::game::{BadOptions, Game, GameInfo, GameType, Looking, Options, Remembered, Step, TickRng};
+use crate::game::{BadOptions, Game, GameInfo, GameType, Grid, Looking, Options, Remembered, Step, TickRng};
 use crowd::Crowd;
 use geometry::{DIRECTION_LENGTH, Ground, Spot, TURN, Wall, direction, divide_round};
 use schema::{bullet, drone, pickup, player, round, wall};
@@ -112,6 +112,8 @@ struct ArenaMatch {
     bots: usize,
     /// How far one sees, in units; 0 is everything.
     sight: i32,
+    /// The cells of the map.
+    grid: Grid,
 }
 
 /// What all of a step looks at.
@@ -195,12 +197,12 @@ impl Game for ArenaMatch {
         self.offer_pickups(world, &scope.crowd);
         self.run_round(world, round, tick, rng, &scope.ground);
         if self.sight > 0 {
-            fog::place(world, &self.venue);
+            fog::place(world, &self.grid);
         }
     }
 
     fn view(&self, looking: Looking<'_>) -> Vec<SegmentId> {
-        fog::view(looking, &self.venue, self.sight)
+        fog::view(looking, &self.grid, self.sight)
     }
 }
 
@@ -216,6 +218,7 @@ impl ArenaMatch {
             hz: choices.tick_rate.of(options),
             bots: choices.bots.of(options) as usize,
             sight: choices.fog.of(options),
+            grid: fog::grid(venue.map, choices.cell.of(options) * SCALE),
             venue,
         }
     }

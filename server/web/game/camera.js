@@ -1,10 +1,7 @@
 // Where the picture looks: follows somebody smoothly, looks ahead to where they aim, stays near the map. Pure; numbers
 // are units of the game, and pixels of the page for the screen.
 
-import { MAP_X, MAP_Y, SCALE } from './rules.js';
-
-export const MAP_WIDTH = MAP_X / SCALE;
-export const MAP_HEIGHT = MAP_Y / SCALE;
+import { ARENA_X, ARENA_Y, SCALE } from './rules.js';
 
 /** So much of the map is seen at once, whatever the shape of the screen; in square units. */
 const AREA = 1_000 * 620;
@@ -15,9 +12,13 @@ const AHEAD = 0.22;
 const FOLLOW_PER_SECOND = 9;
 
 export class Camera {
-  constructor() {
-    this.x = MAP_WIDTH / 2;
-    this.y = MAP_HEIGHT / 2;
+  /** @param {number} [mapX] the map's size in steps @param {number} [mapY] */
+  constructor(mapX = ARENA_X, mapY = ARENA_Y) {
+    /** Size of the map. */
+    this.mapWidth = mapX / SCALE;
+    this.mapHeight = mapY / SCALE;
+    this.x = this.mapWidth / 2;
+    this.y = this.mapHeight / 2;
     /** Pixels per unit. */
     this.scale = 1;
     this.width = 1;
@@ -47,8 +48,8 @@ export class Camera {
    */
   follow(x, y, aimX, aimY, seconds) {
     const ahead = (AHEAD * Math.min(this.width, this.height)) / (2 * this.scale);
-    const toX = this.fit(x + aimX * ahead, this.width, MAP_WIDTH);
-    const toY = this.fit(y + aimY * ahead, this.height, MAP_HEIGHT);
+    const toX = this.fit(x + aimX * ahead, this.width, this.mapWidth);
+    const toY = this.fit(y + aimY * ahead, this.height, this.mapHeight);
     const part = this.settled ? 1 - Math.exp(-seconds * FOLLOW_PER_SECOND) : 1;
     this.x += (toX - this.x) * part;
     this.y += (toY - this.y) * part;

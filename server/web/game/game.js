@@ -34,14 +34,15 @@ export class Game {
     this.match = match;
     this.parts = parts;
     this.hz = match.tickRate;
-    this.walls = new Walls();
+    const [mapX, mapY] = mapOf(match);
+    this.walls = new Walls(mapX, mapY);
     this.wallsAt = -1;
     this.local = new LocalPlayer(this.hz, this.walls);
     this.scene = new Scene(match);
     this.shots = new OwnShots(this.hz, this.walls);
     this.effects = new Effects();
     this.effects.calm = parts.painter.calm = parts.calm;
-    this.camera = new Camera();
+    this.camera = new Camera(mapX, mapY);
     this.map = new MiniMap();
     this.frames = new Frames();
     this.rest = new Rest();
@@ -273,4 +274,10 @@ export class Game {
   get corrections() {
     return this.match.smooth.prediction?.mispredictions ?? 0;
   }
+}
+
+/** Size of a match's map, in steps: how far a player's place goes. @param {Match} match */
+function mapOf({ schema }) {
+  const { fields } = schema.playerKind;
+  return ['x', 'y'].map((name) => fields.find((field) => field.name === name)?.max ?? 0);
 }

@@ -1,7 +1,7 @@
 // Before a match: the visitor's name, the button to play, and the matches that run.
 
 import { element, make, say } from './element.js';
-import { bestMatch, matchOf } from './words.js';
+import { GAMES, bestMatch, matchOf } from './words.js';
 
 /** @typedef {import('../sdk/src/index.js').Tickcast} Tickcast */
 /** @typedef {Awaited<ReturnType<Tickcast['matches']>>[number]} MatchInfo */
@@ -15,11 +15,12 @@ const NAME_KEY = 'tickcast-name';
 /** What a visitor may choose. @typedef {{ play: () => void, join: (id: string) => void, watch: (id: string) => void }} Choices */
 
 export class Lobby {
-  /** @param {Tickcast} server @param {Choices} choices @param {{ name: string, match: string }} asked */
+  /** @param {Tickcast} server @param {Choices} choices @param {{ name: string, match: string, game: string }} asked */
   constructor(server, choices, asked) {
     this.server = server;
     this.choices = choices;
     this.nameField = element('name', HTMLInputElement);
+    this.game = element('game', HTMLSelectElement);
     this.bots = element('bots', HTMLInputElement);
     this.fog = element('fog', HTMLInputElement);
     this.id = element('join-id', HTMLInputElement);
@@ -30,6 +31,9 @@ export class Lobby {
     this.isClosed = false;
     this.nameField.value = asked.name || stored() || '';
     this.id.value = asked.match;
+    this.game.value = asked.game;
+    this.game.onchange = () => this.chosen();
+    this.chosen();
     this.timer = 0;
     element('enter', HTMLFormElement).onsubmit = (event) => {
       event.preventDefault();
@@ -79,13 +83,22 @@ export class Lobby {
     else act(id);
   }
 
+  /** In the swarm one sees what is near in any case. */
+  chosen() {
+    element('in-fog', HTMLElement).hidden = this.game.value !== 'arena';
+  }
+
   /** The id of a match to play in: one that has a place, or a new one with bots. Who wants fog gets a match with fog. */
   async findMatch() {
-    const best = this.fog.checked ? null : bestMatch(await this.server.matches());
+    const game = this.game.value;
+    const fog = game === 'arena' && this.fog.checked;
+    const best = fog ? null : bestMatch(await this.server.matches(), game);
     if (best !== null) return best.id;
     const bots = Math.min(Math.max(Math.round(Number(this.bots.value)) || 0, 0), 16);
-    const options = { bots, fog: this.fog.checked ? FOG_UNITS : 0 };
-    return (await this.server.createMatch({ game: 'arena', options })).id;
+    /** @type {Record<string, number>} */
+    const options = { bots };
+    if (fog) options.fog = FOG_UNITS;
+    return (await this.server.createMatch({ game, options })).id;
   }
 
   show() {
@@ -110,10 +123,10 @@ export class Lobby {
 
   /** @param {MatchInfo[]} matches */
   tell(matches) {
-    const arenas = matches.filter((match) => match.game === 'arena').sort((a, b) => b.players - a.players);
+    const ours = matches.filter((match) => GAMES.includes(match.game)).sort((a, b) => b.players - a.players);
     const known = new Map([...this.list.children].map((item) => [/** @type {HTMLElement} */ (item).dataset.match, item]));
-    const items = arenas.slice(0, SHOWN).map((match) => {
-      const item = known.get(match.id) ?? this.item(match.id);
+    const items = ours.slice(0, SHOWN).map((match) => {
+      const item = known.get(match.id) ?? this.item(match);
       const fill = item.querySelector('.fill');
       if (fill !== null) say(fill, `${match.players} of ${match.players_max}`);
       return item;
@@ -124,15 +137,15 @@ export class Lobby {
     this.none.hidden = items.length > 0;
   }
 
-  /** @param {string} id */
-  item(id) {
+  /** @param {MatchInfo} match */
+  item({ id, game }) {
     const item = make('li', '');
     item.dataset.match = id;
     const join = make('button', '', 'Join');
     join.onclick = () => this.choices.join(id);
     const watch = make('button', '', 'Watch');
     watch.onclick = () => this.choices.watch(id);
-    item.append(make('span', 'id', id), make('span', 'fill'), watch, join);
+    item.append(make('span', 'id', id), make('span', 'game', game), make('span', 'fill'), watch, join);
     return item;
   }
 }

@@ -1,7 +1,6 @@
 // What is drawn over the arena in pixels of the page: crosshair with the weapon's cooldown, sticks under fingers, the map.
 
-import { MAP_HEIGHT, MAP_WIDTH } from './camera.js';
-import { SCALE } from './rules.js';
+import { ARENA_X, SCALE } from './rules.js';
 
 /** @typedef {import('./controls.js').Controls} Controls */
 /** @typedef {import('./scene.js').Scene} Scene */
@@ -101,27 +100,30 @@ export class MiniMap {
 
   /** @param {CanvasRenderingContext2D} pen @param {number} ratio @param {Scene} scene @param {import('./camera.js').Camera} camera @param {number} width @param {number} left @param {number} top pixels of the page */
   draw(pen, ratio, scene, camera, width, left, top) {
-    const scale = (width / MAP_WIDTH) * ratio;
+    const { mapWidth, mapHeight } = camera;
+    const scale = (width / mapWidth) * ratio;
+    // Dots and lines are as big on the screen, whatever the map's size.
+    const part = (mapWidth * SCALE) / ARENA_X;
     pen.setTransform(scale, 0, 0, scale, left * ratio, top * ratio);
     pen.fillStyle = 'rgba(9, 13, 20, 0.72)';
-    pen.fillRect(0, 0, MAP_WIDTH, MAP_HEIGHT);
+    pen.fillRect(0, 0, mapWidth, mapHeight);
     pen.fillStyle = 'rgba(120, 155, 185, 0.45)';
     pen.fill(this.walls);
     pen.strokeStyle = 'rgba(160, 200, 210, 0.3)';
-    pen.lineWidth = 9;
-    pen.strokeRect(0, 0, MAP_WIDTH, MAP_HEIGHT);
-    pen.lineWidth = 6;
+    pen.lineWidth = 9 * part;
+    pen.strokeRect(0, 0, mapWidth, mapHeight);
+    pen.lineWidth = 6 * part;
     const [wide, high] = [camera.width / camera.scale, camera.height / camera.scale];
     pen.strokeStyle = 'rgba(220, 235, 240, 0.25)';
     const [from, over] = [Math.max(0, camera.x - wide / 2), Math.max(0, camera.y - high / 2)];
-    pen.strokeRect(from, over, Math.min(MAP_WIDTH, camera.x + wide / 2) - from, Math.min(MAP_HEIGHT, camera.y + high / 2) - over);
+    pen.strokeRect(from, over, Math.min(mapWidth, camera.x + wide / 2) - from, Math.min(mapHeight, camera.y + high / 2) - over);
     const { players } = scene;
     for (let at = 0; at < players.count; at += 1) {
       const { x, y, hp, color, isMe } = players.items[at];
       if (hp === 0) continue;
       pen.fillStyle = color;
       pen.beginPath();
-      pen.arc(x, y, isMe ? 36 : 24, 0, FULL);
+      pen.arc(x, y, (isMe ? 36 : 24) * part, 0, FULL);
       pen.fill();
     }
   }

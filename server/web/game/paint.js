@@ -1,7 +1,6 @@
 // Draws the arena: floor, walls, what lies, flies and fights in it. Units of the game; the canvas is transformed. Draws
 // nothing that cannot be seen, and makes no objects per picture.
 
-import { MAP_HEIGHT, MAP_WIDTH } from './camera.js';
 import { HP_MAX, SCALE, TURN } from './rules.js';
 import { Sprites } from './sprites.js';
 
@@ -43,10 +42,9 @@ export class Painter {
     this.ratio = 1;
     /** Seconds of motion, for what pulses. */
     this.time = 0;
-    const light = pen.createRadialGradient(MAP_WIDTH / 2, MAP_HEIGHT / 2, 60, MAP_WIDTH / 2, MAP_HEIGHT / 2, 900);
-    light.addColorStop(0, FLOOR_LIT);
-    light.addColorStop(1, FLOOR);
-    this.light = light;
+    this.light = pen.createRadialGradient(0, 0, 0, 0, 0, 1);
+    /** Width of the map that the light is for. */
+    this.lit = 0;
     this.calm = false;
   }
 
@@ -86,21 +84,21 @@ export class Painter {
     this.walls(walls);
     this.bullets(scene, shots, camera);
     this.particles(effects);
-    this.fog(scene);
+    this.fog(scene, camera);
     // Text keeps its size, whatever the camera shows.
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.names(scene, camera);
     this.numbers(effects, camera);
   }
 
-  /** Dark where one does not see: the server sends nothing of that. @param {Scene} scene */
-  fog(scene) {
+  /** Dark where one does not see: the server sends nothing of that. @param {Scene} scene @param {Camera} camera */
+  fog(scene, { mapWidth, mapHeight }) {
     const { pen } = this;
     const { me, round } = scene;
     if (round.sight === 0 || me === null) return;
     pen.fillStyle = FOG;
     pen.beginPath();
-    pen.rect(-MAP_WIDTH, -MAP_HEIGHT, 3 * MAP_WIDTH, 3 * MAP_HEIGHT);
+    pen.rect(-mapWidth, -mapHeight, 3 * mapWidth, 3 * mapHeight);
     pen.arc(me.x, me.y, round.sight, 0, FULL);
     pen.fill('evenodd');
     pen.strokeStyle = FOG_EDGE;
@@ -110,33 +108,44 @@ export class Painter {
     pen.stroke();
   }
 
+  /** The middle of the floor is lit. @param {Camera} camera */
+  shine({ mapWidth, mapHeight }) {
+    const [x, y] = [mapWidth / 2, mapHeight / 2];
+    this.light = this.pen.createRadialGradient(x, y, 0.0375 * mapWidth, x, y, 0.5625 * mapWidth);
+    this.light.addColorStop(0, FLOOR_LIT);
+    this.light.addColorStop(1, FLOOR);
+    this.lit = mapWidth;
+  }
+
   /** @param {Camera} camera */
   floor(camera) {
     const { pen } = this;
+    const { mapWidth, mapHeight } = camera;
+    if (this.lit !== mapWidth) this.shine(camera);
     pen.fillStyle = this.light;
-    pen.fillRect(0, 0, MAP_WIDTH, MAP_HEIGHT);
+    pen.fillRect(0, 0, mapWidth, mapHeight);
     pen.strokeStyle = GRID;
     pen.lineWidth = 1;
     pen.beginPath();
-    for (let x = GRID_UNITS; x < MAP_WIDTH; x += GRID_UNITS) {
+    for (let x = GRID_UNITS; x < mapWidth; x += GRID_UNITS) {
       if (!camera.sees(x, camera.y, 1)) continue;
       pen.moveTo(x, 0);
-      pen.lineTo(x, MAP_HEIGHT);
+      pen.lineTo(x, mapHeight);
     }
-    for (let y = GRID_UNITS; y < MAP_HEIGHT; y += GRID_UNITS) {
+    for (let y = GRID_UNITS; y < mapHeight; y += GRID_UNITS) {
       if (!camera.sees(camera.x, y, 1)) continue;
       pen.moveTo(0, y);
-      pen.lineTo(MAP_WIDTH, y);
+      pen.lineTo(mapWidth, y);
     }
     pen.stroke();
     // The middle, so that one knows where one is.
     pen.lineWidth = 2;
     pen.beginPath();
-    pen.arc(MAP_WIDTH / 2, MAP_HEIGHT / 2, 150, 0, FULL);
+    pen.arc(mapWidth / 2, mapHeight / 2, 150, 0, FULL);
     pen.stroke();
     pen.strokeStyle = WALL_EDGE;
     pen.lineWidth = 3;
-    pen.strokeRect(-1.5, -1.5, MAP_WIDTH + 3, MAP_HEIGHT + 3);
+    pen.strokeRect(-1.5, -1.5, mapWidth + 3, mapHeight + 3);
   }
 
   /** @param {import('./rules.js').Walls} walls */

@@ -4,8 +4,9 @@
 
 /** Steps per unit. */
 export const SCALE = 16;
-export const MAP_X = 1600 * SCALE;
-export const MAP_Y = 960 * SCALE;
+/** The arena's map, from 0, 0. A match tells its own by the bounds of a player's place. */
+export const ARENA_X = 1600 * SCALE;
+export const ARENA_Y = 960 * SCALE;
 export const BODY_RADIUS = 14 * SCALE;
 export const HIT_REACH = 16 * SCALE;
 export const HP_MAX = 100;
@@ -58,9 +59,12 @@ export function bulletWayY(heading, hz) {
   return divideRound(sine(heading) * BULLET_SPEED, DIRECTION_LENGTH * hz);
 }
 
-/** The walls of a match: four numbers each, left, top, right, bottom, in steps and in the order of their entities. */
+/** A match's map and its walls: four numbers each, left, top, right, bottom, in steps and in the order of their entities. */
 export class Walls {
-  constructor() {
+  /** @param {number} [mapX] @param {number} [mapY] */
+  constructor(mapX = ARENA_X, mapY = ARENA_Y) {
+    this.mapX = mapX;
+    this.mapY = mapY;
     this.edges = new Int32Array(0);
   }
 
@@ -82,7 +86,7 @@ export class Walls {
 
   /** Whether a spot is within a wall or outside of the map. @param {number} x @param {number} y */
   stops(x, y) {
-    if (x < 0 || y < 0 || x > MAP_X || y > MAP_Y) return true;
+    if (x < 0 || y < 0 || x > this.mapX || y > this.mapY) return true;
     for (let wall = 0; wall < this.count; wall += 1) {
       if (this.overlaps(wall, x, y, 0)) return true;
     }
@@ -96,11 +100,11 @@ export class Walls {
   slide(state, wayX, wayY) {
     const { edges } = this;
     const y = state[1];
-    let x = Math.min(Math.max(state[0] + wayX, BODY_RADIUS), MAP_X - BODY_RADIUS);
+    let x = Math.min(Math.max(state[0] + wayX, BODY_RADIUS), this.mapX - BODY_RADIUS);
     for (let wall = 0; wall < this.count; wall += 1) {
       if (this.overlaps(wall, x, y, BODY_RADIUS)) x = wayX > 0 ? edges[wall * 4] - BODY_RADIUS : edges[wall * 4 + 2] + BODY_RADIUS;
     }
-    let down = Math.min(Math.max(y + wayY, BODY_RADIUS), MAP_Y - BODY_RADIUS);
+    let down = Math.min(Math.max(y + wayY, BODY_RADIUS), this.mapY - BODY_RADIUS);
     for (let wall = 0; wall < this.count; wall += 1) {
       if (this.overlaps(wall, x, down, BODY_RADIUS)) down = wayY > 0 ? edges[wall * 4 + 1] - BODY_RADIUS : edges[wall * 4 + 3] + BODY_RADIUS;
     }

@@ -1,7 +1,5 @@
 // Where somebody looks who only watches: freely, or after one of the players.
 
-import { MAP_HEIGHT, MAP_WIDTH } from './camera.js';
-
 const SPEED = 700;
 
 export class Spectator {
@@ -41,8 +39,8 @@ export class Spectator {
     const [moveX, moveY] = [controls.moveX, controls.moveY];
     if (moveX !== 0 || moveY !== 0) {
       this.followed = 0;
-      camera.x = Math.min(Math.max(camera.x + moveX * SPEED * seconds, 0), MAP_WIDTH);
-      camera.y = Math.min(Math.max(camera.y + moveY * SPEED * seconds, 0), MAP_HEIGHT);
+      camera.x = Math.min(Math.max(camera.x + moveX * SPEED * seconds, 0), camera.mapWidth);
+      camera.y = Math.min(Math.max(camera.y + moveY * SPEED * seconds, 0), camera.mapHeight);
     }
     const body = scene.find(this.followed);
     if (body !== null) camera.follow(body.x, body.y, 0, 0, seconds);
@@ -54,8 +52,8 @@ export class Spectator {
     if (controls.mouseFires && this.held) {
       const [overX, overY] = [controls.mouseX - this.heldX, controls.mouseY - this.heldY];
       if (overX !== 0 || overY !== 0) this.followed = 0;
-      camera.x = Math.min(Math.max(camera.x - overX / camera.scale, 0), MAP_WIDTH);
-      camera.y = Math.min(Math.max(camera.y - overY / camera.scale, 0), MAP_HEIGHT);
+      camera.x = Math.min(Math.max(camera.x - overX / camera.scale, 0), camera.mapWidth);
+      camera.y = Math.min(Math.max(camera.y - overY / camera.scale, 0), camera.mapHeight);
     }
     this.held = controls.mouseFires;
     this.heldX = controls.mouseX;

@@ -77,6 +77,7 @@ export function asked(search) {
   const number = (/** @type {string} */ name) => Math.min(Math.max(Number(query.get(name)) || 0, 0), 5_000);
   return {
     match: query.get('match') ?? '',
+    game: gameOf(query.get('game')),
     spectate: query.get('spectate') === '1',
     name: query.get('name') ?? '',
     autoplay: query.get('autoplay') === '1',
@@ -86,11 +87,19 @@ export function asked(search) {
   };
 }
 
-/** The match that a visitor should play in: the fullest that has a place. One without people may have no bots either. @param {{ id: string, game: string, players: number, players_max: number, owner: string }[]} matches */
-export function bestMatch(matches) {
+/** The games that this page plays. */
+export const GAMES = ['arena', 'swarm'];
+
+/** @param {string | null} name */
+function gameOf(name) {
+  return name !== null && GAMES.includes(name) ? name : GAMES[0];
+}
+
+/** The match of a game that a visitor should play in: the fullest that has a place. One without people may have no bots either. @param {{ id: string, game: string, players: number, players_max: number, owner: string }[]} matches @param {string} game */
+export function bestMatch(matches, game) {
   let best = null;
   for (const match of matches) {
-    if (match.game !== 'arena' || match.owner === '' || match.players === 0 || match.players >= match.players_max) continue;
+    if (match.game !== game || match.owner === '' || match.players === 0 || match.players >= match.players_max) continue;
     if (best === null || match.players > best.players) best = match;
   }
   return best;

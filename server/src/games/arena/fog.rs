@@ -3,18 +3,18 @@
 
 use tickcast_protocol::{EntityId, SegmentId, World};
 
+use super::geometry::Spot;
 use super::schema::{bullet, drone, pickup, player};
-use super::venue::Venue;
 use super::{SCALE, all, spot};
 use crate::game::{Grid, Looking};
 
-fn grid(venue: &Venue) -> Grid {
-    Grid::new(venue.map.x, venue.map.y, venue.cell, SegmentId::EVERYONE.0 + 1)
+/// The cells of a map, whose width and height is in steps.
+pub(super) fn grid(map: Spot, cell: i32) -> Grid {
+    Grid::new(map.x, map.y, cell, SegmentId::EVERYONE.0 + 1)
 }
 
 /// Puts everything that fog may hide into the cell where it is.
-pub(super) fn place(world: &mut World, venue: &Venue) {
-    let grid = grid(venue);
+pub(super) fn place(world: &mut World, grid: &Grid) {
     for (kind, x) in [
         (player::KIND, player::X),
         (bullet::KIND, bullet::X),
@@ -30,12 +30,12 @@ pub(super) fn place(world: &mut World, venue: &Venue) {
 
 /// What somebody gets: who looks on without being there sees no more than the walls, for a second window would lift the
 /// fog else.
-pub(super) fn view(looking: Looking<'_>, venue: &Venue, sight: i32) -> Vec<SegmentId> {
+pub(super) fn view(looking: Looking<'_>, grid: &Grid, sight: i32) -> Vec<SegmentId> {
     let mut view = vec![SegmentId::EVERYONE];
     let is_there = |id: &EntityId| looking.world.contains(*id);
     if let Some(own) = looking.entity.filter(is_there) {
         let at = spot(looking.world, own, player::X);
-        grid(venue).look(at.x, at.y, sight * SCALE, looking.before, &mut view);
+        grid.look(at.x, at.y, sight * SCALE, looking.before, &mut view);
     }
     view
 }

@@ -62,10 +62,12 @@ pub(super) struct Choices {
     pub(super) bots: Choice,
     /// How far one sees, in units; 0 is everything.
     pub(super) fog: Choice,
+    /// Width and height of a cell where one sees only what is near, in units.
+    pub(super) cell: Choice,
 }
 
 impl Choices {
-    pub(super) fn all(&self) -> [Choice; 8] {
+    pub(super) fn all(&self) -> [Choice; 9] {
         [
             self.players_max,
             self.drones,
@@ -75,6 +77,7 @@ impl Choices {
             self.tick_rate,
             self.bots,
             self.fog,
+            self.cell,
         ]
     }
 }
@@ -87,8 +90,6 @@ pub(super) struct Venue {
     /// The map's lower right corner; the upper left one is (0, 0).
     pub(super) map: Spot,
     pub(super) walls: &'static [[i32; 4]],
-    /// Width and height of a cell where one sees only what is near, in steps.
-    pub(super) cell: i32,
     /// How long a bullet flies, in milliseconds; 0 is until something stops it.
     pub(super) flight_ms: i32,
     pub(super) choices: Choices,
@@ -101,7 +102,6 @@ impl Venue {
         game: "arena",
         map: Spot { x: 1_600 * SCALE, y: 960 * SCALE },
         walls: &WALLS,
-        cell: 80 * SCALE,
         flight_ms: 0,
         choices: Choices {
             players_max: Choice::new("players_max", 16, 2, 64),
@@ -112,6 +112,7 @@ impl Venue {
             tick_rate: Choice::new("tick_rate", 30, 10, 128),
             bots: Choice::new("bots", 0, 0, 16),
             fog: Choice::new("fog", 0, 0, 2_000),
+            cell: Choice::new("cell", 80, 40, 2_000),
         },
         fogged: Visibility::Secrets,
     };
@@ -121,7 +122,6 @@ impl Venue {
         game: "swarm",
         map: Spot { x: 12_800 * SCALE, y: 7_680 * SCALE },
         walls: &[],
-        cell: 640 * SCALE,
         flight_ms: 900,
         choices: Choices {
             players_max: Choice::new("players_max", 1_000, 2, 1_000),
@@ -132,6 +132,7 @@ impl Venue {
             tick_rate: Choice::new("tick_rate", 20, 10, 128),
             bots: Choice::new("bots", 0, 0, 16),
             fog: Choice::new("fog", 700, 100, 2_000),
+            cell: Choice::new("cell", 640, 200, 4_000),
         },
         fogged: Visibility::Regions,
     };

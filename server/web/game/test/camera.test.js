@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Camera, MAP_HEIGHT, MAP_WIDTH } from '../camera.js';
+import { Camera } from '../camera.js';
 
 test('a phone sees about as much of the map as a desk', () => {
   const area = (/** @type {number} */ width, /** @type {number} */ height) => {
@@ -20,11 +20,11 @@ test('it comes to whom it follows without a jump, and stays near the map', () =>
   assert.deepEqual([camera.x, camera.y], [800, 480], 'the first look is there at once');
   let last = camera.x;
   for (let at = 0; at < 120; at += 1) {
-    camera.follow(MAP_WIDTH, MAP_HEIGHT, 1, 1, 0.016);
+    camera.follow(camera.mapWidth, camera.mapHeight, 1, 1, 0.016);
     assert.ok(camera.x >= last && camera.x - last < 80);
     last = camera.x;
   }
-  assert.ok(camera.x + camera.width / camera.scale / 2 <= MAP_WIDTH + 61, 'more than the margin is seen behind the border');
+  assert.ok(camera.x + camera.width / camera.scale / 2 <= camera.mapWidth + 61, 'more than the margin is seen behind the border');
 });
 
 test('a spot on the screen is where it is drawn', () => {

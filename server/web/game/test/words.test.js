@@ -35,8 +35,9 @@ test('times are whole seconds up and tenths', () => {
 
 test('the address asks, within bounds', () => {
   assert.deepEqual(asked('?match=a-b&spectate=1&name=Zo%C3%AB&autoplay=1&delay=75&jitter=20'), {
-    match: 'a-b', spectate: true, name: 'Zoë', autoplay: true, delay: 75, jitter: 20, stall: 0,
+    match: 'a-b', game: 'arena', spectate: true, name: 'Zoë', autoplay: true, delay: 75, jitter: 20, stall: 0,
   });
+  assert.deepEqual(['swarm', 'chess'].map((game) => asked(`?game=${game}`).game), ['swarm', 'arena']);
   const { delay, jitter, stall, spectate } = asked('?delay=-5&jitter=x&stall=1e9&spectate=yes');
   assert.deepEqual([delay, jitter, stall, spectate], [0, 0, 5_000, false]);
 });
@@ -50,6 +51,7 @@ test('a link leads back to its match', () => {
 test('a visitor plays in the fullest match that has a place and people', () => {
   const match = (/** @type {string} */ id, /** @type {number} */ players, more = {}) => ({ id, game: 'arena', players, players_max: 16, owner: 'one', ...more });
   const matches = [match('a', 2), match('b', 16), match('c', 5), match('d', 9, { owner: '' }), match('e', 7, { game: 'duel' })];
-  assert.equal(bestMatch(matches)?.id, 'c');
-  assert.equal(bestMatch([match('b', 16), match('f', 0)]), null, 'an empty one is no fun');
+  assert.equal(bestMatch(matches, 'arena')?.id, 'c');
+  assert.equal(bestMatch(matches, 'duel')?.id, 'e');
+  assert.equal(bestMatch([match('b', 16), match('f', 0)], 'arena'), null, 'an empty one is no fun');
 });

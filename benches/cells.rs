@@ -1,0 +1,387 @@
+//! What a world too big to send costs: ticks of the swarm without a socket. Its owner encodes each cell once, a node cuts
+//! every client's frame out of those bytes; beside it an ideal filter, which has a world and an encoding for each client.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use tickcast_protocol::diff::Encoder;
+use tickcast_protocol::prior::Prior;
+use tickcast_protocol::schema::FieldType;
+use tickcast_protocol::sections::Index;
+use tickcast_protocol::segments::Segments;
+use tickcast_protocol::{
+    EntityId, InputSeq, MatchId, Nonce, PlayerId, ResumeToken, Schema, SegmentId, Tick, World,
+};
+use tickcast_server::backplane::store::Store;
+use tickcast_server::backplane::{Claim, ClaimReply, MatchFields};
+use tickcast_server::game::{GameType, Options, Viewer};
+use tickcast_server::games::Swarm;
+use tickcast_server::logic::channel::{self, FromOwner, TickMessage, Upstream};
+use tickcast_server::logic::resume::TokenDigest;
+use tickcast_server::logic::simulation::{Simulation, Writing};
+use tickcast_server::logic::stored;
+use tickcast_server::logic::views::{View, Views};
+
+/// Bytes of a frame before its sections or its diff.
+const HEADER_BYTES: usize = 4;
+/// A hash is told so often, of everything that has changed since.
+const HASH_EVERY: u64 = 16;
+/// Players who join with one tick.
+const JOINS_PER_TICK: u32 = 200;
+/// Ticks before anything is measured: bullets fly, and the codec has learned.
+const WARM_UP_TICKS: u64 = 100;
+/// Clients that the ideal filter is made for; all cost it the same.
+const FILTERED: u32 = 60;
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Players, each of whom has a client.
+    pub clients: u32,
+    /// Drones, pickups and players together; bullets come on top.
+    pub entities: u32,
+    /// Width and height of a cell, units; the game's own when `None`.
+    pub cell: Option<u32>,
+    /// How far one sees, units; the game's own when `None`.
+    pub sight: Option<u32>,
+    /// Part of the players who fire, percent.
+    pub fire: u32,
+    /// Ticks that are measured.
+    pub ticks: u64,
+}
+
+/// What was found, averages over all ticks; bytes and times per client are of one tick.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Entities in the state.
+    pub entities: f64,
+    /// Segments that have entities.
+    pub segments: f64,
+    /// Entities that a client has.
+    pub seen: f64,
+    /// Segments of a client's view.
+    pub view: f64,
+    /// Different frames among those of all clients.
+    pub frames: f64,
+    /// The owner's encoding of a tick, all segments.
+    pub encode: Duration,
+    /// Bytes of it.
+    pub encoded_bytes: f64,
+    /// Cutting the frames of all clients.
+    pub cut: Duration,
+    /// Bytes of a client's frame.
+    pub bytes: f64,
+    /// Bytes of an ideal filter's frame for the same entities.
+    pub ideal_bytes: f64,
+    /// The encoding of an ideal filter for one client.
+    pub ideal_encode: Duration,
+    /// Bytes of an ideal filter's frame for what is within sight and not a step further.
+    pub circle_bytes: f64,
+}
+
+/// One client of an ideal filter.
+struct Filtered {
+    world: World,
+    bytes: u64,
+}
+
+/// The match, its copy in segments, and who sees what.
+struct Cells {
+    simulation: Simulation,
+    hands: Hands,
+    /// Sides of the copy: the whole as it is changed, and its segments.
+    whole: World,
+    segments: Segments,
+    encoder: Encoder,
+    views: Views,
+}
+
+/// Players' hands: now and then another way, aiming on and on.
+struct Hands {
+    rng: ChaCha8Rng,
+    seq: u32,
+    held: Vec<[i32; 4]>,
+    fire: u32,
+}
+
+impl Hands {
+    fn inputs(&mut self) -> Vec<Upstream> {
+        self.seq += 1;
+        let (seq, fire) = (InputSeq(self.seq), self.fire);
+        let mut inputs = Vec::with_capacity(self.held.len());
+        for (index, values) in self.held.iter_mut().enumerate() {
+            if self.seq == 1 || self.rng.random_ratio(1, 16) {
+                values[0] = self.rng.random_range(-127..=127);
+                values[1] = self.rng.random_range(-127..=127);
+                values[3] = i32::from(self.rng.random_ratio(fire, 100));
+            }
+            values[2] = (values[2] + self.rng.random_range(-8..=8)) & 1023;
+            let player = PlayerId(index as u32 + 1);
+            inputs.push(Upstream::Input { player, seq, seen: Tick(0), behind: 0, values: values.to_vec() });
+        }
+        inputs
+    }
+}
+
+fn claimed(plan: &Plan) -> MatchFields {
+    let pickups = 500.min(plan.entities / 10);
+    let drones = plan.entities.saturating_sub(plan.clients + pickups);
+    let mut options = Options::from(
+        [("drones", drones), ("pickups", pickups), ("round_seconds", 3_600), ("score_limit", 10_000)]
+            .map(|(name, value)| (name.to_owned(), i64::from(value))),
+    );
+    options.extend(plan.cell.map(|cell| ("cell".to_owned(), i64::from(cell))));
+    options.extend(plan.sight.map(|sight| ("fog".to_owned(), i64::from(sight))));
+    let info = Swarm.info(&options).expect("the options are the game's");
+    let id: MatchId = "swarm".parse().expect("a valid id");
+    let mut store = Store::default();
+    assert!(store.create(&id, stored::new_match(&info, &options, 42, 0, 64)), "the store is empty");
+    let claim = Claim {
+        node: "bench".parse().expect("a valid id"),
+        nonce: Nonce(7),
+        unanswered: Vec::new(),
+        lease: Duration::from_secs(3_600),
+        crashes_max: u32::MAX,
+    };
+    match store.claim(&id, &claim, 0) {
+        ClaimReply::Claimed { fields, .. } => fields,
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
+impl Cells {
+    /// Everybody has joined and played for a while.
+    fn begin(plan: &Plan) -> Cells {
+        let fields = claimed(plan);
+        let restored = stored::restore(&fields).expect("a new match is readable");
+        let writing = Writing {
+            snapshot_every: 20,
+            hash_every: HASH_EVERY,
+            lease: Duration::from_secs(3_600),
+            resume_window: Duration::from_secs(10),
+            rewind: Duration::from_millis(250),
+        };
+        let schema = Arc::clone(restored.world.schema());
+        let game = Swarm.create(&restored.stored.options);
+        let hands = Hands {
+            rng: ChaCha8Rng::seed_from_u64(4711),
+            seq: 0,
+            held: vec![[0; 4]; plan.clients as usize],
+            fire: plan.fire,
+        };
+        let mut cells = Cells {
+            simulation: Simulation::new(game, restored, writing),
+            hands,
+            whole: World::new(Arc::clone(&schema)),
+            segments: Segments::new(Arc::clone(&schema)),
+            encoder: Encoder::new(Prior::first(&schema)),
+            views: Views::default(),
+        };
+        for first in (1..=plan.clients).step_by(JOINS_PER_TICK as usize) {
+            let joins = (first..=plan.clients.min(first + JOINS_PER_TICK - 1)).map(|player| Upstream::Join {
+                player: PlayerId(player),
+                name: format!("player {player}"),
+                token: TokenDigest::of(&ResumeToken::default()),
+                subject: None,
+            });
+            cells.tick(joins.collect());
+        }
+        for _ in 0..WARM_UP_TICKS {
+            let inputs = cells.hands.inputs();
+            cells.tick(inputs);
+        }
+        assert_eq!(cells.simulation.players(), plan.clients as usize, "everybody plays");
+        cells
+    }
+
+    /// One tick. Answers what its owner tells, and how long the segments took.
+    fn tick(&mut self, upstream: Vec<Upstream>) -> (TickMessage, Duration) {
+        upstream.into_iter().for_each(|one| self.simulation.handle_upstream(one));
+        let commit = self.simulation.handle_tick(0).commit;
+        let message = match channel::parse_from_owner(&commit.message) {
+            Ok(FromOwner::Tick(message)) => message,
+            other => panic!("no tick: {other:?}"),
+        };
+        copy(self.simulation.world(), &mut self.whole, |_| true);
+        let proven = message.position.tick.0.is_multiple_of(HASH_EVERY);
+        let mut sections = Vec::new();
+        let begin = Instant::now();
+        self.segments.mirror(&self.whole);
+        self.segments.commit(&mut self.encoder, proven, |_| true, &mut sections);
+        let took = begin.elapsed();
+        self.whole.advance();
+        self.encoder.poll_prior();
+        self.views.apply(message.views.clone());
+        assert!(message.frame[HEADER_BYTES..] == sections, "the owner sends what is measured");
+        (message, took)
+    }
+}
+
+/// Makes the entities of a world that are wanted those of another one, as changes of its next tick.
+fn copy(from: &World, to: &mut World, wanted: impl Fn(EntityId) -> bool) {
+    let schema = Arc::clone(from.schema());
+    for (kind, declared) in (0..).zip(schema.kinds()) {
+        let gone: Vec<EntityId> = to.ids(kind).filter(|id| !from.contains(*id) || !wanted(*id)).collect();
+        gone.into_iter().for_each(|id| to.despawn(id));
+        for id in from.ids(kind).filter(|id| wanted(*id)) {
+            if !to.contains(id) {
+                to.spawn_at(id).expect("there is room in the other");
+            }
+            for (at, field) in declared.fields.iter().enumerate() {
+                match field.holds {
+                    FieldType::Text { .. } => to.set_text(id, at, from.text(id, at)),
+                    _ => to.set(id, at, from.get(id, at)),
+                }
+            }
+            to.place(id, from.segment(id));
+        }
+    }
+}
+
+/// Where the kinds have their places; `None` of what is nowhere.
+fn places(schema: &Schema) -> Vec<Option<(usize, usize)>> {
+    schema.kinds().iter().map(|kind| Some((kind.field_index("x")?, kind.field_index("y")?))).collect()
+}
+
+impl Filtered {
+    fn new(schema: &Arc<Schema>) -> Filtered {
+        Filtered { world: World::new(Arc::clone(schema)), bytes: 0 }
+    }
+
+    fn tick(
+        &mut self,
+        from: &World,
+        encoder: &mut Encoder,
+        proven: bool,
+        wanted: impl Fn(EntityId) -> bool,
+    ) -> Duration {
+        copy(from, &mut self.world, wanted);
+        let mut payload = Vec::new();
+        let begin = Instant::now();
+        encoder.encode_secret(&self.world, &mut payload);
+        let took = begin.elapsed();
+        self.world.advance();
+        self.bytes += (HEADER_BYTES + payload.len() + if proven { 4 } else { 0 }) as u64;
+        took
+    }
+}
+
+/// Runs the plan.
+///
+/// # Panics
+/// When the game does not take it.
+pub fn measure(plan: &Plan) -> Found {
+    let mut cells = Cells::begin(plan);
+    let schema = Arc::clone(cells.whole.schema());
+    let places = places(&schema);
+    let sight = i64::from(plan.sight.unwrap_or(700)) * 16;
+    let mut ideal: Vec<Filtered> = (0..FILTERED.min(plan.clients)).map(|_| Filtered::new(&schema)).collect();
+    let mut circle: Vec<Filtered> = (0..ideal.len()).map(|_| Filtered::new(&schema)).collect();
+    let mut found = Found::default();
+    let mut ideal_encode = Duration::ZERO;
+    for turn in 0..=plan.ticks {
+        let inputs = cells.hands.inputs();
+        // The frame is coded with the prior that was there before it.
+        let mut encoder = Encoder::new(Arc::clone(cells.encoder.prior()));
+        let before = cells.views.clone();
+        let (message, encode) = cells.tick(inputs);
+        let world = cells.simulation.world();
+        let proven = message.position.tick.0.is_multiple_of(HASH_EVERY);
+        for (number, (same, near)) in (1..).zip(ideal.iter_mut().zip(&mut circle)) {
+            let player = PlayerId(number);
+            let view = cells.views.of(Viewer::Player(player));
+            let in_view = |id: EntityId| view.binary_search(&world.segment(id)).is_ok();
+            let took = same.tick(world, &mut encoder, proven, in_view);
+            let own = world
+                .ids(schema.player_kind())
+                .find(|id| world.get(*id, schema.player_field()) == number as i32);
+            let at = |id: EntityId| {
+                let (x, y) = places[usize::from(id.kind)]?;
+                Some((i64::from(world.get(id, x)), i64::from(world.get(id, y))))
+            };
+            let here = own.and_then(at).unwrap_or_default();
+            near.tick(world, &mut encoder, proven, |id| {
+                at(id).is_none_or(|(x, y)| (x - here.0).pow(2) + (y - here.1).pow(2) <= sight * sight)
+            });
+            ideal_encode += if turn > 0 { took } else { Duration::ZERO };
+        }
+        // The filters' first tick is the whole of what is seen.
+        if turn == 0 {
+            ideal.iter_mut().chain(&mut circle).for_each(|one| one.bytes = 0);
+            continue;
+        }
+        found.encode += encode;
+        found.encoded_bytes += message.frame.len() as f64;
+        found.entities += world.len() as f64;
+        found.segments += cells.segments.iter().count() as f64;
+        cut(&mut found, &cells, &before, &message, plan.clients);
+    }
+    average(found, plan, &ideal, &circle, ideal_encode)
+}
+
+/// Cuts every client's frame as a node does: once for all who had and have the same view.
+fn cut(found: &mut Found, cells: &Cells, before: &Views, message: &TickMessage, clients: u32) {
+    let turns: Vec<(View, View)> = (1..=clients)
+        .map(|player| Viewer::Player(PlayerId(player)))
+        .map(|viewer| (Arc::clone(before.of(viewer)), Arc::clone(cells.views.of(viewer))))
+        .collect();
+    let begin = Instant::now();
+    let sections = &message.frame[HEADER_BYTES..];
+    let index = Index::of(sections).expect("the owner's own sections");
+    let mut entered: BTreeMap<SegmentId, Vec<u8>> = BTreeMap::new();
+    let mut frames: BTreeMap<&(View, View), Vec<u8>> = BTreeMap::new();
+    for turn in &turns {
+        frames.entry(turn).or_insert_with(|| {
+            let mut out = message.frame[..HEADER_BYTES].to_vec();
+            let enter = |segment, out: &mut Vec<u8>| {
+                let section = entered
+                    .entry(segment)
+                    .or_insert_with(|| cells.segments.entered(segment).unwrap_or_default());
+                out.extend_from_slice(section);
+            };
+            index.cut(sections, &turn.0, &turn.1, enter, &mut out);
+            out
+        });
+    }
+    found.cut += begin.elapsed();
+    found.frames += frames.len() as f64;
+    // The ideal filter stands beside the same clients.
+    let compared = turns.iter().take(FILTERED as usize);
+    let count = f64::from(FILTERED.min(clients));
+    for turn in compared {
+        let seen: BTreeSet<SegmentId> = turn.1.iter().copied().collect();
+        let entities: usize = seen.iter().filter_map(|id| cells.segments.get(*id)).map(World::len).sum();
+        found.bytes += frames[turn].len() as f64 / count;
+        found.view += turn.1.len() as f64 / count;
+        found.seen += entities as f64 / count;
+    }
+}
+
+fn average(
+    found: Found,
+    plan: &Plan,
+    ideal: &[Filtered],
+    circle: &[Filtered],
+    ideal_encode: Duration,
+) -> Found {
+    let ticks = plan.ticks.max(1) as f64;
+    let bytes =
+        |of: &[Filtered]| of.iter().map(|one| one.bytes).sum::<u64>() as f64 / ticks / of.len().max(1) as f64;
+    Found {
+        entities: found.entities / ticks,
+        segments: found.segments / ticks,
+        seen: found.seen / ticks,
+        view: found.view / ticks,
+        frames: found.frames / ticks,
+        encode: found.encode.div_f64(ticks),
+        encoded_bytes: found.encoded_bytes / ticks,
+        cut: found.cut.div_f64(ticks),
+        bytes: found.bytes / ticks,
+        ideal_bytes: bytes(ideal),
+        ideal_encode: ideal_encode.div_f64(ticks * ideal.len().max(1) as f64),
+        circle_bytes: bytes(circle),
+    }
+}
