@@ -24,7 +24,9 @@ mod venue;
 use rand::RngExt;
 use tickcast_protocol::{EntityId, PlayerId, SegmentId, Tick, World};
 
-use crate::game::{BadOptions, Game, GameInfo, GameType, Grid, Looking, Options, Remembered, Step, TickRng};
+use crate::game::{
+    BadOptions, Game, GameInfo, GameType, Grid, Looking, Options, Remembered, Step, TickRng, Visibility,
+};
 use crowd::Crowd;
 use geometry::{DIRECTION_LENGTH, Ground, Spot, TURN, Wall, direction, divide_round};
 use schema::{bullet, drone, pickup, player, round, wall};
@@ -202,7 +204,7 @@ impl Game for ArenaMatch {
     }
 
     fn view(&self, looking: Looking<'_>) -> Vec<SegmentId> {
-        fog::view(looking, &self.grid, self.sight)
+        fog::view(looking, &self.grid, self.sight, self.venue.fogged == Visibility::Secrets)
     }
 }
 

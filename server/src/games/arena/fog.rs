@@ -6,7 +6,7 @@ use tickcast_protocol::{EntityId, SegmentId, World};
 use super::geometry::Spot;
 use super::schema::{bullet, drone, pickup, player};
 use super::{SCALE, all, spot};
-use crate::game::{Grid, Looking};
+use crate::game::{Grid, Looking, Viewer};
 
 /// The cells of a map, whose width and height is in steps.
 pub(super) fn grid(map: Spot, cell: i32) -> Grid {
@@ -28,14 +28,22 @@ pub(super) fn place(world: &mut World, grid: &Grid) {
     }
 }
 
-/// What somebody gets: who looks on without being there sees no more than the walls, for a second window would lift the
-/// fog else.
-pub(super) fn view(looking: Looking<'_>, grid: &Grid, sight: i32) -> Vec<SegmentId> {
+/// What somebody gets. Who looks on without being there sees what the leader sees, where it is no secret; else no more
+/// than the walls, for a second window would lift the fog.
+pub(super) fn view(looking: Looking<'_>, grid: &Grid, sight: i32, is_secret: bool) -> Vec<SegmentId> {
     let mut view = vec![SegmentId::EVERYONE];
-    let is_there = |id: &EntityId| looking.world.contains(*id);
-    if let Some(own) = looking.entity.filter(is_there) {
-        let at = spot(looking.world, own, player::X);
+    let followed = match looking.viewer {
+        Viewer::Spectators if !is_secret => leader(looking.world),
+        _ => looking.entity.filter(|id| looking.world.contains(*id)),
+    };
+    if let Some(followed) = followed {
+        let at = spot(looking.world, followed, player::X);
         grid.look(at.x, at.y, sight * SCALE, looking.before, &mut view);
     }
     view
+}
+
+/// The first of those with the best score.
+fn leader(world: &World) -> Option<EntityId> {
+    world.ids(player::KIND).min_by_key(|id| (-world.get(*id, player::SCORE), *id))
 }

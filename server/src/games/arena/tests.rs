@@ -4,6 +4,7 @@ mod bots;
 mod fog;
 mod random;
 mod shots;
+mod swarm;
 mod walk;
 
 use super::*;

@@ -55,7 +55,7 @@ function until(match, so, what) {
 
 test('plays the arena, is seen by others, and comes back as the same player', options, async (t) => {
   const server = at(await node(t), 'Zoë');
-  assert.deepEqual(await server.games(), ['arena']);
+  assert.deepEqual(await server.games(), ['arena', 'swarm']);
   const created = await server.createMatch({ options: { drones: 40 } });
   const match = await server.join(created.id);
   t.after(() => match.close());
