@@ -30,6 +30,7 @@ mod slow_clients;
 mod store_kinds;
 mod store_trouble;
 mod stranger;
+mod swarm;
 mod takeover;
 mod tickets;
 mod tidy;

@@ -132,7 +132,7 @@ impl Venue {
             tick_rate: Choice::new("tick_rate", 20, 10, 128),
             bots: Choice::new("bots", 0, 0, 16),
             fog: Choice::new("fog", 700, 100, 2_000),
-            cell: Choice::new("cell", 640, 200, 4_000),
+            cell: Choice::new("cell", 1_280, 200, 4_000),
         },
         fogged: Visibility::Regions,
     };
