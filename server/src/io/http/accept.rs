@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{Port, serve};
 use crate::backplane::Backplane;
+use crate::io::gate::Pass;
 use crate::io::node::Node;
 use crate::io::tls::{self, Identity};
 use crate::io::{backlog, clock};
@@ -19,7 +20,7 @@ use crate::logic::rate::Bucket;
 use crate::logic::share::Share;
 
 /// Connections that are accepted one right after the other; then whatever else is due has its turn.
-const ACCEPTS_AT_ONCE: u32 = 16;
+const ACCEPTS_AT_ONCE: u32 = 4;
 /// Accepting, and what is at once done for those who came, takes one of so many parts of a thread's time.
 const ACCEPT_PARTS: u32 = 4;
 /// Pause after the system refused to accept a connection (no file descriptor is free).
@@ -84,13 +85,7 @@ impl<B: Backplane> Door<B> {
         let _ = stream.set_nodelay(true);
         backlog::limit(&stream);
         let (node, port, identity) = (Arc::clone(&self.node), self.port, self.identity.clone());
-        self.node.tasks.spawn(async move {
-            match identity {
-                None => serve(node, stream, peer, port).await,
-                Some(identity) => secure(node, stream, peer, port, identity).await,
-            }
-            drop(pass);
-        });
+        self.node.tasks.spawn(attend(node, stream, peer, port, (identity, pass)));
     }
 
     /// Whether the system takes no connections. Where it was one that is gone again already, it does.
@@ -112,6 +107,22 @@ impl<B: Backplane> Door<B> {
     }
 }
 
+/// Serves a connection until it ends or is a WebSocket. What TLS takes, kilobytes, is there only where TLS is: each of those who
+/// connect and say nothing holds what this does.
+async fn attend<B: Backplane>(
+    node: Arc<Node<B>>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    port: Port,
+    (identity, pass): (Option<Arc<Identity>>, Pass),
+) {
+    match identity {
+        None => serve(node, stream, peer, port).await,
+        Some(identity) => Box::pin(secure(node, stream, peer, port, identity)).await,
+    }
+    drop(pass);
+}
+
 /// Serves a connection once its handshake is done.
 async fn secure<B: Backplane>(
     node: Arc<Node<B>>,
@@ -131,5 +142,22 @@ async fn secure<B: Backplane>(
             node.metrics.tls_refused.add(1);
             tracing::debug!(%peer, %error, "no TLS");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backplane::memory::MemoryBackplane;
+
+    /// What a task for it takes.
+    fn bytes_of<A, B, C, D, E, F>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn who_says_nothing_holds_less_than_a_kilobyte() {
+        let bytes = bytes_of(attend::<MemoryBackplane>);
+        assert!(bytes < 1024, "{bytes} bytes");
     }
 }
