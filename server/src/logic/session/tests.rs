@@ -82,6 +82,22 @@ fn noise_is_closed() {
     );
 }
 
+#[test]
+fn pings_and_pongs_of_the_websocket_are_counted_as_messages_are() {
+    let now = clock::now();
+    let first_refused = |session: &mut Session| {
+        (0..1000).find(|_| matches!(session.handle_sign_of_life(now), Output::Close(..)))
+    };
+    let mut quiet = joined(now, Role::Player(PlayerId(1)));
+    let most = first_refused(&mut quiet).expect("it is closed");
+    let mut talking = joined(now, Role::Player(PlayerId(1)));
+    let frame = ClientMessage::Ping { nonce: 1 }.to_frame();
+    assert!((0..most / 2).all(|_| !matches!(talking.handle_frame(now, &frame), Output::Close(..))));
+    assert_eq!(first_refused(&mut talking), Some(most - most / 2), "both come from one budget");
+    let limited = Output::Close(CloseCode::RateLimited, CloseCode::RateLimited.text().to_owned());
+    assert_eq!(talking.handle_sign_of_life(now), limited);
+}
+
 fn chat(text: &str) -> Vec<u8> {
     ClientMessage::Chat { seq: 1, to: ChatTo::Everyone, text: text.to_owned() }.to_frame()
 }
