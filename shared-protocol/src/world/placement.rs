@@ -2,7 +2,7 @@
 
 use crate::ids::SegmentId;
 use crate::limits::SEGMENTS_MAX;
-use crate::world::{Column, EntityId, World, WorldFull};
+use crate::world::{EntityId, World, WorldFull};
 
 impl World {
     /// The segment that an entity is in; [`SegmentId::EVERYONE`] unless it was put elsewhere.
@@ -37,13 +37,7 @@ impl World {
         if !self.contains(id) {
             self.spawn_over_limit(id)?;
         }
-        let (from, to) = (&from.tables[usize::from(id.kind)], &mut self.tables[usize::from(id.kind)]);
-        for field in 0..from.columns().len() {
-            match from.columns()[field] {
-                Column::Text { .. } => to.set_text(id.index, field, from.text(id.index, field)),
-                _ => to.set(id.index, field, from.get(id.index, field)),
-            }
-        }
+        self.tables[usize::from(id.kind)].copy_now(id.index, &from.tables[usize::from(id.kind)]);
         Ok(())
     }
 }

@@ -267,6 +267,27 @@ impl Table {
         (&mut self.cells[row * BLOCKS * ints..][..ints], &self.columns)
     }
 
+    /// Gives an entity the current values that it has in another table of the same kind; it is in both.
+    pub(crate) fn copy_now(&mut self, index: u16, from: &Table) {
+        let (row, theirs) = (self.row(index), from.row(index));
+        let (ints, texts) = (self.defaults.len(), self.texts_each);
+        let now = &mut self.cells[row * BLOCKS * ints..][..ints];
+        let wanted = &from.cells[theirs * BLOCKS * ints..][..ints];
+        let mut changed = now != wanted;
+        now.copy_from_slice(wanted);
+        for at in 0..texts {
+            let (text, wanted) = (&mut self.text_now[row * texts + at], &from.text_now[theirs * texts + at]);
+            if text != wanted {
+                text.clone_from(wanted);
+                self.rows[row].texts_set = true;
+                changed = true;
+            }
+        }
+        if changed {
+            self.mark_dirty(row);
+        }
+    }
+
     /// The last three committed values of integer column `at`.
     #[inline]
     pub(crate) fn past(&self, index: u16, at: usize) -> Past {
