@@ -19,12 +19,21 @@ async fn a_swarm_is_played_on_two_nodes_also_when_its_owner_dies() {
     let new = json!({ "game": "swarm", "options": { "drones": 1_500, "pickups": 100, "tick_rate": 10 } });
     let id = create_match(owner.authority(), &new).await;
     let urls = [owner.players.as_str(), other.players.as_str()];
-    let args = ["--match-id", id.as_str(), "--players", &PLAYERS.to_string(), "--seconds", "12", "--allow-slow-clients"];
+    let args = [
+        "--match-id",
+        id.as_str(),
+        "--players",
+        &PLAYERS.to_string(),
+        "--seconds",
+        "12",
+        "--allow-slow-clients",
+    ];
     let bots = Bots::start(&[], &urls, &args);
     let told = wait_until(WITHIN, "they play", || async {
         let told = other.ask_operators(&format!("/v1/matches/{id}/players")).await.json();
         let players = told["players"].as_array().map_or(0, Vec::len);
-        (players == PLAYERS && told["players"].to_string().matches("\"sees\":{").count() == PLAYERS).then_some(told)
+        (players == PLAYERS && told["players"].to_string().matches("\"sees\":{").count() == PLAYERS)
+            .then_some(told)
     })
     .await;
     for row in told["players"].as_array().expect("rows") {

@@ -231,9 +231,9 @@ impl ArenaMatch {
 
     /// One tick of a player's timers: the weapon cools down, the dead come back.
     fn wait(&self, world: &mut World, player: EntityId, rng: &mut TickRng, ground: &Ground) {
-        world.add(player, player::COOLDOWN, -1);
+        count_down(world, player, player::COOLDOWN);
         if world.get(player, player::HP) == 0 {
-            world.add(player, player::RESPAWN, -1);
+            count_down(world, player, player::RESPAWN);
             if world.get(player, player::RESPAWN) == 0 {
                 place_player(world, player, rng, ground);
             }
@@ -252,6 +252,10 @@ impl ArenaMatch {
     /// Moves a player as its newest input wants it.
     fn walk(&self, world: &mut World, player: EntityId, ground: &Ground) {
         let wish = Spot { x: world.get(player, player::MOVE_X), y: world.get(player, player::MOVE_Y) };
+        // Nobody stands within a wall, so who stays where it is need not be held against them all.
+        if wish == (Spot { x: 0, y: 0 }) {
+            return;
+        }
         let from = spot(world, player, player::X);
         let to = ground.slide(from, self.stride(wish), BODY_RADIUS);
         put(world, player, player::X, to);
@@ -281,15 +285,18 @@ impl ArenaMatch {
 
     /// Pickups heal the first hurt player who comes near, then take a while to come back.
     fn offer_pickups(&self, world: &mut World, crowd: &Crowd) {
+        let is_hurt = |world: &World, id: EntityId| (1..HP_MAX).contains(&world.get(id, player::HP));
+        // Nobody is hurt while this goes on: mostly there is nobody to look for at all.
+        let is_needed = world.ids(player::KIND).any(|id| is_hurt(world, id));
         for pickup in all(world, pickup::KIND) {
-            world.add(pickup, pickup::RESPAWN, -1);
-            if world.get(pickup, pickup::RESPAWN) > 0 {
+            count_down(world, pickup, pickup::RESPAWN);
+            if !is_needed || world.get(pickup, pickup::RESPAWN) > 0 {
                 continue;
             }
             let at = spot(world, pickup, pickup::X);
             let takes = |id: &EntityId| {
                 id.kind == player::KIND
-                    && (1..HP_MAX).contains(&world.get(*id, player::HP))
+                    && is_hurt(world, *id)
                     && spot(world, *id, player::X).is_within(PICKUP_REACH, at)
             };
             let near = crowd.near(at, PICKUP_REACH + PLAYER_SPEED / self.hz);
@@ -399,6 +406,14 @@ fn walls(world: &World) -> Vec<Wall> {
         Wall { from, to: from + size }
     };
     world.ids(wall::KIND).map(corners).collect()
+}
+
+/// One tick of a timer, which rests at 0.
+fn count_down(world: &mut World, id: EntityId, timer: usize) {
+    let left = world.get(id, timer);
+    if left > 0 {
+        world.set(id, timer, left - 1);
+    }
 }
 
 fn best_score(world: &World) -> i32 {
