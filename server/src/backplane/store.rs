@@ -92,7 +92,7 @@ impl Store {
         commit: &Commit,
         now_ms: u64,
     ) -> (CommitReply, Option<Publication>) {
-        let here = self.history.clone();
+        let here = (commit.whole || commit.again).then(|| self.history.clone());
         let Some((hash, fence)) = self.owned(id) else { return (CommitReply::NoMatch, None) };
         if let Some(refusal) = refusal(hash, fence, commit) {
             return (refusal, None);
@@ -101,9 +101,9 @@ impl Store {
             hash.retain(|name, _| !fields::is_state(name));
         }
         for (name, value) in &commit.set {
-            hash.insert(name.clone(), value.clone());
+            write(hash, name, value.clone());
         }
-        hash.insert(commit.ring_field.clone(), commit.message.clone());
+        write(hash, &commit.ring_field, commit.message.clone());
         put(hash, fields::TICK, commit.tick.0.to_string());
         let longest_ms = lease_end_ms(now_ms, commit.lease_longest());
         let until_ms = fields::number(hash, fields::LEASE_MS).unwrap_or(0);
@@ -114,7 +114,7 @@ impl Store {
         for name in &commit.delete {
             hash.remove(name);
         }
-        if commit.whole || commit.again {
+        if let Some(here) = here {
             put(hash, fields::HISTORY, here);
         }
         if commit.tick.0.is_multiple_of(REBUILD_TICKS) {
@@ -259,7 +259,15 @@ fn lease_end_ms(now_ms: u64, lease: Duration) -> u64 {
 }
 
 fn put(hash: &mut MatchFields, name: &str, value: String) {
-    hash.insert(name.as_bytes().to_vec(), Bytes::from(value));
+    write(hash, name.as_bytes(), Bytes::from(value));
+}
+
+/// Sets a field; the name of one that is there is not made anew, as most of a tick's are.
+fn write(hash: &mut MatchFields, name: &[u8], value: Bytes) {
+    match hash.get_mut(name) {
+        Some(held) => *held = value,
+        None => drop(hash.insert(name.to_vec(), value)),
+    }
 }
 
 fn on_diff(id: &MatchId, message: Bytes) -> Publication {
