@@ -379,8 +379,9 @@ impl<B: Backplane> Followed<B> {
     }
 
     fn serve_all(&mut self) {
-        let now = clock::now();
-        for listener in self.listeners.values_mut() {
+        let (now, is_held) = (clock::now(), self.laggards.is_held());
+        let waits = |listener: &&mut Listener| !(is_held && listener.standing.is_in_step());
+        for listener in self.listeners.values_mut().filter(waits) {
             serve(&mut self.laggards, &mut self.relay, listener, now);
         }
         self.node.metrics.add_sent(self.laggards.take_counts());

@@ -199,6 +199,11 @@ impl Laggards {
         (self.since, self.tick) = (Tick(since), sealed);
     }
 
+    /// Whether the last tick is held back: then nobody who is in step gets anything.
+    pub fn is_held(&self) -> bool {
+        self.quiet.held() > 0 && self.tick.is_none()
+    }
+
     /// The state was loaded anew. Every client has to [`Standing::lose`] what it has.
     pub fn handle_load(&mut self) {
         self.quiet.handle_load();

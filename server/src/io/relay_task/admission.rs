@@ -288,10 +288,13 @@ impl<B: Backplane> Followed<B> {
         }
         let (world, field) = (replica.world(), self.stored.schema.player_field());
         let ids = world.ids(self.stored.schema.player_kind());
-        let seated: BTreeSet<PlayerId> = ids.map(|id| PlayerId(world.get(id, field) as u32)).collect();
+        // A sorted list: this is asked four times a second of every match, whatever happens in it.
+        let mut seated: Vec<PlayerId> = ids.map(|id| PlayerId(world.get(id, field) as u32)).collect();
+        seated.sort_unstable();
         for listener in self.listeners.values_mut() {
-            let unseated =
-                |player: &PlayerId| !seated.contains(player) && !self.requests.contains_key(player);
+            let unseated = |player: &PlayerId| {
+                seated.binary_search(player).is_err() && !self.requests.contains_key(player)
+            };
             if listener.player.is_some_and(|player| unseated(&player)) {
                 listener.player = None;
                 listener.sink.close(CloseCode::BadTicket, CloseCode::BadTicket.text());

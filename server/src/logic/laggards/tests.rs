@@ -248,7 +248,7 @@ impl Place {
         }
         let Verdict::FanOut(frames) = verdict else { panic!("fan out") };
         self.laggards.handle_tick(self.relay.position().tick, &frames, self.relay.hash(), false);
-        self.held += usize::from(self.laggards.tick.is_none());
+        self.held += usize::from(self.laggards.is_held());
         (0..self.clients.len()).for_each(|client| self.serve(client));
         let bases = self.laggards.bases.iter().filter(|base| base.strong_count() > 0).count();
         assert!(bases <= BASES_MAX);
@@ -258,8 +258,10 @@ impl Place {
     fn serve(&mut self, client: usize) {
         let (replica, now) = (self.relay.replica(), self.now);
         let Client { standing, outbox, .. } = &mut self.clients[client];
+        let is_passed_over = self.laggards.is_held() && standing.is_in_step();
         match self.laggards.next(now, replica, standing, None, || outbox.is_clear()) {
             Next::Wait => {}
+            _ if is_passed_over => panic!("a tick that is held back is nothing for who is in step"),
             Next::TooSlow => {
                 self.too_slow += 1;
                 self.clients[client] = Client::new();
