@@ -37,10 +37,15 @@ fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
+/// A WebSocket ping without a payload.
+const PING: [u8; 2] = [0x89, 0];
+
 #[derive(Default)]
 struct State {
     outbox: Outbox,
     closing: Option<CloseCode>,
+    /// A silent client gets a ping with the next state, for which nothing has to be written besides.
+    is_ping_offered: bool,
     /// The socket took nothing; the system tells when it does again.
     is_full: bool,
     is_broken: bool,
@@ -84,6 +89,8 @@ impl Sink {
         if state.closing.is_some() || state.is_broken {
             return true;
         }
+        let with_ping = std::mem::take(&mut state.is_ping_offered);
+        let bytes = if with_ping { [&bytes[..], &PING].concat().into() } else { bytes };
         // For a client in step the queue is not even touched.
         let waits = state.outbox.front().is_some();
         let written = if waits { 0 } else { self.try_write(&mut state, &bytes) };
@@ -106,9 +113,17 @@ impl Sink {
         }
     }
 
-    /// Sends a WebSocket ping.
-    pub fn send_ping(&self) {
-        self.send_raw(raw_frame(OpCode::Control(Control::Ping), &[]));
+    /// Lets a WebSocket ping go along with the next state, in the same write.
+    pub fn offer_ping(&self) {
+        self.lock().is_ping_offered = true;
+    }
+
+    /// Sends a WebSocket ping; one that was offered only if it has not gone.
+    pub fn send_ping(&self, was_offered: bool) {
+        let has_gone = !std::mem::take(&mut self.lock().is_ping_offered);
+        if !(was_offered && has_gone) {
+            self.send_raw(Bytes::from_static(&PING));
+        }
     }
 
     /// Answers a WebSocket ping with this frame; an answer that still waits is left out.
@@ -239,13 +254,34 @@ mod tests {
     /// More than the system takes for a client that does not read.
     const MUCH: usize = 32 << 20;
 
-    #[test]
-    fn who_pings_and_reads_nothing_gets_one_answer_the_newest() {
+    fn connected() -> (TcpStream, Sink) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("connected");
+        let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("connected");
         let (server, _) = listener.accept().expect("accepted");
         server.set_nonblocking(true).expect("a socket");
-        let sink = Sink::new(Transport::Plain(mio::net::TcpStream::from_std(server)), || {});
+        (client, Sink::new(Transport::Plain(mio::net::TcpStream::from_std(server)), || {}))
+    }
+
+    #[test]
+    fn a_ping_that_was_offered_goes_once_behind_the_next_state_or_by_itself() {
+        let (mut client, sink) = connected();
+        sink.offer_ping();
+        assert!(sink.send_state(Bytes::from_static(b"one")));
+        sink.send_ping(true);
+        assert!(sink.send_state(Bytes::from_static(b"two")));
+        sink.offer_ping();
+        sink.send_ping(true);
+        assert!(sink.send_state(Bytes::from_static(b"three")));
+        sink.send_ping(false);
+        drop(sink);
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).expect("it ends");
+        assert_eq!(all, b"one\x89\0two\x89\0three\x89\0");
+    }
+
+    #[test]
+    fn who_pings_and_reads_nothing_gets_one_answer_the_newest() {
+        let (mut client, sink) = connected();
         assert!(!sink.send_state(vec![0; MUCH].into()), "the client does not read");
         (0..=255).for_each(|number| sink.send_pong(vec![number; 2].into()));
         let reading = std::thread::spawn(move || {

@@ -13,7 +13,9 @@ use crate::logic::rate::Bucket;
 
 /// How long a connection may take to say hello.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
-/// How long a connection may be silent before it is pinged.
+/// How long a connection may be silent before a ping goes along with the next state that it is sent: one write for both.
+pub const IDLE_OFFER: Duration = Duration::from_secs(4);
+/// How long a connection may be silent before it is pinged, whether it is sent something or not.
 pub const IDLE_PING: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before it is closed.
 pub const IDLE_CLOSE: Duration = Duration::from_secs(10);
@@ -65,8 +67,13 @@ pub enum Output {
     },
     /// Send a snapshot.
     Snapshot,
-    /// Send a WebSocket ping: the client is silent.
-    Ping,
+    /// Send a WebSocket ping with the next state: the client is silent.
+    OfferPing,
+    /// Send a WebSocket ping now.
+    Ping {
+        /// One was to go with the next state: only if it has not gone.
+        was_offered: bool,
+    },
     /// Close the connection, with this for the client to read.
     Close(CloseCode, String),
 }
@@ -89,7 +96,16 @@ pub struct Session {
     chat: Option<Bucket>,
     refusals: Bucket,
     heard: Instant,
-    pinged: bool,
+    asked: Asked,
+}
+
+/// Whether a silent client was asked for a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    No,
+    /// As soon as it is sent something.
+    Soon,
+    Yes,
 }
 
 impl Session {
@@ -104,7 +120,7 @@ impl Session {
             chat: every.map(|every| Bucket::every(now, every, CHAT_BURST)),
             refusals: Bucket::new(now, 1, CHAT_REFUSALS),
             heard: now,
-            pinged: false,
+            asked: Asked::No,
         }
     }
 
@@ -120,8 +136,11 @@ impl Session {
     pub fn timeout(&self) -> Instant {
         let due = match self.state {
             State::AwaitingHello { deadline } => deadline,
-            _ if self.pinged => self.heard + IDLE_CLOSE,
-            _ => self.heard + IDLE_PING,
+            _ => match self.asked {
+                Asked::No => self.heard + IDLE_OFFER,
+                Asked::Soon => self.heard + IDLE_PING,
+                Asked::Yes => self.heard + IDLE_CLOSE,
+            },
         };
         self.ingress.deadline().map_or(due, |deadline| deadline.min(due))
     }
@@ -135,9 +154,13 @@ impl Session {
                 self.close(CloseCode::NoPong, "a message was begun and did not end in time")
             }
             _ if self.heard + IDLE_CLOSE <= now => self.close(CloseCode::NoPong, ""),
-            _ if self.heard + IDLE_PING <= now && !self.pinged => {
-                self.pinged = true;
-                Output::Ping
+            _ if self.heard + IDLE_PING <= now && self.asked != Asked::Yes => {
+                let before = std::mem::replace(&mut self.asked, Asked::Yes);
+                Output::Ping { was_offered: before == Asked::Soon }
+            }
+            _ if self.heard + IDLE_OFFER <= now && self.asked == Asked::No => {
+                self.asked = Asked::Soon;
+                Output::OfferPing
             }
             _ => Output::Nothing,
         }
@@ -167,7 +190,7 @@ impl Session {
             return self.close(CloseCode::RateLimited, "");
         }
         self.heard = now;
-        self.pinged = false;
+        self.asked = Asked::No;
         Output::Nothing
     }
 

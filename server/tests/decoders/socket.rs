@@ -192,7 +192,7 @@ fn converse(told: &[Told]) {
             }
             Output::Say(saying) => assert!(joined && saying.player == PLAYER),
             Output::Refuse { .. } | Output::Snapshot => assert!(joined),
-            Output::Nothing | Output::Pong { .. } | Output::Ping => {}
+            Output::Nothing | Output::Pong { .. } | Output::OfferPing | Output::Ping { .. } => {}
         }
     }
     // At one message per millisecond the bucket's burst and what refills it is all that passes.

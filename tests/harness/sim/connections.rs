@@ -93,7 +93,7 @@ impl Cluster {
                 self.relay_work(node, game, Work::Say(input));
             }
             Output::Snapshot => self.relay_work(node, game, Work::Snapshot { connection: id }),
-            Output::Nothing | Output::Ping | Output::Pong { .. } => {}
+            Output::Nothing | Output::OfferPing | Output::Ping { .. } | Output::Pong { .. } => {}
             Output::Say(saying) => self.relay_work(node, game, Work::Saying(saying)),
             Output::Refuse { seq, reason } => {
                 self.send_control(id, &ServerMessage::ChatRefused { seq, reason }.to_frame());

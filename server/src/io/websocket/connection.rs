@@ -231,7 +231,8 @@ impl<B: Backplane> Connection<B> {
     fn handle_output(&mut self, output: Output) {
         match output {
             Output::Nothing => {}
-            Output::Ping => self.sink.send_ping(),
+            Output::OfferPing => self.sink.offer_ping(),
+            Output::Ping { was_offered } => self.sink.send_ping(was_offered),
             Output::Join { name, join, ticket } => self.join(name, join, ticket),
             Output::Input { player, seq, seen, behind, values } => {
                 let input = Upstream::Input { player, seq, seen, behind, values };

@@ -24,6 +24,8 @@ use crate::io::transport::Transport;
 /// How long a reader rests after a pass in which there was something to do. It is short against a tick, and inputs go
 /// up shortly before the owner's next tick anyway; the answer to a ping may be late by as much.
 const REST: Duration = Duration::from_millis(2);
+/// How long whoever is to be looked at waits for others: the times are of seconds, and each pass is a wake-up.
+const GATHER: Duration = Duration::from_millis(50);
 /// Sockets of one pass.
 const EVENTS_MAX: usize = 1024;
 /// Bytes read from a socket at once.
@@ -96,7 +98,7 @@ impl<B: Backplane> Reader<B> {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.due.first().map(|(due, _)| due.saturating_duration_since(clock::now()))
+        self.due.first().map(|(due, _)| (*due + GATHER).saturating_duration_since(clock::now()))
     }
 
     fn pass(&mut self, events: &Events) {

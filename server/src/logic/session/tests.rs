@@ -62,10 +62,16 @@ fn silence_is_pinged_then_closed() {
     let mut session = Session::new(now, 60, 8192);
     assert_eq!(code(session.handle_timeout(now + HELLO_DEADLINE)), CloseCode::HelloDeadline);
     let mut session = joined(now, Role::Spectator);
-    assert_eq!(session.handle_timeout(now + IDLE_PING), Output::Ping);
+    assert_eq!(session.timeout(), now + IDLE_OFFER);
+    assert_eq!(session.handle_timeout(now + IDLE_OFFER), Output::OfferPing);
+    assert_eq!(session.handle_timeout(now + IDLE_OFFER), Output::Nothing);
+    assert_eq!(session.timeout(), now + IDLE_PING);
+    assert_eq!(session.handle_timeout(now + IDLE_PING), Output::Ping { was_offered: true });
+    assert_eq!(session.timeout(), now + IDLE_CLOSE);
     assert_eq!(session.handle_sign_of_life(now + IDLE_PING), Output::Nothing);
-    assert_eq!(session.timeout(), now + IDLE_PING * 2);
-    assert_eq!(session.handle_timeout(now + IDLE_PING * 2), Output::Ping);
+    assert_eq!(session.timeout(), now + IDLE_PING + IDLE_OFFER);
+    // Whoever is looked at late is pinged at once.
+    assert_eq!(session.handle_timeout(now + IDLE_PING * 2), Output::Ping { was_offered: false });
     assert_eq!(code(session.handle_timeout(now + IDLE_PING + IDLE_CLOSE)), CloseCode::NoPong);
 }
 
