@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -24,6 +24,8 @@ use tickcast_server::logic::resume::TokenDigest;
 use tickcast_server::logic::simulation::{Simulation, Writing};
 use tickcast_server::logic::stored;
 use tickcast_server::logic::views::{View, Views};
+
+use crate::load::clock::now;
 
 /// Bytes of a frame before its sections or its diff.
 const HEADER_BYTES: usize = 4;
@@ -208,7 +210,7 @@ impl Cells {
         copy(self.simulation.world(), &mut self.whole, |_| true);
         let proven = message.position.tick.0.is_multiple_of(HASH_EVERY);
         let mut sections = Vec::new();
-        let begin = Instant::now();
+        let begin = now();
         self.segments.mirror(&self.whole);
         self.segments.commit(&mut self.encoder, proven, |_| true, &mut sections);
         let took = begin.elapsed();
@@ -260,7 +262,7 @@ impl Filtered {
     ) -> Duration {
         copy(from, &mut self.world, wanted);
         let mut payload = Vec::new();
-        let begin = Instant::now();
+        let begin = now();
         encoder.encode_secret(&self.world, &mut payload);
         let took = begin.elapsed();
         self.world.advance();
@@ -328,7 +330,7 @@ fn cut(found: &mut Found, cells: &Cells, before: &Views, message: &TickMessage, 
         .map(|player| Viewer::Player(PlayerId(player)))
         .map(|viewer| (Arc::clone(before.of(viewer)), Arc::clone(cells.views.of(viewer))))
         .collect();
-    let begin = Instant::now();
+    let begin = now();
     let sections = &message.frame[HEADER_BYTES..];
     let index = Index::of(sections).expect("the owner's own sections");
     let mut entered: BTreeMap<SegmentId, Vec<u8>> = BTreeMap::new();
@@ -383,5 +385,23 @@ fn average(
         ideal_bytes: bytes(ideal),
         ideal_encode: ideal_encode.div_f64(ticks * ideal.len().max(1) as f64),
         circle_bytes: bytes(circle),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_get_a_part_of_the_world_for_little_more_than_an_ideal_filter() {
+        let plan = Plan { clients: 60, entities: 1_500, cell: None, sight: None, fire: 15, ticks: 40 };
+        let found = measure(&plan);
+        assert!(found.entities >= 1_500.0 && found.segments > 50.0, "{found:?}");
+        assert!(found.seen > 10.0 && found.seen < found.entities / 3.0, "{found:?}");
+        assert!((1.0..=60.0).contains(&found.frames), "{found:?}");
+        assert!(found.bytes < found.encoded_bytes, "a part of what the owner sends: {found:?}");
+        // The fewer happens in a cell, the more its head weighs.
+        assert!((0.8..2.0).contains(&(found.bytes / found.ideal_bytes)), "{found:?}");
+        assert!(found.circle_bytes < found.ideal_bytes, "{found:?}");
     }
 }

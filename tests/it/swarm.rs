@@ -48,5 +48,5 @@ async fn a_swarm_is_played_on_two_nodes_also_when_its_owner_dies() {
         assert_eq!(run.json["checks"][count], 0, "{count}: {:#}", run.json);
     }
     assert!(run.json["checks"]["state_comparisons"].as_u64() > Some(0), "{:#}", run.json);
-    assert!(run.json["recovery"].to_string() != "{}", "{:#}", run.json);
+    assert!(run.json["recovery"]["reconnects"].as_u64() >= Some(PLAYERS as u64 / 2), "{:#}", run.json);
 }
