@@ -1,6 +1,7 @@
 //! The demo game: a top-down shooter with walls, bullets, pickups and rounds. The example to copy: this file
 //! holds its rules but those of shots, which are in `shots.rs`; beside it are `schema.rs`, what clients see,
-//! `geometry.rs`, the arithmetic, `bots.rs`, players whom nobody plays, and `fog.rs`, what one does not see.
+//! `geometry.rs`, the arithmetic, `venue.rs`, where they are played, `crowd.rs`, who is near, `bots.rs`, players whom
+//! nobody plays, and `fog.rs`, what one does not see.
 //!
 //! How it is made, and what a game of your own can take from it:
 //! - Everything that must survive a node is a field of an entity. The match itself holds nothing but its
@@ -72,7 +73,7 @@ const DRONE_POINTS: i32 = 1;
 const MOVE_MAX: i32 = 127;
 
 /// The game `arena`. Its options are numbers by name: `players_max`, `drones`, `pickups`, `round_seconds`,
-/// `score_limit`, `tick_rate`, `bots` and `fog`.
+/// `score_limit`, `tick_rate`, `bots`, `fog` and `cell`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Arena;
 

@@ -7,14 +7,14 @@ use tickcast_protocol::{EntityId, PlayerId, World};
 
 use super::geometry::{DIRECTION_LENGTH, Ground, Spot, TURN, cross, direction, heading};
 use super::schema::{pickup, player};
-use super::venue::Venue;
+use super::venue::BOTS;
 use super::{
     ArenaMatch, BODY_RADIUS, BULLET_SPEED, HP_MAX, MOVE_MAX, PLAYER_SPEED, SCALE, all, place_player, spot,
 };
 use crate::game::TickRng;
 
 /// One for each bot that there can be.
-const NAMES: [&str; Venue::ARENA.choices.bots.max as usize] = [
+const NAMES: [&str; BOTS.max as usize] = [
     "Ada", "Grace", "Alan", "Radia", "Edsger", "Barbara", "Dennis", "Hedy", "Claude", "Frances", "Ken",
     "Karen", "Niklaus", "Margaret", "Donald", "Joan",
 ];

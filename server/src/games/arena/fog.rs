@@ -1,5 +1,5 @@
-//! Fog: with the option `fog`, and always in the swarm, everybody sees what is near and no further. The map is cut into cells, each a segment; what
-//! is where nobody looks is not sent, so no client can show it. Walls and how the round stands are no secret.
+//! Fog: with the option `fog`, and always in the swarm, everybody sees what is near and no further. The map is cut into
+//! cells, each a segment; what is where nobody looks is not sent, so no client can show it. Walls and how the round stands are no secret.
 
 use tickcast_protocol::{EntityId, SegmentId, World};
 

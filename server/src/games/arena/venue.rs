@@ -50,6 +50,9 @@ impl Choice {
     }
 }
 
+/// Players whom nobody plays; each has a name.
+pub(super) const BOTS: Choice = Choice::new("bots", 0, 0, 16);
+
 /// All that may be chosen.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choices {
@@ -110,7 +113,7 @@ impl Venue {
             round_seconds: Choice::new("round_seconds", 120, 5, 3_600),
             score_limit: Choice::new("score_limit", 100, 1, 10_000),
             tick_rate: Choice::new("tick_rate", 30, 10, 128),
-            bots: Choice::new("bots", 0, 0, 16),
+            bots: BOTS,
             fog: Choice::new("fog", 0, 0, 2_000),
             cell: Choice::new("cell", 80, 40, 2_000),
         },
@@ -130,7 +133,7 @@ impl Venue {
             round_seconds: Choice::new("round_seconds", 600, 5, 3_600),
             score_limit: Choice::new("score_limit", 1_000, 1, 10_000),
             tick_rate: Choice::new("tick_rate", 20, 10, 128),
-            bots: Choice::new("bots", 0, 0, 16),
+            bots: BOTS,
             fog: Choice::new("fog", 700, 100, 2_000),
             cell: Choice::new("cell", 1_280, 200, 4_000),
         },
