@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use tickcast_protocol::{InputSeq, PlayerId, ResumeToken, Tick, World};
-use tickcast_server::backplane::{Commit, MatchFields};
+use tickcast_protocol::{InputSeq, MatchId, Nonce, PlayerId, ResumeToken, Tick, World};
+use tickcast_server::backplane::store::Store;
+use tickcast_server::backplane::{Claim, ClaimReply, Commit, MatchFields};
 use tickcast_server::game::{GameType, Options};
 use tickcast_server::games::Arena;
 use tickcast_server::logic::channel::Upstream;
@@ -26,14 +27,17 @@ pub struct Crew {
     seq: u32,
     /// What each player does at the moment.
     held: Vec<[i32; 4]>,
+    /// Part of the players who fire, percent.
+    fire: u32,
 }
 
 impl Crew {
-    fn new(players: u32) -> Crew {
-        Crew { rng: ChaCha8Rng::seed_from_u64(4711), seq: 0, held: vec![[0, 0, 0, 1]; players as usize] }
+    pub(crate) fn new(players: u32, fire: u32) -> Crew {
+        let held = vec![[0, 0, 0, 1]; players as usize];
+        Crew { rng: ChaCha8Rng::seed_from_u64(4711), seq: 0, held, fire }
     }
 
-    /// The next tick's inputs. One player in sixteen walks another way, everybody aims anew and fires.
+    /// The next tick's inputs. One player in sixteen walks another way, and fires from then on or not; everybody aims anew.
     pub fn inputs(&mut self) -> Vec<Upstream> {
         self.seq += 1;
         let seq = InputSeq(self.seq);
@@ -42,12 +46,35 @@ impl Crew {
             if self.seq == 1 || self.rng.random_ratio(1, 16) {
                 values[0] = self.rng.random_range(-127..=127);
                 values[1] = self.rng.random_range(-127..=127);
+                // Where all fire nothing is left to chance: benches that have no such part go on as they were.
+                values[3] = i32::from(self.fire >= 100 || self.rng.random_ratio(self.fire, 100));
             }
             values[2] = (values[2] + self.rng.random_range(-8..=8)) & 1023;
             let player = PlayerId(index as u32 + 1);
             inputs.push(Upstream::Input { player, seq, seen: Tick(0), behind: 0, values: values.to_vec() });
         }
         inputs
+    }
+}
+
+/// The fields of a new match as its first owner gets them.
+///
+/// # Panics
+/// Never: a store that is empty lets the first have it.
+pub fn claimed(fields: MatchFields) -> MatchFields {
+    let id: MatchId = "battle".parse().expect("a valid id");
+    let mut store = Store::default();
+    assert!(store.create(&id, fields), "the store is empty");
+    let claim = Claim {
+        node: "bench".parse().expect("a valid id"),
+        nonce: Nonce(7),
+        unanswered: Vec::new(),
+        lease: Duration::from_secs(3600),
+        crashes_max: u32::MAX,
+    };
+    match store.claim(&id, &claim, 0) {
+        ClaimReply::Claimed { fields, .. } => fields,
+        other => panic!("not claimed: {other:?}"),
     }
 }
 
@@ -94,7 +121,7 @@ impl Battle {
         snapshot_every: u64,
         written: impl FnMut(Commit),
     ) -> (Battle, Crew) {
-        let mut crew = Crew::new(players);
+        let mut crew = Crew::new(players, 100);
         (Battle::begin_with(claimed, players, snapshot_every, &mut || crew.inputs(), written), crew)
     }
 

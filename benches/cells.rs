@@ -5,18 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 use tickcast_protocol::diff::Encoder;
 use tickcast_protocol::prior::Prior;
 use tickcast_protocol::schema::FieldType;
 use tickcast_protocol::sections::Index;
 use tickcast_protocol::segments::Segments;
-use tickcast_protocol::{
-    EntityId, InputSeq, MatchId, Nonce, PlayerId, ResumeToken, Schema, SegmentId, Tick, World,
-};
-use tickcast_server::backplane::store::Store;
-use tickcast_server::backplane::{Claim, ClaimReply, MatchFields};
+use tickcast_protocol::{EntityId, PlayerId, ResumeToken, Schema, SegmentId, World};
+use tickcast_server::backplane::MatchFields;
 use tickcast_server::game::{GameType, Options, Viewer};
 use tickcast_server::games::Swarm;
 use tickcast_server::logic::channel::{self, FromOwner, TickMessage, Upstream};
@@ -25,6 +20,7 @@ use tickcast_server::logic::simulation::{Simulation, Writing};
 use tickcast_server::logic::stored;
 use tickcast_server::logic::views::{View, Views};
 
+use crate::battle::{Crew, claimed};
 use crate::load::clock::now;
 
 /// Bytes of a frame before its sections or its diff.
@@ -93,7 +89,7 @@ struct Filtered {
 /// The match, its copy in segments, and who sees what.
 struct Cells {
     simulation: Simulation,
-    hands: Hands,
+    crew: Crew,
     /// Sides of the copy: the whole as it is changed, and its segments.
     whole: World,
     segments: Segments,
@@ -101,34 +97,7 @@ struct Cells {
     views: Views,
 }
 
-/// Players' hands: now and then another way, aiming on and on.
-struct Hands {
-    rng: ChaCha8Rng,
-    seq: u32,
-    held: Vec<[i32; 4]>,
-    fire: u32,
-}
-
-impl Hands {
-    fn inputs(&mut self) -> Vec<Upstream> {
-        self.seq += 1;
-        let (seq, fire) = (InputSeq(self.seq), self.fire);
-        let mut inputs = Vec::with_capacity(self.held.len());
-        for (index, values) in self.held.iter_mut().enumerate() {
-            if self.seq == 1 || self.rng.random_ratio(1, 16) {
-                values[0] = self.rng.random_range(-127..=127);
-                values[1] = self.rng.random_range(-127..=127);
-                values[3] = i32::from(self.rng.random_ratio(fire, 100));
-            }
-            values[2] = (values[2] + self.rng.random_range(-8..=8)) & 1023;
-            let player = PlayerId(index as u32 + 1);
-            inputs.push(Upstream::Input { player, seq, seen: Tick(0), behind: 0, values: values.to_vec() });
-        }
-        inputs
-    }
-}
-
-fn claimed(plan: &Plan) -> MatchFields {
+fn fields(plan: &Plan) -> MatchFields {
     let pickups = 500.min(plan.entities / 10);
     let drones = plan.entities.saturating_sub(plan.clients + pickups);
     let mut options = Options::from(
@@ -138,27 +107,13 @@ fn claimed(plan: &Plan) -> MatchFields {
     options.extend(plan.cell.map(|cell| ("cell".to_owned(), i64::from(cell))));
     options.extend(plan.sight.map(|sight| ("fog".to_owned(), i64::from(sight))));
     let info = Swarm.info(&options).expect("the options are the game's");
-    let id: MatchId = "swarm".parse().expect("a valid id");
-    let mut store = Store::default();
-    assert!(store.create(&id, stored::new_match(&info, &options, 42, 0, 64)), "the store is empty");
-    let claim = Claim {
-        node: "bench".parse().expect("a valid id"),
-        nonce: Nonce(7),
-        unanswered: Vec::new(),
-        lease: Duration::from_secs(3_600),
-        crashes_max: u32::MAX,
-    };
-    match store.claim(&id, &claim, 0) {
-        ClaimReply::Claimed { fields, .. } => fields,
-        other => panic!("not claimed: {other:?}"),
-    }
+    stored::new_match(&info, &options, 42, 0, 64)
 }
 
 impl Cells {
     /// Everybody has joined and played for a while.
     fn begin(plan: &Plan) -> Cells {
-        let fields = claimed(plan);
-        let restored = stored::restore(&fields).expect("a new match is readable");
+        let restored = stored::restore(&claimed(fields(plan))).expect("a new match is readable");
         let writing = Writing {
             snapshot_every: 20,
             hash_every: HASH_EVERY,
@@ -168,15 +123,9 @@ impl Cells {
         };
         let schema = Arc::clone(restored.world.schema());
         let game = Swarm.create(&restored.stored.options);
-        let hands = Hands {
-            rng: ChaCha8Rng::seed_from_u64(4711),
-            seq: 0,
-            held: vec![[0; 4]; plan.clients as usize],
-            fire: plan.fire,
-        };
         let mut cells = Cells {
             simulation: Simulation::new(game, restored, writing),
-            hands,
+            crew: Crew::new(plan.clients, plan.fire),
             whole: World::new(Arc::clone(&schema)),
             segments: Segments::new(Arc::clone(&schema)),
             encoder: Encoder::new(Prior::first(&schema)),
@@ -192,7 +141,7 @@ impl Cells {
             cells.tick(joins.collect());
         }
         for _ in 0..WARM_UP_TICKS {
-            let inputs = cells.hands.inputs();
+            let inputs = cells.crew.inputs();
             cells.tick(inputs);
         }
         assert_eq!(cells.simulation.players(), plan.clients as usize, "everybody plays");
@@ -248,6 +197,19 @@ fn places(schema: &Schema) -> Vec<Option<(usize, usize)>> {
     schema.kinds().iter().map(|kind| Some((kind.field_index("x")?, kind.field_index("y")?))).collect()
 }
 
+/// How far one sees, in steps, as the match tells its clients.
+fn sight(world: &World) -> i64 {
+    let schema = world.schema();
+    let find = || {
+        let (kind, player) =
+            (schema.kind_index("round")?, &schema.kinds()[usize::from(schema.player_kind())]);
+        let field = schema.kinds()[usize::from(kind)].field_index("sight")?;
+        let units = world.get(world.ids(kind).next()?, field);
+        Some(i64::from(units) * i64::from(player.fields[player.field_index("x")?].scale))
+    };
+    find().expect("the swarm tells how far one sees")
+}
+
 impl Filtered {
     fn new(schema: &Arc<Schema>) -> Filtered {
         Filtered { world: World::new(Arc::clone(schema)), bytes: 0 }
@@ -279,13 +241,13 @@ pub fn measure(plan: &Plan) -> Found {
     let mut cells = Cells::begin(plan);
     let schema = Arc::clone(cells.whole.schema());
     let places = places(&schema);
-    let sight = i64::from(plan.sight.unwrap_or(700)) * 16;
+    let sight = sight(cells.simulation.world());
     let mut ideal: Vec<Filtered> = (0..FILTERED.min(plan.clients)).map(|_| Filtered::new(&schema)).collect();
     let mut circle: Vec<Filtered> = (0..ideal.len()).map(|_| Filtered::new(&schema)).collect();
     let mut found = Found::default();
     let mut ideal_encode = Duration::ZERO;
     for turn in 0..=plan.ticks {
-        let inputs = cells.hands.inputs();
+        let inputs = cells.crew.inputs();
         // The frame is coded with the prior that was there before it.
         let mut encoder = Encoder::new(Arc::clone(cells.encoder.prior()));
         let before = cells.views.clone();

@@ -18,7 +18,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tickcast_protocol::{EntityId, Field, Kind, Schema, World};
 
-pub use battle::{Battle, Crew};
+pub use battle::{Battle, Crew, claimed};
 
 /// Players of a [`Crowd`].
 pub const PLAYERS: usize = 64;

@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use benches::Battle;
+use benches::{Battle, claimed};
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use tickcast_protocol::{MatchId, Nonce, Tick};
-use tickcast_server::backplane::store::Store;
-use tickcast_server::backplane::{Claim, ClaimReply, MatchFields};
+use tickcast_protocol::Tick;
 use tickcast_server::game::{GameType, Options, Past};
 use tickcast_server::games::Arena;
 
@@ -16,29 +14,10 @@ const SNAPSHOT_EVERY: u64 = 30;
 /// Players and drones of the matches that are measured.
 const SIZES: [(u32, u32); 3] = [(16, 0), (64, 0), (64, 900)];
 
-/// A new match as its first owner gets it.
-fn claimed(players: u32, drones: u32) -> MatchFields {
-    let id: MatchId = "battle".parse().expect("a valid id");
-    let mut store = Store::default();
-    assert!(store.create(&id, Battle::fields(players, drones)), "the store is empty");
-    let lease = Duration::from_secs(3600);
-    let claim = Claim {
-        node: "bench".parse().expect("a valid id"),
-        nonce: Nonce(7),
-        unanswered: Vec::new(),
-        lease,
-        crashes_max: u32::MAX,
-    };
-    match store.claim(&id, &claim, 0) {
-        ClaimReply::Claimed { fields, .. } => fields,
-        other => panic!("not claimed: {other:?}"),
-    }
-}
-
 /// What it costs per tick that a game looks back: of 300 entities two or three fields are kept.
 fn look_back(criterion: &mut Criterion) {
     let (players, drones) = (64, 236);
-    let (battle, _) = Battle::begin(&claimed(players, drones), players, SNAPSHOT_EVERY, drop);
+    let (battle, _) = Battle::begin(&claimed(Battle::fields(players, drones)), players, SNAPSHOT_EVERY, drop);
     let world = battle.world();
     let asked = Arena.create(&Options::new()).remembers();
     let mut past = Past::new(world.schema(), &asked, 30, Duration::from_millis(250));
@@ -55,7 +34,8 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("step");
     for (players, drones) in SIZES {
-        let (mut battle, mut crew) = Battle::begin(&claimed(players, drones), players, SNAPSHOT_EVERY, drop);
+        let (mut battle, mut crew) =
+            Battle::begin(&claimed(Battle::fields(players, drones)), players, SNAPSHOT_EVERY, drop);
         let (mut ticks, mut bytes) = (0u64, 0u64);
         let id = BenchmarkId::from_parameter(format!("{players} players, {drones} drones"));
         group.bench_function(id, |bencher| {
