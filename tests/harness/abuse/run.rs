@@ -40,6 +40,10 @@ const REDIS_PRIORITY: &str = "20";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Within this the bots have come home, and the nodes are without connections.
 const HOME_WITHIN: Duration = Duration::from_secs(30);
+/// Matches without players end after this: longer than bots take to leave and to come again.
+const EMPTY_AFTER: &str = "20";
+/// Within this attackers' matches have ended.
+const ENDED_WITHIN: Duration = Duration::from_secs(60);
 /// Longer than any phase: bots are told when it is over.
 const BOTS_SECONDS: &str = "3600";
 
@@ -130,7 +134,8 @@ impl Field {
         let nodes = names.iter().map(async |name| {
             // Cheats come back at once and again and again: they are told so each time.
             let cheats = ["--strikes", "0", "--resume-seconds", "2"];
-            let args = [&["--node", name, "--limit-loopback", "--log", "warn"][..], &cheats].concat();
+            let fixed = ["--node", name, "--limit-loopback", "--log", "warn", "--empty-after", EMPTY_AFTER];
+            let args = [&fixed[..], &cheats].concat();
             let args = args.into_iter().map(str::to_owned).collect();
             let redis = redis.as_ref().map(RedisServer::url);
             let core = is_pinned.then_some(NODES_CORE);
@@ -174,6 +179,14 @@ impl Field {
         wait_until(HOME_WITHIN, what, look).await;
     }
 
+    /// Matches that attackers made are no leak; they end when they have been empty for a while.
+    async fn until_matches_ended(&self) {
+        let owned = || join_all(self.nodes.iter().map(|node| node.metric("matches_owned")));
+        let look =
+            || async move { (owned().await.iter().sum::<u64>() == self.matches.len() as u64).then_some(()) };
+        wait_until(ENDED_WITHIN, "matches of attackers have ended", look).await;
+    }
+
     fn resident_kb(&self) -> u64 {
         self.nodes.iter().map(|node| gauge::resident_kb(node.pid())).sum()
     }
@@ -199,7 +212,10 @@ impl Field {
         self.until_connections("all bots are connected", |open| open == all).await;
         let target = match row {
             Some(row) => Some(self.target(row).await),
-            None => None,
+            None => {
+                self.until_matches_ended().await;
+                None
+            }
         };
         let (begun, times, waits) = (clock::now(), self.times(), gauge::times(bots.pid()));
         let stolen = gauge::stolen_ns(NODES_CORE);
