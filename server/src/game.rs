@@ -36,7 +36,8 @@ pub enum Visibility {
     #[default]
     Everything,
     /// Everybody gets the segments that [`Game::view`] gives; the rest is too far away to matter. The codec learns from
-    /// all of it.
+    /// all of it. As long as a match is small the server keeps it whole and sends all of it to everybody: it does not ask
+    /// for views, and where entities are put counts for nothing. So put each where it belongs in every step.
     Regions,
     /// As [`Visibility::Regions`], and what somebody does not get is a secret: hands, fog, plans. The codec learns from
     /// segment 0 only, for what it learned goes to everybody. What still tells of secrets: docs/visibility.md.

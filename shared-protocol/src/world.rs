@@ -54,6 +54,8 @@ pub struct World {
     entities: usize,
     record_bytes: usize,
     hash: u32,
+    /// Entities are not put into segments.
+    whole: bool,
 }
 
 impl World {
@@ -61,7 +63,7 @@ impl World {
     pub fn new(schema: Arc<Schema>) -> World {
         let tables =
             schema.kinds().iter().enumerate().map(|(index, kind)| Table::new(index as u8, kind)).collect();
-        World { schema, tables, entities: 0, record_bytes: 0, hash: 0 }
+        World { schema, tables, entities: 0, record_bytes: 0, hash: 0, whole: false }
     }
 
     /// What the state is made of.

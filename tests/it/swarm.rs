@@ -1,9 +1,10 @@
-//! A swarm on two nodes: everybody is sent what is near, all who see a cell see the same in it, and it outlives its owner.
+//! A swarm: everybody is sent what is near, all who see a cell see the same in it, and it outlives its owner; a small one is sent
+//! whole.
 
 use std::time::Duration;
 
 use harness::http::create_match;
-use harness::process::{BOTS_WITHIN, Bots, Node, wait_until};
+use harness::process::{BOTS_WITHIN, Bots, Node, NodeOptions, wait_until};
 use harness::redis::{Persistence, RedisServer};
 use serde_json::json;
 
@@ -49,4 +50,38 @@ async fn a_swarm_is_played_on_two_nodes_also_when_its_owner_dies() {
     }
     assert!(run.json["checks"]["state_comparisons"].as_u64() > Some(0), "{:#}", run.json);
     assert!(run.json["recovery"]["reconnects"].as_u64() >= Some(PLAYERS as u64 / 2), "{:#}", run.json);
+}
+
+/// Few enough to be sent to everybody, until everybody has joined.
+#[tokio::test]
+async fn a_small_swarm_is_sent_whole_until_it_is_large() {
+    let node = Node::start(NodeOptions::default()).await;
+    let new = json!({ "game": "swarm", "options": { "drones": 980, "pickups": 10, "tick_rate": 10 } });
+    let id = create_match(node.authority(), &new).await;
+    let players = async || node.ask_operators(&format!("/v1/matches/{id}/players")).await.json();
+    let first = ["--match-id", id.as_str(), "--players", "1", "--seconds", "10", "--allow-slow-clients"];
+    let first = Bots::start(&[], &[&node.players], &first);
+    let seen = async |whole: bool| {
+        wait_until(WITHIN, if whole { "one gets everything" } else { "one gets a part" }, || async {
+            let told = players().await;
+            let (seen, all) = (told["players"][0]["sees"]["entities"].as_u64()?, told["entities"].as_u64()?);
+            (seen > 0 && (seen == all) == whole).then_some(())
+        })
+        .await;
+    };
+    seen(true).await;
+    let count = PLAYERS.to_string();
+    let others = ["--match-id", id.as_str(), "--players", &count, "--seconds", "5", "--allow-slow-clients"];
+    let others = Bots::start(&[], &[&node.players], &others);
+    seen(false).await;
+    for bots in [others, first] {
+        let run = bots.ended(BOTS_WITHIN).await;
+        assert!(run.status.success(), "{}", run.output);
+        for count in ["desyncs", "state_mismatches", "broken_frames", "resets", "lost_ticks"] {
+            assert_eq!(run.json["checks"][count], 0, "{count}: {:#}", run.json);
+        }
+        // One alone has nobody to compare with.
+        let compared = run.json["checks"]["state_comparisons"].as_u64() > Some(0);
+        assert_eq!(compared, run.json["connections"]["joined"] != 1, "{:#}", run.json);
+    }
 }

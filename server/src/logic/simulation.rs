@@ -1,6 +1,7 @@
 //! The authoritative loop of one match, without a clock: what relays say in, exactly one commit per tick out.
 
 mod commit;
+mod cutting;
 mod parts;
 
 use std::collections::VecDeque;
@@ -126,7 +127,9 @@ impl Simulation {
             chat: Chat::new(chat, |player| seats.contains(player)),
             seats_changed: vacant.map(|player| (player, None)).collect(),
             seats,
-            parts: segments.map(|segments| Parts::new(segments, views, &world, stored.visibility)),
+            parts: segments.map(|segments| {
+                Parts::new(segments, views, &world, stored.visibility, stored.tick_rate.hz())
+            }),
             game,
             world,
             past,
@@ -293,6 +296,9 @@ impl Simulation {
             self.game.start(&mut rng, &mut self.world);
         }
         self.ticks += 1;
+        if let Some(parts) = &mut self.parts {
+            parts.cut(&mut self.world);
+        }
         self.remove_players(tick);
         let mut notes = self.admit_players(tick, &mut rng);
         let refused = std::mem::take(&mut self.refusals).into_iter();

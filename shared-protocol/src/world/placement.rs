@@ -11,15 +11,24 @@ impl World {
     }
 
     /// Puts an entity into a segment, from this tick on: who gets that segment and not the one it was in sees it
-    /// appear, whole, and the others see it go. Nothing happens when the entity is not alive.
+    /// appear, whole, and the others see it go. Nothing happens when the entity is not alive, or the world is kept whole.
     ///
     /// # Panics
     /// When there is no segment of this number: a bug of the game.
     pub fn place(&mut self, id: EntityId, segment: SegmentId) {
         assert!(usize::from(segment.0) < SEGMENTS_MAX, "segments are 0 to {}", SEGMENTS_MAX - 1);
-        if self.contains(id) {
+        if self.contains(id) && !self.whole {
             self.tables[usize::from(id.kind)].place(id.index, segment);
         }
+    }
+
+    /// Whether everything is in [`SegmentId::EVERYONE`] from now on, wherever it is put.
+    pub fn keep_whole(&mut self, whole: bool) {
+        if whole && !self.whole {
+            let ids = (0..self.tables.len() as u8).flat_map(|kind| self.ids(kind)).collect::<Vec<_>>();
+            ids.into_iter().for_each(|id| self.place(id, SegmentId::EVERYONE));
+        }
+        self.whole = whole;
     }
 
     /// Says that what is stored of an entity changes with this tick, whether or not its values do.

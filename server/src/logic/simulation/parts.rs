@@ -1,9 +1,11 @@
 //! What an owner keeps of a match in segments besides its world: the segments as they were committed, and who gets which.
 
 use tickcast_protocol::diff::Encoder;
+use tickcast_protocol::sections::{Section, Sections};
 use tickcast_protocol::segments::Segments;
 use tickcast_protocol::{EntityId, SegmentId, World};
 
+use super::cutting::Cutting;
 use crate::game::{Game, Looking, Viewer, Visibility};
 use crate::logic::seats::Seats;
 use crate::logic::views::{ViewChange, Views};
@@ -15,13 +17,33 @@ pub(super) struct Parts {
     /// What changed with the tick that is being made.
     changes: Vec<ViewChange>,
     visibility: Visibility,
+    /// Whether the world is cut at all.
+    cutting: Cutting,
+    is_cut: bool,
 }
 
 impl Parts {
     /// Goes on from restored segments, which are those of this world.
-    pub(super) fn new(mut segments: Segments, views: Views, world: &World, visibility: Visibility) -> Parts {
+    pub(super) fn new(
+        mut segments: Segments,
+        views: Views,
+        world: &World,
+        visibility: Visibility,
+        hz: u8,
+    ) -> Parts {
         segments.settle_in(world);
-        Parts { segments, views, changes: Vec::new(), visibility }
+        let is_cut =
+            visibility == Visibility::Secrets || segments.iter().any(|(id, _)| id != SegmentId::EVERYONE);
+        let cutting = Cutting::new(is_cut, hz);
+        Parts { segments, views, changes: Vec::new(), visibility, cutting, is_cut }
+    }
+
+    /// Decides for the tick that is about to be made whether its world is cut: one with secrets always is.
+    pub(super) fn cut(&mut self, world: &mut World) {
+        if self.visibility != Visibility::Secrets {
+            self.is_cut = self.cutting.decide(world.len());
+        }
+        world.keep_whole(!self.is_cut);
     }
 
     /// As they were committed.
@@ -44,7 +66,10 @@ impl Parts {
         let players = seats.entities().map(|(player, entity)| (Viewer::Player(player), Some(entity)));
         for (viewer, entity) in std::iter::once((Viewer::Spectators, None)).chain(players) {
             let before = self.views.decided(viewer).map_or(&[][..], |view| view);
-            let view = game.view(Looking { viewer, entity, before, world });
+            let view = match self.is_cut {
+                true => game.view(Looking { viewer, entity, before, world }),
+                false => vec![SegmentId::EVERYONE],
+            };
             self.changes.extend(self.views.decide(viewer, view));
         }
     }
@@ -58,7 +83,14 @@ impl Parts {
     pub(super) fn encode(&mut self, world: &World, encoder: &mut Encoder, proven: bool, out: &mut Vec<u8>) {
         let is_open = |segment| self.visibility != Visibility::Secrets || segment == SegmentId::EVERYONE;
         self.segments.mirror(world);
+        let begin = out.len();
         self.segments.commit(encoder, proven, is_open, out);
+        // What would be one diff, were the world whole: without the heads of its sections.
+        let payload = |section| match section {
+            Section::Changed { payload, .. } => payload.len(),
+            _ => 0,
+        };
+        self.cutting.note(Sections::new(&out[begin..]).flatten().map(|cut| payload(cut.section)).sum());
     }
 
     /// The entities whose records changed since this was last asked.

@@ -1,6 +1,7 @@
 //! The loop without a clock: joins, inputs, refusals, snapshots, and going on from what was written.
 
 mod accounts;
+mod cutting;
 mod rewind;
 
 use std::collections::BTreeMap;
