@@ -10,7 +10,7 @@ use tickcast_protocol::prior::Prior;
 use tickcast_protocol::schema::FieldType;
 use tickcast_protocol::sections::Index;
 use tickcast_protocol::segments::Segments;
-use tickcast_protocol::{EntityId, PlayerId, ResumeToken, Schema, SegmentId, World};
+use tickcast_protocol::{EntityId, PlayerId, ResumeToken, Schema, SegmentId, Tick, World};
 use tickcast_server::backplane::MatchFields;
 use tickcast_server::game::{GameType, Options, Viewer};
 use tickcast_server::games::Swarm;
@@ -49,6 +49,8 @@ pub struct Plan {
     pub fire: u32,
     /// Ticks that are measured.
     pub ticks: u64,
+    /// What cells would come to that are told only in every so many-th tick, for each of these.
+    pub seldom: Vec<u64>,
 }
 
 /// What was found, averages over all ticks; bytes and times per client are of one tick.
@@ -78,11 +80,23 @@ pub struct Found {
     pub ideal_encode: Duration,
     /// Bytes of an ideal filter's frame for what is within sight and not a step further.
     pub circle_bytes: f64,
+    /// Bytes of all cells where they are told seldom, for each number of the plan.
+    pub seldom_bytes: Vec<f64>,
 }
 
 /// One client of an ideal filter.
 struct Filtered {
     world: World,
+    bytes: u64,
+}
+
+/// All cells once more, told only in every so many-th tick: what then has changed, at once. With tables of its own, which learn
+/// from just that.
+struct Seldom {
+    every: u64,
+    whole: World,
+    segments: Segments,
+    encoder: Encoder,
     bytes: u64,
 }
 
@@ -95,6 +109,7 @@ struct Cells {
     segments: Segments,
     encoder: Encoder,
     views: Views,
+    seldom: Vec<Seldom>,
 }
 
 fn fields(plan: &Plan) -> MatchFields {
@@ -130,6 +145,7 @@ impl Cells {
             segments: Segments::new(Arc::clone(&schema)),
             encoder: Encoder::new(Prior::first(&schema)),
             views: Views::default(),
+            seldom: plan.seldom.iter().map(|every| Seldom::new(*every, &schema)).collect(),
         };
         for first in (1..=plan.clients).step_by(JOINS_PER_TICK as usize) {
             let joins = (first..=plan.clients.min(first + JOINS_PER_TICK - 1)).map(|player| Upstream::Join {
@@ -165,9 +181,35 @@ impl Cells {
         let took = begin.elapsed();
         self.whole.advance();
         self.encoder.poll_prior();
+        self.seldom.iter_mut().for_each(|one| one.tick(message.position.tick, self.simulation.world()));
         self.views.apply(message.views.clone());
         assert!(message.frame[HEADER_BYTES..] == sections, "the owner sends what is measured");
         (message, took)
+    }
+}
+
+impl Seldom {
+    fn new(every: u64, schema: &Arc<Schema>) -> Seldom {
+        Seldom {
+            every,
+            whole: World::new(Arc::clone(schema)),
+            segments: Segments::new(Arc::clone(schema)),
+            encoder: Encoder::new(Prior::first(schema)),
+            bytes: 0,
+        }
+    }
+
+    fn tick(&mut self, tick: Tick, from: &World) {
+        if !tick.0.is_multiple_of(self.every) {
+            return;
+        }
+        copy(from, &mut self.whole, |_| true);
+        let mut sections = Vec::new();
+        self.segments.mirror(&self.whole);
+        self.segments.commit(&mut self.encoder, false, |_| true, &mut sections);
+        self.whole.advance();
+        self.encoder.poll_prior();
+        self.bytes += sections.len() as u64;
     }
 }
 
@@ -275,6 +317,7 @@ pub fn measure(plan: &Plan) -> Found {
         // The filters' first tick is the whole of what is seen.
         if turn == 0 {
             ideal.iter_mut().chain(&mut circle).for_each(|one| one.bytes = 0);
+            cells.seldom.iter_mut().for_each(|one| one.bytes = 0);
             continue;
         }
         found.encode += encode;
@@ -283,6 +326,8 @@ pub fn measure(plan: &Plan) -> Found {
         found.segments += cells.segments.iter().count() as f64;
         cut(&mut found, &cells, &before, &message, plan.clients);
     }
+    let ticks = plan.ticks.max(1) as f64;
+    found.seldom_bytes = cells.seldom.iter().map(|one| one.bytes as f64 / ticks).collect();
     average(found, plan, &ideal, &circle, ideal_encode)
 }
 
@@ -347,6 +392,7 @@ fn average(
         ideal_bytes: bytes(ideal),
         ideal_encode: ideal_encode.div_f64(ticks * ideal.len().max(1) as f64),
         circle_bytes: bytes(circle),
+        seldom_bytes: found.seldom_bytes,
     }
 }
 
@@ -356,7 +402,15 @@ mod tests {
 
     #[test]
     fn clients_get_a_part_of_the_world_for_little_more_than_an_ideal_filter() {
-        let plan = Plan { clients: 60, entities: 1_500, cell: None, sight: None, fire: 15, ticks: 40 };
+        let plan = Plan {
+            clients: 60,
+            entities: 1_500,
+            cell: None,
+            sight: None,
+            fire: 15,
+            ticks: 40,
+            seldom: vec![1, 4],
+        };
         let found = measure(&plan);
         assert!(found.entities >= 1_500.0 && found.segments > 50.0, "{found:?}");
         assert!(found.seen > 10.0 && found.seen < found.entities / 3.0, "{found:?}");
@@ -365,5 +419,7 @@ mod tests {
         // The fewer happens in a cell, the more its head weighs.
         assert!((0.8..2.0).contains(&(found.bytes / found.ideal_bytes)), "{found:?}");
         assert!(found.circle_bytes < found.ideal_bytes, "{found:?}");
+        let [each, fourth] = found.seldom_bytes[..] else { panic!("{found:?}") };
+        assert!(each > 0.0 && fourth < each * 1.5, "{found:?}");
     }
 }

@@ -30,6 +30,9 @@ struct Flags {
     /// Ticks that are measured
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     ticks: u64,
+    /// What all cells would come to if each were told only in every N-th tick, for each N
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
+    seldom: Vec<u64>,
     /// JSON in place of a table
     #[arg(long)]
     json: bool,
@@ -50,6 +53,7 @@ fn main() {
                 sight: flags.sight,
                 fire: flags.fire,
                 ticks: flags.ticks,
+                seldom: flags.seldom.clone(),
             };
             rows.push((plan.clone(), measure(&plan)));
         }
@@ -106,6 +110,14 @@ fn print(rows: &[(Plan, Found)]) {
         ]);
     }
     println!("{table}");
+    for (plan, found) in rows {
+        for (every, bytes) in plan.seldom.iter().zip(&found.seldom_bytes) {
+            println!(
+                "{} clients, all cells told in every tick of {every}: {bytes:.0} bytes per tick",
+                plan.clients
+            );
+        }
+    }
     println!(
         "encode: the owner's coding of a tick, all segments; cut: a node's frame for a client; ideal: one encoding per client \
          of the same entities;\ncircle: one of what is within sight only. All per tick, averages."
@@ -117,7 +129,7 @@ fn to_json(plan: &Plan, found: &Found) -> serde_json::Value {
         "clients": plan.clients, "cell": plan.cell, "sight": plan.sight, "fire": plan.fire, "ticks": plan.ticks,
         "entities": found.entities, "segments": found.segments, "seen": found.seen, "view": found.view,
         "frames": found.frames, "encode_us": found.encode.as_secs_f64() * 1e6, "encoded_bytes": found.encoded_bytes,
-        "cut_us": found.cut.as_secs_f64() * 1e6, "bytes": found.bytes, "ideal_bytes": found.ideal_bytes,
+        "seldom": plan.seldom, "seldom_bytes": found.seldom_bytes, "cut_us": found.cut.as_secs_f64() * 1e6, "bytes": found.bytes, "ideal_bytes": found.ideal_bytes,
         "ideal_encode_us": found.ideal_encode.as_secs_f64() * 1e6, "circle_bytes": found.circle_bytes,
     })
 }
