@@ -21,6 +21,7 @@ mod report;
 mod run;
 mod session;
 mod summary;
+mod swarm;
 mod systems;
 mod tally;
 mod tasks;

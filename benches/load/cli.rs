@@ -11,8 +11,10 @@ use super::client::Load;
 use super::growth::GrowthFlags;
 use super::hands::Style;
 use super::process::Cores;
+use super::protocols::tickcast::Played;
 use super::redis::Keeps;
 use super::run::Plan;
+use super::swarm::SwarmFlags;
 use super::systems::System;
 
 /// `load`.
@@ -77,6 +79,15 @@ pub(crate) enum Task {
         common: Common,
         #[command(flatten)]
         flags: ChurnFlags,
+    },
+    /// CPU time per update where each client gets a part of a large world, beside plain matches of as many bytes
+    #[command(mut_arg("players", |arg| arg.default_value("62")), mut_arg("matches", |arg| arg.default_value("16")))]
+    #[command(mut_arg("warm_up", |arg| arg.default_value("8")), mut_arg("spectators", |arg| arg.hide(true)))]
+    Swarm {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        flags: SwarmFlags,
     },
     /// A comparison of CPU time that is held against ceilings
     Check {
@@ -189,6 +200,7 @@ impl Common {
             may_fire,
             ramp,
             probes: 0,
+            played: Played::ARENA,
         };
         Plan {
             load,

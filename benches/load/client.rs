@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::clock;
 use super::hands::{Hands, Style};
+use super::protocols::tickcast::Played;
 use super::session::{Outbox, Place, Protocol, Seen, Session};
 use super::tally::Tally;
 use super::websocket::{self, CLOSE, PING, PONG};
@@ -46,6 +47,8 @@ pub(crate) struct Load {
     pub(crate) ramp: u32,
     /// Matches of which the first player watches for effects.
     pub(crate) probes: u32,
+    /// What tickcast plays.
+    pub(crate) played: Played,
 }
 
 impl Load {

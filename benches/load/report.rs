@@ -157,6 +157,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::load::client::Load;
+    use crate::load::protocols::tickcast::Played;
     use crate::load::summary::tests::outcome;
 
     /// A report of this kind, of two systems.
@@ -181,6 +182,7 @@ pub(crate) mod tests {
             may_fire: true,
             ramp: 1,
             probes: 0,
+            played: Played::ARENA,
         };
         let (warm_up, time) = (Duration::from_secs(1), Duration::from_secs(5));
         let cores = Cores { server: Some(0), load: Some(1) };

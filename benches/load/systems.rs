@@ -138,8 +138,8 @@ fn tickcast(with_redis: u32, load: &Load, cores: Cores) -> io::Result<Running> {
         servers.push(server);
         nodes.push(at);
     }
-    let (places, tick_rate) = (load.players + load.guests, load.tick_rate);
-    let protocol = Box::new(Tickcast { nodes, places, tick_rate, matches: Vec::new() });
+    let (places, tick_rate, played) = (load.players + load.guests, load.tick_rate, load.played);
+    let protocol = Box::new(Tickcast { nodes, places, tick_rate, played, matches: Vec::new() });
     Ok(Running { servers, redis, protocol })
 }
 

@@ -17,6 +17,7 @@ use super::knee::{self, Knee};
 use super::process::{self, Cores};
 use super::report::{Kind, Report};
 use super::run::{Outcome, Plan, Trial};
+use super::swarm;
 use super::systems::System;
 use super::text;
 
@@ -54,6 +55,12 @@ pub fn run(flags: Flags) -> io::Result<bool> {
             let plan = common.plan(prepare(&common)?);
             let (good, report) = churn::churn(flags, plan, &systems(&common, &churn::SYSTEMS), common.turns)?;
             tell(&common, &report, &report.text(), || report.page()).map(|()| good)
+        }
+        Task::Swarm { common, flags } => {
+            let plan = common.plan(prepare(&common)?);
+            let (complete, report) =
+                swarm::compare(&flags, plan, &systems(&common, &swarm::SYSTEMS), common.turns)?;
+            tell(&common, &report, &report.text(), || report.page()).map(|()| complete)
         }
         Task::Check { mut common, budget } => {
             let budget = Budget::read(&budget)?;

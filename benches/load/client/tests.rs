@@ -13,7 +13,7 @@ use super::*;
 use crate::floor::Mode;
 use crate::floor::driven::Driven;
 use crate::load::protocols::floor::Floor;
-use crate::load::protocols::tickcast::Tickcast;
+use crate::load::protocols::tickcast::{Played, Tickcast};
 use crate::load::websocket::BINARY;
 
 /// Within this all that a test waits for has happened.
@@ -40,6 +40,7 @@ const SILENT: Load = Load {
     may_fire: true,
     ramp: 10_000,
     probes: 0,
+    played: Played::ARENA,
 };
 
 /// Everybody in its match, and counting has begun.
@@ -201,6 +202,7 @@ fn a_server_that_closes_is_a_failure_with_its_code() {
         nodes: vec![server.address],
         places: 1,
         tick_rate: ALONE.tick_rate,
+        played: Played::ARENA,
         matches: vec!["none".parse().unwrap()],
     };
     let refused = Herd::new(ALONE).unwrap().grow(&mut protocol, 1).unwrap_err().to_string();
@@ -210,7 +212,8 @@ fn a_server_that_closes_is_a_failure_with_its_code() {
 fn node(runtime: &Runtime) -> (Node, Tickcast) {
     let node = runtime.block_on(Node::start(NodeOptions::default()));
     let nodes = vec![node.authority().parse().expect("a node prints its address")];
-    let protocol = Tickcast { nodes, places: PLAYERS, tick_rate: SILENT.tick_rate, matches: Vec::new() };
+    let (tick_rate, played) = (SILENT.tick_rate, Played::ARENA);
+    let protocol = Tickcast { nodes, places: PLAYERS, tick_rate, played, matches: Vec::new() };
     (node, protocol)
 }
 

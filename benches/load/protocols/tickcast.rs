@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use serde::Serialize;
 use serde_json::json;
 use tickcast_protocol::client::{Client, Event};
 use tickcast_protocol::frame::{self, SERVER_CONTROL, StateFrame};
@@ -15,6 +16,20 @@ use crate::load::http;
 use crate::load::session::{Outbox, Place, Protocol, Seen, Session};
 use crate::load::websocket::{self, BINARY, Opened};
 
+/// What is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Played {
+    /// The arena, or a game with the same inputs.
+    pub(crate) game: &'static str,
+    /// Drones of each match.
+    pub(crate) drones: u32,
+}
+
+impl Played {
+    /// The arena with nobody but players.
+    pub(crate) const ARENA: Played = Played { game: "arena", drones: 0 };
+}
+
 /// One or several nodes; the players of each match are spread over all of them.
 #[derive(Clone)]
 pub(crate) struct Tickcast {
@@ -22,6 +37,7 @@ pub(crate) struct Tickcast {
     /// Places of a match.
     pub(crate) places: u32,
     pub(crate) tick_rate: u32,
+    pub(crate) played: Played,
     pub(crate) matches: Vec<MatchId>,
 }
 
@@ -29,8 +45,8 @@ impl Protocol for Tickcast {
     fn join(&mut self, place: Place) -> io::Result<(Opened, Box<dyn Session>)> {
         while self.matches.len() <= place.in_match as usize {
             let node = self.nodes[self.matches.len() % self.nodes.len()];
-            let options = json!({ "players_max": self.places.max(2) });
-            let new = json!({ "game": "arena", "tick_rate": self.tick_rate, "options": options });
+            let options = json!({ "players_max": self.places.max(2), "drones": self.played.drones });
+            let new = json!({ "game": self.played.game, "tick_rate": self.tick_rate, "options": options });
             let created = http::post(node, "/v1/matches", &new)?;
             let id = created["id"].as_str().and_then(|id| id.parse().ok());
             self.matches.push(id.ok_or_else(|| io::Error::other(format!("no match id in {created}")))?);
