@@ -51,7 +51,7 @@ impl Crew {
             }
             values[2] = (values[2] + self.rng.random_range(-8..=8)) & 1023;
             let player = PlayerId(index as u32 + 1);
-            inputs.push(Upstream::Input { player, seq, seen: Tick(0), behind: 0, values: values.to_vec() });
+            inputs.push(Upstream::Input { player, seq, seen: Tick(0), behind: 0, values: values[..].into() });
         }
         inputs
     }

@@ -202,7 +202,7 @@ impl LightBot {
         if self.last_seq.0 < i32::MAX as u32 {
             self.last_seq.0 += 1;
             // What it sees is the newest state, if it sees at all.
-            let (seq, values) = (self.last_seq, brain.random_input());
+            let (seq, values) = (self.last_seq, brain.random_input().into());
             let input = ClientMessage::Input { seq, seen, behind: 0, values };
             self.transmit.push_back(input.to_frame());
             self.marks.traffic.inputs += u64::from(measuring);

@@ -31,6 +31,7 @@ pub mod segments;
 pub mod snapshot;
 pub mod tick;
 pub mod ticket;
+mod values;
 pub mod varint;
 pub mod world;
 
@@ -39,4 +40,5 @@ pub use ids::{Epoch, Fence, InputSeq, MatchId, NodeId, Nonce, PlayerId, ResumeTo
 pub use replica::{Progress, Replica};
 pub use schema::{Field, InputField, Kind, Schema};
 pub use tick::{Position, Tick, TickRate};
+pub use values::InputValues;
 pub use world::{EntityId, World};

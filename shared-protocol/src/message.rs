@@ -10,6 +10,7 @@ use crate::limits::{
     CHAT_LINES_MAX, CLIENT_FRAME_BYTES_MAX, INPUT_FIELDS_MAX, NAME_BYTES_MAX, RECONNECT_URL_BYTES_MAX,
 };
 use crate::tick::{Position, Tick, TickRate};
+use crate::values::InputValues;
 
 /// Version of this contract. Both ends say it first; a server refuses another with close code 4503.
 pub const PROTOCOL_VERSION: u16 = 5;
@@ -74,7 +75,7 @@ pub enum ClientMessage {
         /// How far the picture that the player was shown was behind it, in 256ths of a tick; 0 if it was that very tick.
         behind: u16,
         /// One value for each input field of the schema.
-        values: Vec<i32>,
+        values: InputValues,
     },
     /// Asks for a [`ServerMessage::Pong`].
     Ping {

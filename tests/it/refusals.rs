@@ -97,7 +97,7 @@ fn hello(protocol: u16, name: &str) -> Message {
 
 fn input(seq: u32, values: &[i32]) -> Message {
     let values = values.to_vec();
-    binary(&ClientMessage::Input { seq: InputSeq(seq), seen: Tick(1), behind: 0, values })
+    binary(&ClientMessage::Input { seq: InputSeq(seq), seen: Tick(1), behind: 0, values: values.into() })
 }
 
 /// Runs what wrong clients do while an honest player follows a match, and sees that it follows without a break.

@@ -44,7 +44,7 @@ impl Recording {
             let input = |(at, hands): (usize, &mut Hands)| {
                 let (player, values) =
                     (PlayerId(at as u32 + 1), tickcast::values(hands.next(false)).to_vec());
-                Upstream::Input { player, seq, seen: Tick(0), behind: 0, values }
+                Upstream::Input { player, seq, seen: Tick(0), behind: 0, values: values.into() }
             };
             crew.iter_mut().enumerate().map(input).collect()
         };

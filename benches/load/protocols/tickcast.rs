@@ -142,7 +142,7 @@ impl Session for Player {
     fn act(&mut self, hand: Hand, out: &mut Outbox<'_>) {
         let Some(seen) = self.at else { return };
         self.seq.0 += 1;
-        let input = ClientMessage::Input { seq: self.seq, seen, behind: 0, values: values(hand).to_vec() };
+        let input = ClientMessage::Input { seq: self.seq, seen, behind: 0, values: values(hand)[..].into() };
         out.put(BINARY, &input.to_frame());
     }
 

@@ -18,7 +18,7 @@ use tickcast_protocol::codec::{self, MessageError};
 use tickcast_protocol::frame;
 use tickcast_protocol::ticket::Subject;
 use tickcast_protocol::varint::{DecodeError, Reader};
-use tickcast_protocol::{InputSeq, PlayerId, Position, SessionId, Tick};
+use tickcast_protocol::{InputSeq, InputValues, PlayerId, Position, SessionId, Tick};
 
 use crate::logic::resume::TokenDigest;
 use crate::logic::views::{self, ViewChange};
@@ -112,7 +112,7 @@ pub enum Upstream {
         /// How far what it showed was behind that, in 256ths of a tick.
         behind: u16,
         /// The values.
-        values: Vec<i32>,
+        values: InputValues,
     },
     /// These players are still connected. Without it the owner takes them for gone after a while.
     Present {

@@ -80,8 +80,12 @@ mod tests {
     /// Bytes on the wire of the largest input with so many values.
     fn largest_input(fields: usize) -> usize {
         let values = vec![i32::MIN; fields];
-        let input =
-            ClientMessage::Input { seq: InputSeq(u32::MAX), seen: Tick(u64::MAX), behind: u16::MAX, values };
+        let input = ClientMessage::Input {
+            seq: InputSeq(u32::MAX),
+            seen: Tick(u64::MAX),
+            behind: u16::MAX,
+            values: values.into(),
+        };
         let payload = input.to_frame().len();
         payload + if payload < 126 { 6 } else { 8 }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tickcast_protocol::limits::INPUT_SEQ_AHEAD_MAX;
 use tickcast_protocol::ticket::Subject;
-use tickcast_protocol::{EntityId, InputSeq, PlayerId, SessionId, Tick, World};
+use tickcast_protocol::{EntityId, InputSeq, InputValues, PlayerId, SessionId, Tick, World};
 
 use crate::game::View;
 use crate::logic::resume::{Holder, LAST_ATTEMPT, TokenDigest, displaces};
@@ -28,7 +28,7 @@ pub struct Waiting {
     /// What the player was shown.
     pub view: View,
     /// The values.
-    pub values: Vec<i32>,
+    pub values: InputValues,
 }
 
 /// What became of an input.
@@ -295,7 +295,7 @@ mod tests {
     }
 
     fn send(seats: &mut Seats, seq: u32) -> Admission {
-        let input = Waiting { seq: InputSeq(seq), view: View::default(), values: vec![] };
+        let input = Waiting { seq: InputSeq(seq), view: View::default(), values: InputValues::default() };
         seats.handle_input(ME, input, Tick(1))
     }
 

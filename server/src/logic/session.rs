@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tickcast_protocol::chat::{ChatRefusal, ChatText, ChatTo, plain};
 use tickcast_protocol::message::{ClientFrameError, ClientMessage, Join, PROTOCOL_VERSION, Role};
-use tickcast_protocol::{CloseCode, InputSeq, PlayerId, Schema, Tick, TickRate};
+use tickcast_protocol::{CloseCode, InputSeq, InputValues, PlayerId, Schema, Tick, TickRate};
 
 use crate::logic::chat::Saying;
 use crate::logic::ingress::{Ingress, MESSAGES_PER_SECOND_MIN, message_rate};
@@ -49,7 +49,7 @@ pub enum Output {
         /// How far what it showed was behind that, in 256ths of a tick.
         behind: u16,
         /// The values.
-        values: Vec<i32>,
+        values: InputValues,
     },
     /// Pass what the player says on.
     Say(Saying),

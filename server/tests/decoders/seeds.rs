@@ -46,7 +46,13 @@ fn channels() -> Vec<Vec<u8>> {
         sample::join(2),
         Upstream::Resume { player, session: SessionId(77), attempt: 1 },
         Upstream::Leave { player },
-        Upstream::Input { player, seq: InputSeq(5), seen: Tick(300), behind: 64, values: vec![1, -1, 1000] },
+        Upstream::Input {
+            player,
+            seq: InputSeq(5),
+            seen: Tick(300),
+            behind: 64,
+            values: vec![1, -1, 1000].into(),
+        },
         Upstream::Present { players: vec![player, PlayerId(3)] },
     ];
     let (id, to) = (sample::id(), "n2".parse().ok());
@@ -84,7 +90,8 @@ fn hello() -> Vec<u8> {
 
 fn sockets() -> Vec<Vec<u8>> {
     let binary = OpCode::Data(Data::Binary);
-    let input = ClientMessage::Input { seq: InputSeq(1), seen: Tick(9), behind: 0, values: vec![0, 0, 0, 0] };
+    let input =
+        ClientMessage::Input { seq: InputSeq(1), seen: Tick(9), behind: 0, values: vec![0, 0, 0, 0].into() };
     let chat = ClientMessage::Chat { seq: 1, to: ChatTo::Everyone, text: "hello".to_owned() };
     let messages = [
         hello(),

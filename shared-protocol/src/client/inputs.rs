@@ -7,6 +7,7 @@ use crate::ids::InputSeq;
 use crate::limits::INPUT_SEQ_AHEAD_MAX;
 use crate::message::ClientMessage;
 use crate::tick::Tick;
+use crate::values::InputValues;
 
 /// Inputs that a client keeps; of more it gives up the oldest. An owner takes in no input further ahead.
 pub const INPUTS_KEPT_MAX: usize = INPUT_SEQ_AHEAD_MAX as usize;
@@ -16,7 +17,7 @@ struct Input {
     seq: InputSeq,
     seen: Tick,
     behind: u16,
-    values: Vec<i32>,
+    values: InputValues,
 }
 
 impl Input {
@@ -56,7 +57,7 @@ impl Inputs {
         if self.kept.len() == INPUTS_KEPT_MAX {
             self.kept.pop_front();
         }
-        let input = Input { seq, seen, behind, values: values.to_vec() };
+        let input = Input { seq, seen, behind, values: values.into() };
         let frame = input.to_frame();
         self.kept.push_back(input);
         Some(frame)

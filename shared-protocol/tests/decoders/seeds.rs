@@ -177,7 +177,7 @@ fn messages() -> Vec<Vec<u8>> {
     let mut client: Vec<ClientMessage> = join.into_iter().map(hello).collect();
     let values = vec![i32::MIN, -1, 0, 300, i32::MAX];
     client.extend([
-        ClientMessage::Input { seq: InputSeq(1), seen: Tick(u64::MAX), behind: 300, values },
+        ClientMessage::Input { seq: InputSeq(1), seen: Tick(u64::MAX), behind: 300, values: values.into() },
         ClientMessage::Ping { nonce: 70_000 },
         ClientMessage::NeedSnapshot,
         ClientMessage::Leave,

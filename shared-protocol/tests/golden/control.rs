@@ -49,13 +49,17 @@ pub(crate) fn worked_ticket() -> Ticket {
 }
 
 fn client() -> Vec<Entry> {
-    let input =
-        ClientMessage::Input { seq: InputSeq(42), seen: Tick(70_000), behind: 384, values: vec![-1, 200] };
+    let input = ClientMessage::Input {
+        seq: InputSeq(42),
+        seen: Tick(70_000),
+        behind: 384,
+        values: vec![-1, 200].into(),
+    };
     let extreme = ClientMessage::Input {
         seq: InputSeq(i32::MAX as u32),
         seen: Tick(1 << 40),
         behind: u16::MAX,
-        values: vec![0, i32::MAX, i32::MIN, 125, -126],
+        values: vec![0, i32::MAX, i32::MIN, 125, -126].into(),
     };
     let quick = |game: &str| Join::Quick { game: game.to_owned() };
     [

@@ -14,7 +14,7 @@ const FLOATS: [f32; 7] =
 
 /// An input with these values.
 pub fn input(seq: u32, values: &[i32]) -> ClientMessage {
-    ClientMessage::Input { seq: InputSeq(seq), seen: Tick(1), behind: 0, values: values.to_vec() }
+    ClientMessage::Input { seq: InputSeq(seq), seen: Tick(1), behind: 0, values: values.into() }
 }
 
 /// The least and the most of each field of an input of the match.
@@ -72,7 +72,12 @@ pub async fn odd_numbers(player: &mut Player) {
     }
     for seen in [u64::MAX, u64::MAX - 1, 0, 1 << 40] {
         let values = fits.clone();
-        let odd = ClientMessage::Input { seq: InputSeq(0), seen: Tick(seen), behind: u16::MAX, values };
+        let odd = ClientMessage::Input {
+            seq: InputSeq(0),
+            seen: Tick(seen),
+            behind: u16::MAX,
+            values: values.into(),
+        };
         player.send_besides(&odd).await;
     }
     for next in ["its next input counts", "and so does the one after it"] {

@@ -252,7 +252,13 @@ impl Range {
         let part = |part: f64| (part * 127.0).round() as i32;
         let values = vec![part(self.heading.cos()), part(self.heading.sin()), 0, 0];
         let (player, seq) = (PlayerId(TARGET), InputSeq(tick.0 as u32));
-        self.simulation.handle_upstream(Upstream::Input { player, seq, seen: tick, behind: 0, values });
+        self.simulation.handle_upstream(Upstream::Input {
+            player,
+            seq,
+            seen: tick,
+            behind: 0,
+            values: values.into(),
+        });
     }
 
     /// By how many units the bullet missed the target on the shooter's screen, which showed every moment as it was.

@@ -17,7 +17,7 @@ fn hello(protocol: u16) -> Vec<u8> {
 }
 
 fn input(values: Vec<i32>) -> Vec<u8> {
-    ClientMessage::Input { seq: InputSeq(1), seen: Tick(0), behind: 0, values }.to_frame()
+    ClientMessage::Input { seq: InputSeq(1), seen: Tick(0), behind: 0, values: values.into() }.to_frame()
 }
 
 fn code(output: Output) -> CloseCode {

@@ -131,7 +131,7 @@ fn values_against_the_schema_never_reach_the_game() {
     simulation.handle_tick(0);
     for values in [vec![], vec![i32::MAX; 4], vec![0; 40]] {
         let (player, seq) = (PlayerId(5), InputSeq(1));
-        let upstream = Upstream::Input { player, seq, seen: Tick(0), behind: 0, values };
+        let upstream = Upstream::Input { player, seq, seen: Tick(0), behind: 0, values: values.into() };
         simulation.handle_upstream(upstream);
     }
     simulation.handle_tick(0);

@@ -57,7 +57,7 @@ fn fight(simulation: &mut Simulation, round: u32) -> Commit {
     for player in [1, 2].map(PlayerId).into_iter().filter(|_| round > 10) {
         let values = vec![0, 0, ((round * 37 + player.0 * 500) % 1024) as i32, 1];
         let seq = InputSeq(round - 10);
-        simulation.handle_upstream(Upstream::Input { player, seq, seen, behind: 700, values });
+        simulation.handle_upstream(Upstream::Input { player, seq, seen, behind: 700, values: values.into() });
     }
     simulation.handle_tick(0).commit
 }
@@ -128,7 +128,13 @@ fn no_claim_of_a_client_reaches_into_the_future_or_further_back_than_allowed() {
     for ((seen, behind), seq) in claims.zip(1..) {
         let (player, values) = (PlayerId(1), vec![127, 0, seq as i32, 1]);
         let seen = Tick(seen);
-        simulation.handle_upstream(Upstream::Input { player, seq: InputSeq(seq), seen, behind, values });
+        simulation.handle_upstream(Upstream::Input {
+            player,
+            seq: InputSeq(seq),
+            seen,
+            behind,
+            values: values.into(),
+        });
         let now = simulation.position().tick;
         let produced = simulation.handle_tick(0);
         assert_eq!(produced.applied, [(player, InputSeq(seq))], "believed or not, it is an input");
