@@ -129,7 +129,8 @@ fn to_json(plan: &Plan, found: &Found) -> serde_json::Value {
         "clients": plan.clients, "cell": plan.cell, "sight": plan.sight, "fire": plan.fire, "ticks": plan.ticks,
         "entities": found.entities, "segments": found.segments, "seen": found.seen, "view": found.view,
         "frames": found.frames, "encode_us": found.encode.as_secs_f64() * 1e6, "encoded_bytes": found.encoded_bytes,
-        "seldom": plan.seldom, "seldom_bytes": found.seldom_bytes, "cut_us": found.cut.as_secs_f64() * 1e6, "bytes": found.bytes, "ideal_bytes": found.ideal_bytes,
+        "seldom": plan.seldom, "seldom_bytes": found.seldom_bytes,
+        "cut_us": found.cut.as_secs_f64() * 1e6, "bytes": found.bytes, "ideal_bytes": found.ideal_bytes,
         "ideal_encode_us": found.ideal_encode.as_secs_f64() * 1e6, "circle_bytes": found.circle_bytes,
     })
 }

@@ -30,6 +30,11 @@ impl Cutting {
         Cutting { is_cut, average: 0, small: 0, hz: u64::from(hz) }
     }
 
+    /// What was decided last.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// A tick was coded to so many bytes, all segments together and without their heads.
     pub(super) fn note(&mut self, bytes: usize) {
         self.average += (bytes as u64).min(TICK_BYTES_MAX) * FRACTIONS / self.hz;

@@ -19,7 +19,6 @@ pub(super) struct Parts {
     visibility: Visibility,
     /// Whether the world is cut at all.
     cutting: Cutting,
-    is_cut: bool,
 }
 
 impl Parts {
@@ -34,16 +33,15 @@ impl Parts {
         segments.settle_in(world);
         let is_cut =
             visibility == Visibility::Secrets || segments.iter().any(|(id, _)| id != SegmentId::EVERYONE);
-        let cutting = Cutting::new(is_cut, hz);
-        Parts { segments, views, changes: Vec::new(), visibility, cutting, is_cut }
+        Parts { segments, views, changes: Vec::new(), visibility, cutting: Cutting::new(is_cut, hz) }
     }
 
     /// Decides for the tick that is about to be made whether its world is cut: one with secrets always is.
     pub(super) fn cut(&mut self, world: &mut World) {
         if self.visibility != Visibility::Secrets {
-            self.is_cut = self.cutting.decide(world.len());
+            self.cutting.decide(world.len());
         }
-        world.keep_whole(!self.is_cut);
+        world.keep_whole(!self.cutting.is_cut());
     }
 
     /// As they were committed.
@@ -66,7 +64,7 @@ impl Parts {
         let players = seats.entities().map(|(player, entity)| (Viewer::Player(player), Some(entity)));
         for (viewer, entity) in std::iter::once((Viewer::Spectators, None)).chain(players) {
             let before = self.views.decided(viewer).map_or(&[][..], |view| view);
-            let view = match self.is_cut {
+            let view = match self.cutting.is_cut() {
                 true => game.view(Looking { viewer, entity, before, world }),
                 false => vec![SegmentId::EVERYONE],
             };
