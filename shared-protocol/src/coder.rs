@@ -115,21 +115,6 @@ pub(crate) fn read_text<'a>(
     std::str::from_utf8(buffer).map_err(|_| DecodeError::Utf8)
 }
 
-/// How many zeros and ones a model had.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Seen(pub(crate) [u16; 2]);
-
-impl Seen {
-    /// One more. Counts that would not fit are halved, both: what matters is their ratio.
-    #[inline(always)]
-    fn count(&mut self, bit: bool) {
-        if self.0[usize::from(bit)] == u16::MAX {
-            self.0 = self.0.map(|count| count / 2);
-        }
-        self.0[usize::from(bit)] += 1;
-    }
-}
-
 /// Models that have their places beside each other.
 pub(crate) const BLOCK: usize = 32;
 
@@ -147,45 +132,50 @@ impl<T: Copy + Default + PartialEq> Sparse<T> {
     }
 
     /// The value of a model, which is used from now on.
-    #[inline(always)]
     pub(crate) fn at(&mut self, model: usize) -> &mut T {
+        self.at_or(model, |_| [T::default(); BLOCK])
+    }
+
+    /// The value of a model, which is used from now on: `first` makes what stands in its block first.
+    #[inline(always)]
+    pub(crate) fn at_or(&mut self, model: usize, first: impl FnOnce(usize) -> [T; BLOCK]) -> &mut T {
         let block = &mut self.blocks[model / BLOCK];
-        &mut block.get_or_insert_with(Self::empty)[model % BLOCK]
+        &mut block.get_or_insert_with(|| placed(model / BLOCK, first))[model % BLOCK]
     }
 
-    #[cold]
-    fn empty() -> Box<[T; BLOCK]> {
-        Box::new([T::default(); BLOCK])
-    }
-
-    /// The models whose values are not what they were first, in ascending order, with these.
-    pub(crate) fn used(&self) -> impl Iterator<Item = (usize, T)> + '_ {
+    /// The models that have a place, in ascending order, with their values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, T)> + '_ {
         let blocks = self.blocks.iter().enumerate().filter_map(|(at, block)| Some((at, block.as_ref()?)));
-        let values = blocks.flat_map(|(block, values)| {
+        blocks.flat_map(|(block, values)| {
             values.iter().enumerate().map(move |(at, value)| (block * BLOCK + at, *value))
-        });
-        values.filter(|(_, value)| *value != T::default())
+        })
     }
 
-    /// All values are what they were first.
-    pub(crate) fn reset(&mut self) {
-        self.blocks.iter_mut().flatten().for_each(|values| values.fill(T::default()));
+    /// The same, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
+        let blocks = self.blocks.iter_mut().enumerate().filter_map(|(at, block)| Some((at, block.as_mut()?)));
+        blocks.flat_map(|(block, values)| {
+            values.iter_mut().enumerate().map(move |(at, value)| (block * BLOCK + at, value))
+        })
     }
 }
 
-/// Writes with probabilities that stay as they are, and counts which bits each model had.
+#[cold]
+fn placed<T>(block: usize, first: impl FnOnce(usize) -> [T; BLOCK]) -> Box<[T; BLOCK]> {
+    Box::new(first(block))
+}
+
+/// Writes with probabilities that stay as they are.
 pub(crate) struct FixedEncoder<'a> {
     pub(crate) range: RangeEncoder<'a>,
     /// Of every model, see [`zero_at`].
     pub(crate) levels: &'a Levels,
-    pub(crate) seen: &'a mut Sparse<Seen>,
 }
 
 impl Coder for FixedEncoder<'_> {
     #[inline(always)]
     fn bit(&mut self, model: usize, bit: bool) -> bool {
         self.range.bit(zero_at(self.levels.at(model)), bit);
-        self.seen.at(model).count(bit);
         bit
     }
 
@@ -285,23 +275,17 @@ mod tests {
 
     #[test]
     fn a_model_has_a_place_from_its_first_use_on() {
-        let mut counts = Sparse::<Seen>::new(10 * BLOCK);
-        assert_eq!(counts.used().count(), 0);
-        for (model, bit) in [(5 * BLOCK, true), (3, false), (5 * BLOCK, true), (3, true), (4, false)] {
-            counts.at(model).count(bit);
+        let mut values = Sparse::<u16>::new(10 * BLOCK);
+        assert_eq!(values.iter().count(), 0);
+        for model in [5 * BLOCK, 3, 5 * BLOCK, 4] {
+            *values.at(model) += 1;
         }
-        let used: Vec<(usize, Seen)> = counts.used().collect();
-        assert_eq!(used, [(3, Seen([1, 1])), (4, Seen([1, 0])), (5 * BLOCK, Seen([0, 2]))]);
-        let placed = counts.blocks.iter().flatten().count();
-        assert_eq!(placed, 2, "only what is used has a place");
-        counts.reset();
-        assert_eq!(counts.used().count(), 0);
-    }
-
-    #[test]
-    fn counts_that_do_not_fit_are_halved_both() {
-        let mut seen = Seen([u16::MAX, 1000]);
-        seen.count(false);
-        assert_eq!(seen, Seen([u16::MAX / 2 + 1, 500]));
+        *values.at_or(7 * BLOCK + 2, |block| [block as u16; BLOCK]) += 1;
+        let used: Vec<(usize, u16)> = values.iter().filter(|(_, value)| *value != 0).take(4).collect();
+        assert_eq!(used, [(3, 1), (4, 1), (5 * BLOCK, 2), (7 * BLOCK, 7)]);
+        assert_eq!(*values.at(7 * BLOCK + 2), 8);
+        assert_eq!(values.blocks.iter().flatten().count(), 3, "only what is used has a place");
+        values.iter_mut().for_each(|(_, value)| *value = 0);
+        assert!(values.iter().all(|(_, value)| value == 0));
     }
 }

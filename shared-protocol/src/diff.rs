@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
-use crate::coder::{self, Coder, FixedDecoder, FixedEncoder, Number, Seen, Sparse, write_text};
+use crate::coder::{self, Coder, FixedDecoder, FixedEncoder, Number, write_text};
 use crate::learn::Learner;
 use crate::limits::ENTITIES_MAX;
 use crate::models::{KindModels, SMALL_KIND};
 use crate::prior::Prior;
 use crate::range::{RangeDecoder, RangeEncoder};
+use crate::tally::TallyEncoder;
 use crate::varint::DecodeError;
 use crate::world::{Column, EntityId, Table, World};
 
@@ -24,27 +25,23 @@ use fields::{Motions, code_birth, code_fields};
 pub struct Encoder {
     prior: Arc<Prior>,
     learner: Learner,
-    /// Where what nothing is to be learned from is counted.
-    unlearned: Option<Sparse<Seen>>,
+    writer: Writer,
+    sent: usize,
+}
+
+/// What writing a diff needs besides, kept for its memory.
+#[derive(Debug, Clone, Default)]
+struct Writer {
     motions: Motions,
     woken: Vec<u16>,
     born: Vec<u16>,
-    sent: usize,
 }
 
 impl Encoder {
     /// Begins with a prior: [`Prior::first`], or the one that the match's last owner published.
     pub fn new(prior: Arc<Prior>) -> Encoder {
         let learner = Learner::new(&prior);
-        Encoder {
-            prior,
-            learner,
-            unlearned: None,
-            motions: Motions::default(),
-            woken: Vec::new(),
-            born: Vec::new(),
-            sent: 0,
-        }
+        Encoder { prior, learner, writer: Writer::default(), sent: 0 }
     }
 
     /// What the next diff is coded with.
@@ -59,37 +56,16 @@ impl Encoder {
 
     /// Appends the world's uncommitted changes as one diff. The world is left as it is: advance it afterwards.
     pub fn encode(&mut self, world: &World, out: &mut Vec<u8>) {
-        self.encode_seen(world, out);
+        let (range, levels) = (RangeEncoder::new(out), self.prior.levels());
+        let mut coder = TallyEncoder { range, levels, tally: &mut self.learner.tally };
+        self.sent = self.writer.write(world, &self.prior, &mut coder);
+        coder.range.finish();
     }
 
     /// As [`Encoder::encode`], and no later prior tells anything of it.
     pub fn encode_secret(&mut self, world: &World, out: &mut Vec<u8>) {
-        let models = self.prior.levels().len();
-        let mut unlearned = self.unlearned.take().unwrap_or_else(|| Sparse::new(models));
-        std::mem::swap(&mut self.learner.seen, &mut unlearned);
-        self.encode_seen(world, out);
-        std::mem::swap(&mut self.learner.seen, &mut unlearned);
-        self.unlearned = Some(unlearned);
-    }
-
-    fn encode_seen(&mut self, world: &World, out: &mut Vec<u8>) {
-        self.sent = 0;
-        // Nothing but zeros would be coded, of which nothing stays.
-        if world.is_at_rest() {
-            return;
-        }
-        let mut coder = FixedEncoder {
-            range: RangeEncoder::new(out),
-            levels: self.prior.levels(),
-            seen: &mut self.learner.seen,
-        };
-        for (table, models) in world.tables.iter().zip(&self.prior.models.kinds) {
-            let mut side = Writing { table, models, motions: &mut self.motions, sent: 0 };
-            side.code_active(&mut coder);
-            side.code_woken(&mut coder, &mut self.woken);
-            side.code_born(&mut coder, &mut self.born);
-            self.sent += side.sent + self.born.len();
-        }
+        let mut coder = FixedEncoder { range: RangeEncoder::new(out), levels: self.prior.levels() };
+        self.sent = self.writer.write(world, &self.prior, &mut coder);
         coder.range.finish();
     }
 
@@ -105,6 +81,25 @@ impl Encoder {
     pub fn force_prior(&mut self) -> Arc<Prior> {
         self.prior = Arc::new(self.learner.force(&self.prior));
         Arc::clone(&self.prior)
+    }
+}
+
+impl Writer {
+    /// Writes the world's uncommitted changes; how many entities are mentioned.
+    fn write(&mut self, world: &World, prior: &Prior, coder: &mut impl Coder) -> usize {
+        // Nothing but zeros would be coded, of which nothing stays.
+        if world.is_at_rest() {
+            return 0;
+        }
+        let mut sent = 0;
+        for (table, models) in world.tables.iter().zip(&prior.models.kinds) {
+            let mut side = Writing { table, models, motions: &mut self.motions, sent: 0 };
+            side.code_active(coder);
+            side.code_woken(coder, &mut self.woken);
+            side.code_born(coder, &mut self.born);
+            sent += side.sent + self.born.len();
+        }
+        sent
     }
 }
 

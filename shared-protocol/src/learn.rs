@@ -5,8 +5,9 @@
 //! cost with levels made from all that was counted so far, and publishes them if that pays for their own size
 //! over the ticks to come, which are taken to be as many as have been.
 
-use crate::coder::{Seen, Sparse};
+use crate::coder::Sparse;
 use crate::prior::{LEVEL_MAX, Prior, zero_at};
+use crate::tally::Tally;
 
 /// First tick at which a prior is considered, and the longest wait between two, ticks.
 const WINDOW_TICKS: std::ops::RangeInclusive<u64> = 4..=1024;
@@ -41,7 +42,7 @@ impl Known {
 #[derive(Debug, Clone)]
 pub(crate) struct Learner {
     /// Zeros and ones of every model since the last look.
-    pub(crate) seen: Sparse<Seen>,
+    pub(crate) tally: Tally,
     /// Those of the time before.
     known: Sparse<Known>,
     /// Ticks since the first.
@@ -59,7 +60,7 @@ impl Learner {
             let zero = f32::from(zero_at(level)) / 65536.0;
             *known.at(model) = Known::of([INHERITED * zero, INHERITED * (1.0 - zero)]);
         }
-        Learner { seen: Sparse::new(models), known, ticks: 0, window: 0 }
+        Learner { tally: Tally::new(models), known, ticks: 0, window: 0 }
     }
 
     /// A tick was coded with `prior`: the prior to publish now, if one pays.
@@ -72,8 +73,8 @@ impl Learner {
         }
         let levels = self.levels(prior.levels().len());
         let saved: f64 = self
-            .seen
-            .used()
+            .tally
+            .seen()
             .map(|(model, seen)| {
                 let seen = seen.0.map(f64::from);
                 cost(seen, prior.levels().at(model)) - cost(seen, levels[model])
@@ -81,23 +82,25 @@ impl Learner {
             .sum();
         let horizon = self.ticks.min(HORIZON_TICKS_MAX) as f64 / self.window as f64;
         self.window = 0;
-        self.seen.reset();
         let next = prior.next(&levels);
         let mut bytes = Vec::new();
         next.encode(&mut bytes);
-        (saved * horizon > PAYS * 8.0 * bytes.len() as f64).then_some(next)
+        let pays = saved * horizon > PAYS * 8.0 * bytes.len() as f64;
+        self.tally.reset(if pays { next.levels() } else { prior.levels() });
+        pays.then_some(next)
     }
 
     /// A new prior from all that was counted, at once.
     pub(crate) fn force(&mut self, prior: &Prior) -> Prior {
         let levels = self.levels(prior.levels().len());
-        self.seen.reset();
-        prior.next(&levels)
+        let next = prior.next(&levels);
+        self.tally.reset(next.levels());
+        next
     }
 
     /// The levels that fit what was counted; 0 where a level would cost more than it saves.
     fn levels(&mut self, models: usize) -> Vec<i8> {
-        for (model, seen) in self.seen.used() {
+        for (model, seen) in self.tally.seen() {
             let known = self.known.at(model);
             let mut counts = known.counts();
             (0..2).for_each(|bit| counts[bit] += f32::from(seen.0[bit]));
@@ -108,7 +111,7 @@ impl Learner {
             *known = Known::of(counts);
         }
         let mut levels = vec![0; models];
-        for (model, known) in self.known.used() {
+        for (model, known) in self.known.iter().filter(|(_, known)| *known != Known::default()) {
             let counts = known.counts();
             let level = (8.0 * ((counts[0] + 0.4) / (counts[1] + 0.4)).ln()).round();
             let level = level.clamp(-f32::from(LEVEL_MAX), f32::from(LEVEL_MAX)) as i8;

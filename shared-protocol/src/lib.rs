@@ -29,6 +29,7 @@ pub mod schema;
 pub mod sections;
 pub mod segments;
 pub mod snapshot;
+mod tally;
 pub mod tick;
 pub mod ticket;
 mod values;

@@ -70,6 +70,16 @@ impl Levels {
         self.values[usize::from(self.blocks[model / BLOCK]) * BLOCK + model % BLOCK]
     }
 
+    /// That of a model, or of a place behind the last one.
+    pub(crate) fn at_or_zero(&self, model: usize) -> i8 {
+        self.block(model / BLOCK)[model % BLOCK]
+    }
+
+    /// Those of a block of models, with zeros behind the last.
+    pub(crate) fn block(&self, block: usize) -> &[i8] {
+        &self.values[usize::from(self.blocks[block]) * BLOCK..][..BLOCK]
+    }
+
     /// All of them, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = i8> + '_ {
         (0..self.count).map(|model| self.at(model))

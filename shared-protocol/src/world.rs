@@ -207,6 +207,12 @@ impl World {
         }
     }
 
+    /// Looks at what moves, which the next tick will need: of all of it at once it takes the memory hardly longer than of
+    /// one entity.
+    pub fn warm(&self) {
+        self.tables.iter().for_each(Table::warm_moving);
+    }
+
     /// Makes the current values the committed state of the next tick.
     pub fn advance(&mut self) {
         for table in &mut self.tables {

@@ -5,6 +5,8 @@
 
 mod commit;
 
+use std::hint::black_box;
+
 use crate::hash::WordHasher;
 use crate::ids::SegmentId;
 use crate::limits::ENTITIES_MAX;
@@ -162,6 +164,15 @@ impl Table {
     /// Indexes that were changed, born or ended since the last tick, in the order of their first change.
     pub(crate) fn dirty(&self) -> &[u16] {
         &self.dirty
+    }
+
+    /// Looks at the cells of what moves, once per line of a cache.
+    pub(crate) fn warm_moving(&self) {
+        const LINE: usize = 64 / size_of::<i32>();
+        for index in &self.moving {
+            let cells = self.cells(*index).iter().step_by(LINE);
+            black_box((cells.fold(0, |all, value| all ^ value), self.rows[self.row(*index)].hash));
+        }
     }
 
     pub(crate) fn free_index(&self) -> Option<u16> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tickcast_protocol::Schema;
 
 use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, Coder, FixedDecoder, FixedEncoder};
-use crate::coder::{NUMBER_MODELS, Number, Sparse, read_text, write_text};
+use crate::coder::{NUMBER_MODELS, Number, read_text, write_text};
 use crate::file::{Entry, File};
 use crate::prior::{Levels, Prior};
 use crate::range::{RangeDecoder, RangeEncoder};
@@ -20,9 +20,8 @@ fn half() -> Levels {
 
 /// What a fixed encoder writes to whom nothing is likely.
 pub(crate) fn even(write: impl FnOnce(&mut FixedEncoder<'_>)) -> Vec<u8> {
-    let (mut out, mut seen) = (Vec::new(), Sparse::new(NUMBER_MODELS + 1));
-    let levels = half();
-    let mut coder = FixedEncoder { range: RangeEncoder::new(&mut out), levels: &levels, seen: &mut seen };
+    let (mut out, levels) = (Vec::new(), half());
+    let mut coder = FixedEncoder { range: RangeEncoder::new(&mut out), levels: &levels };
     write(&mut coder);
     coder.range.finish();
     out
