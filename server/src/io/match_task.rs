@@ -117,7 +117,8 @@ impl<B: Backplane> Owned<B> {
     }
 
     async fn ticks(&mut self, stopping: &mut watch::Receiver<bool>) -> Stop {
-        let mut pacer = Pacer::new(clock::now(), self.tick_rate, &self.ownership.id);
+        let Ownership { node, id, .. } = &self.ownership;
+        let mut pacer = Pacer::new(clock::now(), self.tick_rate, id, node.beat);
         let mut empty_since = Some(clock::now());
         let mut counted = Counts::default();
         loop {
@@ -128,6 +129,7 @@ impl<B: Backplane> Owned<B> {
                     let overruns = pacer.handle_tick(begun);
                     self.ownership.node.metrics.ticks_skipped.add(overruns);
                     self.meter.handle_overruns(overruns);
+                    self.simulation.warm();
                     self.take_local();
                     let Some(mut produced) = self.make_tick() else { return Stop::Panicked };
                     let made = clock::now();

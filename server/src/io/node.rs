@@ -103,6 +103,8 @@ pub struct Node<B: Backplane> {
     pub games: Games,
     /// Its tasks.
     pub tasks: Tasks,
+    /// What the ticks of its matches are counted from.
+    pub(in crate::io) beat: Instant,
     /// What it counts.
     pub metrics: Metrics,
     /// What is wrong with it.
@@ -136,8 +138,10 @@ pub struct Node<B: Backplane> {
 impl<B: Backplane> Node<B> {
     /// A node without connections or matches.
     pub fn new(settings: Settings, backplane: B, games: Games, history: Option<History>) -> Arc<Node<B>> {
-        let claims = Bucket::new(clock::now(), settings.claims_per_second, settings.claims_per_second);
+        let now = clock::now();
+        let claims = Bucket::new(now, settings.claims_per_second, settings.claims_per_second);
         Arc::new(Node {
+            beat: now,
             claims: std::sync::Mutex::new(claims),
             health: Health::default(),
             inspector: Inspector::default(),

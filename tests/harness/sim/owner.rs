@@ -65,14 +65,14 @@ impl Owner {
         simulation: Simulation,
         now: Instant,
         rate: TickRate,
-        id: &MatchId,
+        (id, beat): (&MatchId, Instant),
         inbox: Vec<Delivery>,
     ) -> Owner {
         Owner {
             number,
             fence: simulation.position().fence,
             simulation,
-            pacer: Pacer::new(now, rate, id),
+            pacer: Pacer::new(now, rate, id, beat),
             inbox: inbox.into(),
             uncommitted: None,
             notes: VecDeque::new(),
