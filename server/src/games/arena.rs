@@ -406,7 +406,9 @@ fn walls(world: &World) -> Vec<Wall> {
         let size = Spot { x: world.get(id, wall::WIDTH), y: world.get(id, wall::HEIGHT) };
         Wall { from, to: from + size }
     };
-    world.ids(wall::KIND).map(corners).collect()
+    let mut walls = Vec::with_capacity(world.count(wall::KIND));
+    walls.extend(world.ids(wall::KIND).map(corners));
+    walls
 }
 
 /// One tick of a timer, which rests at 0.
@@ -423,7 +425,9 @@ fn best_score(world: &World) -> i32 {
 
 /// The entities of a kind, as a list: the world may then change while it is walked through.
 fn all(world: &World, kind: u8) -> Vec<EntityId> {
-    world.ids(kind).collect()
+    let mut all = Vec::with_capacity(world.count(kind));
+    all.extend(world.ids(kind));
+    all
 }
 
 /// Where an entity is, by the position of its kind's field `x`.

@@ -47,6 +47,11 @@ impl Ingress {
         self.begun = None;
     }
 
+    /// Whether nothing came for a while.
+    pub fn is_idle(&self, now: Instant) -> bool {
+        self.bytes.is_full(now)
+    }
+
     /// So many bytes came. Whether they may.
     pub fn handle_bytes(&mut self, now: Instant, count: usize) -> bool {
         self.bytes.take_many(now, u32::try_from(count).unwrap_or(u32::MAX))

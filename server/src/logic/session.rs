@@ -1,5 +1,6 @@
 //! The server's half of one connection: what a client may say when, how often, and what it means.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -164,6 +165,11 @@ impl Session {
             }
             _ => Output::Nothing,
         }
+    }
+
+    /// Looks at what the next message will need.
+    pub fn warm(&self, now: Instant) {
+        black_box((self.messages.is_full(now), self.ingress.is_idle(now), self.heard, self.asked));
     }
 
     /// So many bytes were read from the socket.

@@ -190,6 +190,12 @@ impl Simulation {
         self.counts
     }
 
+    /// Looks at what the next tick will need, so that the memory answers for all of it at once.
+    pub fn warm(&self) {
+        self.seats.warm();
+        self.world.warm();
+    }
+
     /// Takes in what a relay said.
     pub fn handle_upstream(&mut self, upstream: Upstream) {
         let tick = self.position.tick;

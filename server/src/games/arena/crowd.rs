@@ -34,13 +34,14 @@ fn square(at: Spot) -> Square {
 
 impl Crowd {
     pub(super) fn of(world: &World) -> Crowd {
-        let mut players: Vec<_> =
-            world.ids(player::KIND).map(|id| (world.get(id, player::PLAYER), id)).collect();
+        let mut players = Vec::with_capacity(world.count(player::KIND));
+        players.extend(world.ids(player::KIND).map(|id| (world.get(id, player::PLAYER), id)));
         players.sort_unstable();
         let living = world.ids(player::KIND).filter(|id| world.get(*id, player::HP) > 0);
         let living = living.map(|id| (id, spot(world, id, player::X)));
         let drones = world.ids(drone::KIND).map(|id| (id, spot(world, id, drone::X)));
-        let mut bodies: Vec<_> = living.chain(drones).map(|target| (square(target.1), target)).collect();
+        let mut bodies = Vec::with_capacity(players.len() + world.count(drone::KIND));
+        bodies.extend(living.chain(drones).map(|target| (square(target.1), target)));
         bodies.sort_unstable_by_key(|(square, (id, _))| (*square, *id));
         Crowd { players, bodies, gone: BTreeSet::new() }
     }

@@ -1,5 +1,6 @@
 //! One connection: what its socket brings goes into the session, and what the session decides is done.
 
+use std::hint::black_box;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -112,6 +113,18 @@ impl<B: Backplane> Connection<B> {
             pass,
             place: None,
         }
+    }
+
+    /// Whether it is this one.
+    pub(super) fn is(&self, id: SessionId) -> bool {
+        self.id == id
+    }
+
+    /// Looks at what a read will need.
+    pub(super) fn warm(&self, now: Instant) {
+        black_box((self.begun.len(), self.phase, self.looks_at, self.is_muted, self.uplink.is_some()));
+        self.session.warm(now);
+        self.sink.warm();
     }
 
     /// Writes what waits.

@@ -1,6 +1,6 @@
 //! One reader's thread: waits until sockets have something, serves all of them, rests a moment, waits again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
 use tokio::runtime::Handle;
 
 use super::connection::{Connection, Goes};
@@ -26,6 +27,8 @@ use crate::io::transport::Transport;
 const REST: Duration = Duration::from_millis(2);
 /// How long whoever is to be looked at waits for others: the times are of seconds, and each pass is a wake-up.
 const GATHER: Duration = Duration::from_millis(50);
+/// Connections whose memory is asked for at once, before the first of them is read.
+const AHEAD: usize = 8;
 /// Sockets of one pass.
 const EVENTS_MAX: usize = 1024;
 /// Bytes read from a socket at once.
@@ -38,9 +41,8 @@ pub(super) struct Reader<B: Backplane> {
     node: Arc<Node<B>>,
     poll: Poll,
     inbox: Arc<Inbox>,
-    /// Boxed, for a tree's nodes are half empty.
-    connections: BTreeMap<usize, Box<Connection<B>>>,
-    next: usize,
+    /// By their numbers, which later connections get again: what comes late for one that is gone must not harm them.
+    connections: Slab<Box<Connection<B>>>,
     /// When connections want to be looked at; what is out of date is passed over.
     due: BTreeSet<(Instant, usize)>,
     /// Those that had more to read than one pass takes from them.
@@ -58,8 +60,7 @@ impl<B: Backplane> Reader<B> {
             node,
             poll,
             inbox,
-            connections: BTreeMap::new(),
-            next: 0,
+            connections: Slab::new(),
             due: BTreeSet::new(),
             again: Vec::new(),
             buffer: vec![0; READ_BYTES],
@@ -88,9 +89,7 @@ impl<B: Backplane> Reader<B> {
         }
         let late = self.inbox.close();
         late.into_iter().for_each(|order| self.handle_order(order, clock::now()));
-        while let Some((_, connection)) = self.connections.pop_first() {
-            connection.part();
-        }
+        self.connections.drain().for_each(|connection| connection.part());
     }
 
     /// How long nothing has to be done unless a socket has something or somebody calls.
@@ -109,7 +108,14 @@ impl<B: Backplane> Reader<B> {
         for number in std::mem::take(&mut self.again) {
             self.with(number, now, |connection, buffer| connection.read(buffer, true, now));
         }
-        for event in events.iter().filter(|event| event.token() != WAKER) {
+        let mut ahead = events.iter();
+        for (at, event) in events.iter().enumerate() {
+            if at % AHEAD == 0 {
+                ahead.by_ref().take(AHEAD).for_each(|event| self.warm(event.token(), now));
+            }
+            if event.token() == WAKER {
+                continue;
+            }
             self.with(event.token().0, now, |connection, buffer| {
                 if event.is_writable() {
                     connection.handle_writable();
@@ -120,7 +126,7 @@ impl<B: Backplane> Reader<B> {
         }
         while let Some((due, number)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
             self.due.pop_first();
-            if self.connections.get(&number).is_some_and(|connection| connection.is_due(due)) {
+            if self.connections.get(number).is_some_and(|connection| connection.is_due(due)) {
                 self.with(number, now, |connection, _| connection.handle_due(now));
             }
         }
@@ -130,23 +136,22 @@ impl<B: Backplane> Reader<B> {
         match order {
             Order::Serve(transport, early, pass) => self.serve(transport, early, pass, now),
             Order::Look(number) => self.with(number, now, |_, _| Goes::On),
-            Order::Joined(number, session, answer) => match self.connections.contains_key(&number) {
-                true => {
-                    self.with(number, now, |connection, buffer| connection.handle_joined(answer, buffer, now))
+            Order::Joined(number, session, answer) => {
+                if self.connections.get(number).is_some_and(|connection| connection.is(session)) {
+                    self.with(number, now, |connection, buffer| {
+                        connection.handle_joined(answer, buffer, now)
+                    });
+                } else if let Ok(joined) = answer {
+                    tell(&self.node, &joined.relay, RelayCommand::Leave { session, for_good: false });
                 }
-                false => {
-                    if let Ok(joined) = answer {
-                        tell(&self.node, &joined.relay, RelayCommand::Leave { session, for_good: false });
-                    }
-                }
-            },
+            }
             Order::Stop => self.stops = true,
         }
     }
 
     fn serve(&mut self, mut transport: Transport, early: Bytes, pass: Pass, now: Instant) {
-        let number = self.next;
-        self.next += 1;
+        let place = self.connections.vacant_entry();
+        let number = place.key();
         let both = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(transport.socket(), Token(number), both) {
             tracing::warn!(%error, "a connection cannot be watched");
@@ -156,14 +161,21 @@ impl<B: Backplane> Reader<B> {
         let calls = address.clone();
         let sink = Arc::new(Sink::new(transport, move || calls.look()));
         let connection = Connection::new(Arc::clone(&self.node), sink, address, (early, pass), now);
-        self.connections.insert(number, Box::new(connection));
+        place.insert(Box::new(connection));
         self.with(number, now, |connection, buffer| connection.read(buffer, true, now));
+    }
+
+    /// Asks the memory for what a read of this connection needs: of several at once, it takes hardly longer than of one.
+    fn warm(&self, token: Token, now: Instant) {
+        if let Some(connection) = self.connections.get(token.0) {
+            connection.warm(now);
+        }
     }
 
     /// Does something with a connection, then what follows from it: it may be over, or want to be looked at earlier.
     /// A panic is that connection's end and nobody else's.
     fn with(&mut self, number: usize, now: Instant, act: impl FnOnce(&mut Connection<B>, &mut [u8]) -> Goes) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(number) else { return };
         let buffer = &mut self.buffer;
         let acting = AssertUnwindSafe(|| {
             let goes = act(connection, buffer);
@@ -177,9 +189,7 @@ impl<B: Backplane> Reader<B> {
                 if goes.is_err() {
                     tracing::error!("the server's half of a connection panicked: it is closed");
                 }
-                if let Some(connection) = self.connections.remove(&number) {
-                    connection.part();
-                }
+                self.connections.remove(number).part();
                 return;
             }
         }
