@@ -89,7 +89,7 @@ impl Event {
 /// Three nodes, a match or two, some clients.
 pub(super) struct Cluster {
     pub(super) rng: ChaCha8Rng,
-    start: Instant,
+    pub(super) start: Instant,
     pub(super) now_ms: u64,
     pub(super) plan: Plan,
     /// No faults any more.
