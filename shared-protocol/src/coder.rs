@@ -115,54 +115,76 @@ pub(crate) fn read_text<'a>(
     std::str::from_utf8(buffer).map_err(|_| DecodeError::Utf8)
 }
 
-/// Models that have their places beside each other.
+/// Models whose levels have their places beside each other.
 pub(crate) const BLOCK: usize = 32;
+
+/// Models whose values have their places beside each other.
+pub(crate) const GROUP: usize = 16;
+/// The place of a group that has none.
+const NOWHERE: u32 = u32::MAX;
 
 /// A value for every model that was ever used. A schema has ten times as many: they have no place.
 #[derive(Debug, Clone)]
 pub(crate) struct Sparse<T> {
-    /// Each by itself: one vector for all would have room for twice as many at times, and move as it grows.
-    blocks: Vec<Option<Box<[T; BLOCK]>>>,
+    /// For each group of models where its values are.
+    places: Vec<u32>,
+    /// In the order of their first use, so that what is used together stands together.
+    groups: Vec<[T; GROUP]>,
 }
 
-impl<T: Copy + Default + PartialEq> Sparse<T> {
+impl<T: Copy + Default> Sparse<T> {
     /// For so many models, none of them used.
     pub(crate) fn new(models: usize) -> Sparse<T> {
-        Sparse { blocks: vec![None; models.div_ceil(BLOCK)] }
+        Sparse { places: vec![NOWHERE; models.div_ceil(GROUP)], groups: Vec::new() }
     }
 
     /// The value of a model, which is used from now on.
     pub(crate) fn at(&mut self, model: usize) -> &mut T {
-        self.at_or(model, |_| [T::default(); BLOCK])
+        self.at_or(model, |_| T::default())
     }
 
-    /// The value of a model, which is used from now on: `first` makes what stands in its block first.
+    /// The value of a model, which is used from now on: `first` makes what its group has first, model by model.
     #[inline(always)]
-    pub(crate) fn at_or(&mut self, model: usize, first: impl FnOnce(usize) -> [T; BLOCK]) -> &mut T {
-        let block = &mut self.blocks[model / BLOCK];
-        &mut block.get_or_insert_with(|| placed(model / BLOCK, first))[model % BLOCK]
+    pub(crate) fn at_or(&mut self, model: usize, first: impl FnMut(usize) -> T) -> &mut T {
+        let mut place = self.places[model / GROUP];
+        if place == NOWHERE {
+            place = self.place(model / GROUP, first);
+        }
+        &mut self.groups[place as usize][model % GROUP]
+    }
+
+    #[cold]
+    fn place(&mut self, group: usize, mut first: impl FnMut(usize) -> T) -> u32 {
+        if self.groups.len() == self.groups.capacity() {
+            // To double them would leave half of them empty.
+            self.groups.reserve_exact(self.groups.len() / 4 + GROUP);
+        }
+        let place = self.groups.len() as u32;
+        self.groups.push(std::array::from_fn(|at| first(group * GROUP + at)));
+        self.places[group] = place;
+        place
     }
 
     /// The models that have a place, in ascending order, with their values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, T)> + '_ {
-        let blocks = self.blocks.iter().enumerate().filter_map(|(at, block)| Some((at, block.as_ref()?)));
-        blocks.flat_map(|(block, values)| {
-            values.iter().enumerate().map(move |(at, value)| (block * BLOCK + at, *value))
+        let placed = self.places.iter().enumerate().filter(|(_, place)| **place != NOWHERE);
+        placed.flat_map(|(group, place)| {
+            let values = self.groups[*place as usize].iter().enumerate();
+            values.map(move |(at, value)| (group * GROUP + at, *value))
         })
     }
 
-    /// The same, to be changed.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
-        let blocks = self.blocks.iter_mut().enumerate().filter_map(|(at, block)| Some((at, block.as_mut()?)));
-        blocks.flat_map(|(block, values)| {
-            values.iter_mut().enumerate().map(move |(at, value)| (block * BLOCK + at, value))
-        })
+    /// Gives every model that has a place another value.
+    pub(crate) fn renew(&mut self, mut value: impl FnMut(usize) -> T) {
+        for (group, place) in self.places.iter().enumerate().filter(|(_, place)| **place != NOWHERE) {
+            self.groups[*place as usize] = std::array::from_fn(|at| value(group * GROUP + at));
+        }
     }
-}
 
-#[cold]
-fn placed<T>(block: usize, first: impl FnOnce(usize) -> [T; BLOCK]) -> Box<[T; BLOCK]> {
-    Box::new(first(block))
+    /// The values of all that have a place, in the order of their first use.
+    pub(crate) fn values(&self) -> &[T] {
+        self.groups.as_flattened()
+    }
 }
 
 /// Writes with probabilities that stay as they are.
@@ -275,17 +297,21 @@ mod tests {
 
     #[test]
     fn a_model_has_a_place_from_its_first_use_on() {
-        let mut values = Sparse::<u16>::new(10 * BLOCK);
+        let mut values = Sparse::<u16>::new(10 * GROUP);
         assert_eq!(values.iter().count(), 0);
-        for model in [5 * BLOCK, 3, 5 * BLOCK, 4] {
+        for model in [5 * GROUP, 3, 5 * GROUP, 4] {
             *values.at(model) += 1;
         }
-        *values.at_or(7 * BLOCK + 2, |block| [block as u16; BLOCK]) += 1;
-        let used: Vec<(usize, u16)> = values.iter().filter(|(_, value)| *value != 0).take(4).collect();
-        assert_eq!(used, [(3, 1), (4, 1), (5 * BLOCK, 2), (7 * BLOCK, 7)]);
-        assert_eq!(*values.at(7 * BLOCK + 2), 8);
-        assert_eq!(values.blocks.iter().flatten().count(), 3, "only what is used has a place");
-        values.iter_mut().for_each(|(_, value)| *value = 0);
-        assert!(values.iter().all(|(_, value)| value == 0));
+        *values.at_or(7 * GROUP + 2, |model| model as u16) += 1000;
+        let used: Vec<(usize, u16)> = values.iter().filter(|(_, value)| *value != 0).take(5).collect();
+        let seventh = 7 * GROUP as u16;
+        assert_eq!(used[..3], [(3, 1), (4, 1), (5 * GROUP, 2)]);
+        assert_eq!(used[3..], [(7 * GROUP, seventh), (7 * GROUP + 1, seventh + 1)]);
+        assert_eq!(*values.at(7 * GROUP + 2), seventh + 1002);
+        assert_eq!(values.values().len(), 3 * GROUP, "only what is used has a place");
+        assert_eq!(values.values()[0], 2, "in the order of first use");
+        values.renew(|model| model as u16 + 1);
+        assert!(values.iter().all(|(model, value)| value == model as u16 + 1));
+        assert_eq!(values.iter().count(), 3 * GROUP);
     }
 }

@@ -44,6 +44,11 @@ impl Encoder {
         Encoder { prior, learner, writer: Writer::default(), sent: 0 }
     }
 
+    /// Looks at what the next diff will need, so that the memory answers for all of it at once.
+    pub fn warm(&self) {
+        self.learner.tally.warm();
+    }
+
     /// What the next diff is coded with.
     pub fn prior(&self) -> &Arc<Prior> {
         &self.prior

@@ -70,14 +70,9 @@ impl Levels {
         self.values[usize::from(self.blocks[model / BLOCK]) * BLOCK + model % BLOCK]
     }
 
-    /// That of a model, or of a place behind the last one.
+    /// That of a model, 0 behind the last.
     pub(crate) fn at_or_zero(&self, model: usize) -> i8 {
-        self.block(model / BLOCK)[model % BLOCK]
-    }
-
-    /// Those of a block of models, with zeros behind the last.
-    pub(crate) fn block(&self, block: usize) -> &[i8] {
-        &self.values[usize::from(self.blocks[block]) * BLOCK..][..BLOCK]
+        if model < self.count { self.at(model) } else { 0 }
     }
 
     /// All of them, in order.

@@ -194,6 +194,7 @@ impl Simulation {
     pub fn warm(&self) {
         self.seats.warm();
         self.world.warm();
+        self.encoder.warm();
     }
 
     /// Takes in what a relay said.
