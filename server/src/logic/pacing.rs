@@ -25,8 +25,8 @@ impl Pacer {
             id.as_str().bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
         let period = rate.period();
         let first = beat + period * (spread % GROUPS) / GROUPS;
-        let gone = now.saturating_duration_since(first).as_nanos().div_ceil(period.as_nanos());
-        Pacer { period, due: first + period * gone as u32 }
+        let gone = now.saturating_duration_since(first).as_nanos().next_multiple_of(period.as_nanos());
+        Pacer { period, due: first + Duration::from_nanos(gone as u64) }
     }
 
     /// When the next tick is due.
