@@ -55,7 +55,7 @@ impl Tally {
     /// Looks at every model that was ever used, once per line of a cache: the next tick needs about a third of them, here and
     /// there, and one behind the other they come much faster.
     pub(crate) fn warm(&self) {
-        let lines = self.models.values().iter().step_by(64 / size_of::<Model>());
+        let lines = self.models.pieces().flat_map(|piece| piece.iter().step_by(64 / size_of::<Model>()));
         black_box(lines.fold(0, |all, model| all ^ model.zero));
     }
 

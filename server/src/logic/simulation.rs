@@ -194,7 +194,10 @@ impl Simulation {
     pub fn warm(&self) {
         self.seats.warm();
         self.world.warm();
-        self.encoder.warm();
+        // Where nothing moves hardly anything will be coded.
+        if !self.world.is_at_rest() {
+            self.encoder.warm();
+        }
     }
 
     /// Takes in what a relay said.
