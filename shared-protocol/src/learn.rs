@@ -5,8 +5,8 @@
 //! cost with levels made from all that was counted so far, and publishes them if that pays for their own size
 //! over the ticks to come, which are taken to be as many as have been.
 
-use crate::coder::Sparse;
 use crate::prior::{LEVEL_MAX, Prior, zero_at};
+use crate::sparse::Sparse;
 use crate::tally::Tally;
 
 /// First tick at which a prior is considered, and the longest wait between two, ticks.

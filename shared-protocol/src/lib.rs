@@ -29,6 +29,7 @@ pub mod schema;
 pub mod sections;
 pub mod segments;
 pub mod snapshot;
+mod sparse;
 mod tally;
 pub mod tick;
 pub mod ticket;

@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
-use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, BLOCK, Coder, NUMBER_MODELS, Number};
+use crate::coder::{AdaptiveDecoder, AdaptiveEncoder, AdaptiveModels, Coder, NUMBER_MODELS, Number};
 use crate::models::Models;
 use crate::range::{RangeDecoder, RangeEncoder};
 use crate::schema::Schema;
 use crate::varint::DecodeError;
+
+/// Models whose levels have their places beside each other.
+const BLOCK: usize = 32;
 
 /// Greatest level: a bit is all but certain.
 pub(crate) const LEVEL_MAX: i8 = 63;

@@ -3,9 +3,10 @@
 
 use std::hint::black_box;
 
-use crate::coder::{Coder, Sparse};
+use crate::coder::Coder;
 use crate::prior::{Levels, zero_at};
 use crate::range::RangeEncoder;
+use crate::sparse::Sparse;
 
 /// How many zeros and ones a model had.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,11 +99,11 @@ impl Coder for TallyEncoder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coder::BLOCK;
+    use crate::sparse::GROUP;
 
-    /// Levels of three blocks and a half.
+    /// Levels of three groups and a part of one.
     fn levels(level: i8) -> Levels {
-        Levels::of(&[level; 3 * BLOCK + BLOCK / 2])
+        Levels::of(&[level; 3 * GROUP + 5])
     }
 
     fn code(tally: &mut Tally, levels: &Levels, bits: &[(usize, bool)]) -> Vec<u8> {
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn what_is_coded_is_counted_and_coded_by_the_levels_at_hand() {
         let (first, next) = (levels(3), levels(-40));
-        let last = 3 * BLOCK + BLOCK / 2 - 1;
+        let last = 3 * GROUP + 5 - 1;
         let bits: Vec<(usize, bool)> = (0..90).map(|n| ([0, 5, last][n % 3], n % 7 == 0)).collect();
         let mut tally = Tally::new(first.len());
         assert_eq!(code(&mut tally, &first, &bits), plain(&first, &bits));
@@ -132,8 +133,8 @@ mod tests {
         assert_eq!(seen, [(0, Seen([25, 5])), (5, Seen([26, 4])), (last, Seen([26, 4]))]);
         tally.reset(&next);
         assert_eq!(tally.seen().count(), 0);
-        // Also of a block that had no place before.
-        let more: Vec<(usize, bool)> = bits.into_iter().chain([(2 * BLOCK, true)]).collect();
+        // Also of a group that had no place before.
+        let more: Vec<(usize, bool)> = bits.into_iter().chain([(2 * GROUP, true)]).collect();
         assert_eq!(code(&mut tally, &next, &more), plain(&next, &more));
         assert_eq!(tally.seen().count(), 4);
     }

@@ -17,7 +17,7 @@ use crate::io::clock;
 use crate::io::entrance::Banned;
 use crate::io::gate::AccountPlace;
 use crate::io::node::{Node, Refusal};
-use crate::io::sink::{Sink, ws_frames};
+use crate::io::sink::{AHEAD, Sink, ws_frames};
 use crate::logic::channel::{UPSTREAM_BATCH_MAX, Upstream};
 use crate::logic::chat::Saying;
 use crate::logic::laggards::{Laggards, Next, Standing};
@@ -49,8 +49,6 @@ const JITTER_PART: u32 = 16;
 const PRESENCE_MAX: Duration = Duration::from_secs(2);
 /// Signs of presence that come within a resume window, as far as beats are short enough for it.
 const PRESENCE_PER_WINDOW: u32 = 4;
-/// Sinks whose memory is asked for at once, before the first of them is written to.
-const AHEAD: usize = 8;
 /// How long a match is followed without listeners, unless the node stops.
 const LINGER: Duration = Duration::from_secs(5);
 

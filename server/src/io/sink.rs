@@ -38,6 +38,10 @@ fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
+/// Sinks to be [warmed](Sink::warm) at once, before the first of them is read or written: about as many lines as memory is
+/// asked for at a time.
+pub const AHEAD: usize = 8;
+
 /// A WebSocket ping without a payload.
 const PING: [u8; 2] = [0x89, 0];
 

@@ -19,7 +19,7 @@ use crate::io::clock;
 use crate::io::gate::Pass;
 use crate::io::node::Node;
 use crate::io::relay_task::RelayCommand;
-use crate::io::sink::Sink;
+use crate::io::sink::{AHEAD, Sink};
 use crate::io::transport::Transport;
 
 /// How long a reader rests after a pass in which there was something to do. It is short against a tick, and inputs go
@@ -27,8 +27,6 @@ use crate::io::transport::Transport;
 const REST: Duration = Duration::from_millis(2);
 /// How long whoever is to be looked at waits for others: the times are of seconds, and each pass is a wake-up.
 const GATHER: Duration = Duration::from_millis(50);
-/// Connections whose memory is asked for at once, before the first of them is read.
-const AHEAD: usize = 8;
 /// Sockets of one pass.
 const EVENTS_MAX: usize = 1024;
 /// Bytes read from a socket at once.
