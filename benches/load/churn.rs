@@ -61,7 +61,7 @@ pub(crate) struct Held {
 impl Held {
     fn of(trial: &Trial) -> io::Result<Held> {
         let files = trial.servers().into_iter().map(procfs::open_files).sum::<io::Result<u64>>()?;
-        Ok(Held { resident_kb: trial.resident()?, files, keys: trial.keys()? })
+        Ok(Held { resident_kb: trial.resident()?.all, files, keys: trial.keys()? })
     }
 
     /// By what part memory has grown since.

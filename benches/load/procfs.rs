@@ -75,10 +75,32 @@ pub(crate) fn cpu_ns(process: u32) -> io::Result<u64> {
 }
 
 /// Resident memory of a process, KiB.
-pub(crate) fn resident_kb(process: u32) -> io::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(number).ok_or_else(|| unreadable("status"))
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Resident {
+    pub(crate) all: u64,
+    /// Of it what the process itself has written; the rest is pages of files, of its own program for the most part.
+    pub(crate) anonymous: u64,
+}
+
+impl Resident {
+    /// What came since.
+    pub(crate) fn since(self, before: Resident) -> Resident {
+        let [all, anonymous] = [(self.all, before.all), (self.anonymous, before.anonymous)]
+            .map(|(now, before)| now.saturating_sub(before));
+        Resident { all, anonymous }
+    }
+}
+
+/// Resident memory of processes together.
+pub(crate) fn resident(processes: &[u32]) -> io::Result<Resident> {
+    let mut sum = Resident::default();
+    for process in processes {
+        let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+        let of = |name| text.lines().find_map(|line| line.strip_prefix(name)).and_then(number);
+        let (all, anonymous) = of("VmRSS:").zip(of("RssAnon:")).ok_or_else(|| unreadable("status"))?;
+        (sum.all, sum.anonymous) = (sum.all + all, sum.anonymous + anonymous);
+    }
+    Ok(sum)
 }
 
 /// Files that a process has open: sockets, for the most part.
@@ -174,7 +196,8 @@ mod tests {
         let (sum, fine) = (cpu_time(own).unwrap().total() * 1000, cpu_ns(own).unwrap());
         assert!(fine > 0 && fine + 20_000_000 >= sum, "{fine} ns and {sum} ns");
         assert!(open_files(own).unwrap() >= 3);
-        assert!(resident_kb(own).unwrap() > 100);
+        let Resident { all, anonymous } = resident(&[own]).unwrap();
+        assert!(anonymous > 100 && all > anonymous, "{all} KiB, {anonymous} of it anonymous");
         assert!(!cores().unwrap().is_empty());
         assert!(socket_kb().is_ok());
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::client::{Herd, Load};
 use super::process::{Cores, Process};
-use super::procfs::{self, CoreTime, CpuTime};
+use super::procfs::{self, CoreTime, CpuTime, Resident};
 use super::redis::Redis;
 use super::session::Protocol;
 use super::systems::{Running, System};
@@ -70,6 +70,8 @@ pub(crate) struct Outcome {
     pub(crate) latency_ms: Option<Percentiles>,
     /// Resident memory of the servers that came with the connections, per connection.
     pub(crate) resident_kb: f64,
+    /// Of it what no file has: the rest is the servers' programs, as far as they have been used, whatever the connections.
+    pub(crate) anonymous_kb: f64,
     /// Memory of sockets in the kernel that came with them, per connection, both ends.
     pub(crate) kernel_kb: f64,
     /// The part of the two cores that others used or the host kept, the worse of the two.
@@ -97,7 +99,7 @@ pub(crate) struct Trial {
     plan: Plan,
     running: Running,
     herd: Herd,
-    resident_before: u64,
+    resident_before: Resident,
     kernel_before: u64,
 }
 
@@ -107,7 +109,8 @@ impl Trial {
         let load = Load { ramp: system.ramp(plan.load.ramp), ..plan.load };
         let running = Running::start(system, &load, plan.cores, plan.is_idle)?;
         let (herd, kernel_before) = (Herd::new(load)?, procfs::socket_kb()?);
-        let mut trial = Trial { system, plan, running, herd, resident_before: 0, kernel_before };
+        let mut trial =
+            Trial { system, plan, running, herd, resident_before: Resident::default(), kernel_before };
         trial.resident_before = trial.resident()?;
         Ok(trial)
     }
@@ -127,9 +130,9 @@ impl Trial {
         self.running.redis.as_ref().map(Redis::keys).transpose()
     }
 
-    /// Resident memory of the servers, KiB.
-    pub(crate) fn resident(&self) -> io::Result<u64> {
-        self.running.servers.iter().map(|server| procfs::resident_kb(server.id())).sum()
+    /// Resident memory of the servers.
+    pub(crate) fn resident(&self) -> io::Result<Resident> {
+        procfs::resident(&self.servers())
     }
 
     fn look(&self) -> io::Result<Look> {
@@ -158,12 +161,18 @@ impl Trial {
         let before = self.look()?;
         let tally = self.herd.measure(time)?;
         let after = self.look()?;
-        let resident = self.resident()?.saturating_sub(self.resident_before);
+        let resident = self.resident()?.since(self.resident_before);
         let kernel = procfs::socket_kb()?.saturating_sub(self.kernel_before);
         Ok(self.outcome(&tally, &before, &after, (resident, kernel)))
     }
 
-    fn outcome(&self, tally: &Tally, before: &Look, after: &Look, (resident, kernel): (u64, u64)) -> Outcome {
+    fn outcome(
+        &self,
+        tally: &Tally,
+        before: &Look,
+        after: &Look,
+        (resident, kernel): (Resident, u64),
+    ) -> Outcome {
         let connections = self.herd.len();
         let per_connection = |kb: u64| kb as f64 / connections as f64;
         let per_update =
@@ -192,7 +201,8 @@ impl Trial {
             server_cores: servers.total() as f64 / micros,
             gap_ms: tally.gaps(),
             latency_ms: tally.latencies(),
-            resident_kb: per_connection(resident),
+            resident_kb: per_connection(resident.all),
+            anonymous_kb: per_connection(resident.anonymous),
             kernel_kb: per_connection(kernel),
             foreign: self.foreign(before, after, micros, servers.total(), load.total(), redis),
         }

@@ -32,6 +32,7 @@ pub(crate) struct Summary {
     pub(crate) latency_p50_ms: Option<f64>,
     pub(crate) latency_p99_ms: Option<f64>,
     pub(crate) resident_kb: f64,
+    pub(crate) anonymous_kb: f64,
     pub(crate) kernel_kb: f64,
     pub(crate) foreign: f64,
     /// CPU time per update as a multiple of that floor's.
@@ -97,6 +98,7 @@ fn summary(outcomes: &[Outcome], system: System) -> Option<Summary> {
         latency_p50_ms: some(|run| run.latency_ms.map(|latency| latency.p50)),
         latency_p99_ms: some(|run| run.latency_ms.map(|latency| latency.p99)),
         resident_kb: of(|run| run.resident_kb),
+        anonymous_kb: of(|run| run.anonymous_kb),
         kernel_kb: of(|run| run.kernel_kb),
         foreign: of(|run| run.foreign),
         to_scan: None,
@@ -131,6 +133,7 @@ pub(crate) mod tests {
             gap_ms: Percentiles { p50: 50.0, p99: 51.0, p999: 52.0, max: 60.0 },
             latency_ms: None,
             resident_kb: 1.0,
+            anonymous_kb: 0.8,
             kernel_kb: 2.0,
             foreign: 0.0,
         }

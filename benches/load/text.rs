@@ -41,6 +41,7 @@ pub(crate) const DELIVERY: &[Column] = &[
     ("delivered", |s| percent(s.delivered)),
     ("ticks skipped", |s| s.skipped.to_string()),
     ("RSS KB/conn", |s| number(Some(s.resident_kb), 1)),
+    ("of it anonymous", |s| number(Some(s.anonymous_kb), 1)),
     ("sockets KB/conn", |s| number(Some(s.kernel_kb), 2)),
 ];
 
@@ -58,6 +59,7 @@ pub(crate) const IDLE: &[Column] = &[
     ("system", |s| s.system.name()),
     ("connections", |s| s.connections.to_string()),
     ("RSS KB/conn", |s| number(Some(s.resident_kb), 1)),
+    ("of it anonymous", |s| number(Some(s.anonymous_kb), 1)),
     ("sockets KB/conn", |s| number(Some(s.kernel_kb), 2)),
     ("server cores", |s| number(Some(s.server_cores), 3)),
     ("updates/s per conn", |s| number(Some(s.updates_per_second), 1)),

@@ -85,8 +85,7 @@ impl Tour {
             failure = failure.or_else(|| herd.take_failure());
             if looks <= due {
                 looks += LOOK_EVERY;
-                let resident = self.servers.iter().map(|server| procfs::resident_kb(*server));
-                peak_kb = peak_kb.max(resident.sum::<io::Result<u64>>()?);
+                peak_kb = peak_kb.max(procfs::resident(&self.servers)?.all);
             }
             if tells <= due {
                 tells += TELL_EVERY;
