@@ -117,8 +117,7 @@ impl<B: Backplane> Owned<B> {
     }
 
     async fn ticks(&mut self, stopping: &mut watch::Receiver<bool>) -> Stop {
-        let Ownership { node, id, .. } = &self.ownership;
-        let mut pacer = Pacer::new(clock::now(), self.tick_rate, id, node.beat);
+        let mut pacer = Pacer::new(clock::now(), self.tick_rate, &self.ownership.node.beat);
         let mut empty_since = Some(clock::now());
         let mut counted = Counts::default();
         loop {

@@ -26,6 +26,7 @@ use crate::io::tasks::Tasks;
 use crate::io::websocket::Readers;
 use crate::logic::health::Health;
 use crate::logic::joins::Access;
+use crate::logic::pacing::Beat;
 use crate::logic::rate::Bucket;
 use crate::logic::resume::{Judgement, Proof};
 use crate::logic::stored::{self, StoredError, StoredMatch};
@@ -104,7 +105,7 @@ pub struct Node<B: Backplane> {
     /// Its tasks.
     pub tasks: Tasks,
     /// What the ticks of its matches are counted from.
-    pub(in crate::io) beat: Instant,
+    pub(in crate::io) beat: Arc<Beat>,
     /// What it counts.
     pub metrics: Metrics,
     /// What is wrong with it.
@@ -141,7 +142,7 @@ impl<B: Backplane> Node<B> {
         let now = clock::now();
         let claims = Bucket::new(now, settings.claims_per_second, settings.claims_per_second);
         Arc::new(Node {
-            beat: now,
+            beat: Arc::new(Beat::new(now)),
             claims: std::sync::Mutex::new(claims),
             health: Health::default(),
             inspector: Inspector::default(),

@@ -2,31 +2,71 @@
 //! needs in the caches serves the next one too, and the store is woken once for all. A tick that comes late is late; ticks
 //! that would come a whole period late are skipped and counted: a node that was stopped never bursts.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tickcast_protocol::{MatchId, TickRate};
+use tickcast_protocol::TickRate;
 
 /// Groups of matches of one rate, spread evenly over their period. With fewer, whoever comes last in a group waits longer;
 /// with more, an update costs more (docs/performance.md has both).
-const GROUPS: u32 = 4;
+const GROUPS: usize = 4;
 
-/// The schedule of one match.
-#[derive(Debug, Clone)]
+/// What a node's matches count their ticks from, and how many there are in each group of a rate.
+#[derive(Debug)]
+pub struct Beat {
+    start: Instant,
+    /// By the rate's Hz.
+    groups: Mutex<BTreeMap<u8, [usize; GROUPS]>>,
+}
+
+impl Beat {
+    /// That of a node without matches.
+    pub fn new(start: Instant) -> Beat {
+        Beat { start, groups: Mutex::default() }
+    }
+
+    /// Puts one match more into the smallest group of its rate: the group is late by as much as its matches take.
+    fn enter(&self, rate: TickRate) -> usize {
+        let mut groups = self.lock();
+        let sizes = groups.entry(rate.hz()).or_default();
+        let smallest = (0..GROUPS).min_by_key(|group| sizes[*group]).unwrap_or_default();
+        sizes[smallest] += 1;
+        smallest
+    }
+
+    fn leave(&self, rate: TickRate, group: usize) {
+        let mut groups = self.lock();
+        if let Some(sizes) = groups.get_mut(&rate.hz()) {
+            sizes[group] -= 1;
+            if sizes.iter().all(|matches| *matches == 0) {
+                groups.remove(&rate.hz());
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u8, [usize; GROUPS]>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The schedule of one match, which stands in its group as long as this lives.
+#[derive(Debug)]
 pub struct Pacer {
-    period: Duration,
+    beat: Arc<Beat>,
+    rate: TickRate,
+    group: usize,
     due: Instant,
 }
 
 impl Pacer {
-    /// The first tick is due within one period; where in it depends on the match's group, and on `beat`, a moment that
-    /// all matches of the node count from.
-    pub fn new(now: Instant, rate: TickRate, id: &MatchId, beat: Instant) -> Pacer {
-        let spread =
-            id.as_str().bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    /// The first tick is due within one period, when its group's is.
+    pub fn new(now: Instant, rate: TickRate, beat: &Arc<Beat>) -> Pacer {
+        let group = beat.enter(rate);
         let period = rate.period();
-        let first = beat + period * (spread % GROUPS) / GROUPS;
+        let first = beat.start + period * group as u32 / GROUPS as u32;
         let gone = now.saturating_duration_since(first).as_nanos().next_multiple_of(period.as_nanos());
-        Pacer { period, due: first + Duration::from_nanos(gone as u64) }
+        Pacer { beat: Arc::clone(beat), rate, group, due: first + Duration::from_nanos(gone as u64) }
     }
 
     /// When the next tick is due.
@@ -36,53 +76,74 @@ impl Pacer {
 
     /// A tick has begun at `now`: sets the next one's time, and returns how many were skipped.
     pub fn handle_tick(&mut self, now: Instant) -> u64 {
-        let late = now.saturating_duration_since(self.due);
-        let missed = (late.as_nanos() / self.period.as_nanos()) as u64;
-        self.due += self.period * (missed as u32 + 1);
+        let (late, period) = (now.saturating_duration_since(self.due), self.rate.period());
+        let missed = (late.as_nanos() / period.as_nanos()) as u64;
+        self.due += period * (missed as u32 + 1);
         missed
+    }
+}
+
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        self.beat.leave(self.rate, self.group);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::io::clock;
+
+    fn rate(hz: u64) -> TickRate {
+        TickRate::try_from(hz).expect("a rate")
+    }
 
     #[test]
     fn late_ticks_are_skipped_never_bursted() {
         let start = clock::now();
-        let rate = TickRate::try_from(20u64).unwrap();
-        let mut pacer = Pacer::new(start, rate, &"m".parse().unwrap(), start);
-        let first = pacer.due();
+        let mut pacer = Pacer::new(start, rate(20), &Arc::new(Beat::new(start)));
+        let (first, period) = (pacer.due(), rate(20).period());
         assert_eq!(pacer.handle_tick(first), 0);
-        assert_eq!(pacer.due(), first + rate.period());
+        assert_eq!(pacer.due(), first + period);
         // A little late: the beat is kept.
         assert_eq!(pacer.handle_tick(pacer.due() + Duration::from_millis(20)), 0);
-        assert_eq!(pacer.due(), first + rate.period() * 2);
+        assert_eq!(pacer.due(), first + period * 2);
         // Stopped for a second: one tick, then the beat again.
         assert_eq!(pacer.handle_tick(pacer.due() + Duration::from_millis(1010)), 20);
-        assert_eq!(pacer.due(), first + rate.period() * 23);
+        assert_eq!(pacer.due(), first + period * 23);
     }
 
     #[test]
-    fn matches_tick_in_groups_whenever_they_began() {
-        let beat = clock::now();
+    fn matches_tick_in_groups_of_one_size_whenever_they_began() {
+        let start = clock::now();
+        let beat = Arc::new(Beat::new(start));
         for hz in [10u64, 20, 30, 60] {
-            let rate = TickRate::try_from(hz).unwrap();
-            let mut moments = BTreeMap::<u128, usize>::new();
-            for number in 0..400u32 {
-                let now = beat + Duration::from_micros(u64::from(number) * 7_919);
-                let id = format!("match-{}", number * 37).parse().unwrap();
-                let mut pacer = Pacer::new(now, rate, &id, beat);
+            let (rate, mut pacers) = (rate(hz), Vec::new());
+            for number in 0..403u32 {
+                let now = start + Duration::from_micros(u64::from(number) * 7_919);
+                let mut pacer = Pacer::new(now, rate, &beat);
                 assert!(pacer.due() >= now && pacer.due() <= now + rate.period(), "within one period");
                 (0..number % 7).for_each(|_| assert_eq!(pacer.handle_tick(pacer.due()), 0));
-                let phase = (pacer.due() - beat).as_nanos() % rate.period().as_nanos();
-                *moments.entry(phase).or_default() += 1;
+                pacers.push(pacer);
             }
-            assert_eq!(moments.len(), GROUPS as usize, "at {hz} Hz");
-            assert!(moments.values().all(|matches| *matches > 400 / GROUPS as usize / 2), "{moments:?}");
+            let mut moments = BTreeMap::<u128, usize>::new();
+            for pacer in &pacers {
+                *moments.entry((pacer.due() - start).as_nanos() % rate.period().as_nanos()).or_default() += 1;
+            }
+            assert_eq!(moments.into_values().collect::<Vec<_>>(), [101, 101, 101, 100], "at {hz} Hz");
         }
+    }
+
+    #[test]
+    fn a_new_match_takes_the_place_of_one_that_ended() {
+        let start = clock::now();
+        let beat = Arc::new(Beat::new(start));
+        let mut pacers: Vec<_> = (0..8).map(|_| Pacer::new(start, rate(20), &beat)).collect();
+        let groups: Vec<_> = pacers.iter().map(|pacer| pacer.group).collect();
+        assert_eq!(groups, [0, 1, 2, 3, 0, 1, 2, 3]);
+        pacers.retain(|pacer| pacer.group != 2);
+        assert_eq!([(); 2].map(|()| Pacer::new(start, rate(20), &beat)).map(|pacer| pacer.group), [2, 2]);
+        drop(pacers);
+        assert!(beat.lock().is_empty(), "nothing is kept of a rate that nobody ticks at");
     }
 }

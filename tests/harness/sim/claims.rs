@@ -142,7 +142,7 @@ impl Cluster {
         let Tenure::Claiming(inbox) = std::mem::replace(tenure, Tenure::None) else {
             return self.oracle.fail("an owner was started twice".to_owned());
         };
-        let owner = Owner::new(number, simulation, now, rate, (&self.ids[game], self.start), inbox);
+        let owner = Owner::new(number, simulation, now, rate, &self.nodes[node].beat, inbox);
         self.nodes[node].slots[game].tenure = Tenure::Owner(Box::new(owner));
         self.owner_turn(node, game);
     }

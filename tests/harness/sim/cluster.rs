@@ -124,13 +124,14 @@ impl Cluster {
         for id in &ids {
             store.model.create(id, stored::new_match(&info, &options, plan.seed, 0, 24));
         }
+        let start = clock::now();
         let mut cluster = Cluster {
             rng: ChaCha8Rng::seed_from_u64(plan.seed),
-            start: clock::now(),
+            start,
             now_ms: 0,
             calm: false,
             store,
-            nodes: (0..NODES).map(|number| Node::new(number, ids.len())).collect(),
+            nodes: (0..NODES).map(|number| Node::new(number, ids.len(), start)).collect(),
             connections: BTreeMap::new(),
             clients: Vec::new(),
             queue: BTreeMap::new(),

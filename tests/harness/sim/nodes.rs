@@ -1,11 +1,14 @@
 //! Nodes as processes: what they hold, how they begin, die, stand still and leave, and their work besides matches.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use rand::RngExt;
 use tickcast_protocol::NodeId;
 use tickcast_protocol::message::ServerMessage;
 use tickcast_server::backplane::{Channel, MatchFields, fields};
+use tickcast_server::logic::pacing::Beat;
 use tickcast_server::logic::placement::{Candidates, NodeEntry};
 use tickcast_server::logic::vouch::Vouch;
 
@@ -98,10 +101,12 @@ pub(super) struct Node {
     suspects: BTreeMap<usize, MatchFields>,
     drain: Option<Leaving>,
     beats: u64,
+    /// What its matches count their ticks from.
+    pub(super) beat: Arc<Beat>,
 }
 
 impl Node {
-    pub(super) fn new(number: usize, matches: usize) -> Node {
+    pub(super) fn new(number: usize, matches: usize, start: Instant) -> Node {
         Node {
             id: format!("n{number}").parse().expect("an id"),
             up: false,
@@ -115,6 +120,7 @@ impl Node {
             suspects: BTreeMap::new(),
             drain: None,
             beats: 0,
+            beat: Arc::new(Beat::new(start)),
         }
     }
 }
@@ -125,7 +131,7 @@ impl Cluster {
             return;
         }
         let life = self.number();
-        let fresh = Node { up: true, life, ..Node::new(node, self.ids.len()) };
+        let fresh = Node { up: true, life, ..Node::new(node, self.ids.len(), self.start) };
         self.nodes[node] = fresh;
         self.say(|| format!("n{node}: starts"));
         self.at(self.now_ms + node as u64 * 7, Event::Beat { node, life });

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tickcast_protocol::{Fence, MatchId, TickRate};
+use tickcast_protocol::{Fence, TickRate};
 use tickcast_server::backplane::{Channel, Commit, Release, Unavailable};
 use tickcast_server::logic::channel::{self, FromOwner, Note, TickMessage};
 use tickcast_server::logic::ownership::{Answered, Commitment, Stop};
-use tickcast_server::logic::pacing::Pacer;
+use tickcast_server::logic::pacing::{Beat, Pacer};
 use tickcast_server::logic::simulation::Simulation;
 
 use super::claims::By;
@@ -65,14 +66,14 @@ impl Owner {
         simulation: Simulation,
         now: Instant,
         rate: TickRate,
-        (id, beat): (&MatchId, Instant),
+        beat: &Arc<Beat>,
         inbox: Vec<Delivery>,
     ) -> Owner {
         Owner {
             number,
             fence: simulation.position().fence,
             simulation,
-            pacer: Pacer::new(now, rate, id, beat),
+            pacer: Pacer::new(now, rate, beat),
             inbox: inbox.into(),
             uncommitted: None,
             notes: VecDeque::new(),
