@@ -1,6 +1,6 @@
-//! One contract, every backplane: the cases of `cases.rs`, `channels.rs` and `model.rs` run in memory and on a
-//! real Redis, a set of sentinels and a Redis Cluster; `faults.rs` and `failover.rs` are about what only these can
-//! do wrong.
+//! One contract, every backplane: the cases of `cases.rs`, `ownership.rs`, `together.rs`, `channels.rs` and `model.rs`
+//! run in memory and on a real Redis, a set of sentinels and a Redis Cluster; `faults.rs` and `failover.rs` are about
+//! what only these can do wrong.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ mod failover;
 mod faults;
 mod model;
 mod ownership;
+mod together;
 
 /// For anything to happen that must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -113,6 +114,7 @@ contract! {
     channels::subscribe_then_load_misses_nothing,
     channels::a_slow_receiver_is_told_of_its_loss,
     channels::a_dropped_subscription_harms_nobody,
+    together::of_commits_at_one_moment_each_has_its_own_answer,
     model::agrees_with_the_model,
 }
 

@@ -23,6 +23,7 @@ use super::{
 };
 
 mod address;
+mod batch;
 mod commit;
 mod connect;
 mod connection;
@@ -272,7 +273,8 @@ impl Backplane for RedisBackplane {
     async fn commit(&self, id: &MatchId, commit: &Commit) -> Result<CommitReply, Unavailable> {
         let script = &self.shared.scripts.commit;
         let call = commit::call(script, id, commit);
-        let answer: commit::Answer = self.run_script(id, script, call).await?;
+        let run = |link: Link| async { default_for_foreign(script.run(&call, link.together()).await) };
+        let answer: commit::Answer = self.shared.links.commands.call(&fields::key(id), run).await?;
         answer.reply()
     }
 

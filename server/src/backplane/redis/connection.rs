@@ -2,6 +2,7 @@
 //! that got no answer in time may still be executed, and the connection it went to is replaced.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -11,6 +12,7 @@ use redis::{
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 
+use super::batch::Batcher;
 use super::target::Target;
 use super::verdict::explain;
 use super::{Backoff, Timing};
@@ -33,7 +35,7 @@ pub(super) struct Connection {
 /// What is known of the connection.
 #[derive(Debug, Clone)]
 enum State {
-    Up { generation: u64, link: MultiplexedConnection, client: Box<Client> },
+    Up { generation: u64, link: Link, client: Box<Client> },
     Down { reason: String },
 }
 
@@ -48,7 +50,16 @@ pub(super) struct Usable {
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     connection: MultiplexedConnection,
-    asking: bool,
+    batcher: Arc<Batcher>,
+    way: Way,
+}
+
+/// How a command is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Alone,
+    Together,
+    Asking,
 }
 
 /// Why there is no result.
@@ -94,7 +105,7 @@ pub(super) fn supervised(
 ) -> (Connection, Supervisor) {
     let generation = 1;
     let (state_tx, state_rx) = watch::channel(match opened {
-        Some((client, link)) => State::Up { generation, link, client: Box::new(client) },
+        Some((client, link)) => State::Up { generation, link: Link::new(link), client: Box::new(client) },
         None => State::Down { reason: "not connected yet".to_owned() },
     });
     let (broken_tx, broken_rx) = watch::channel(0);
@@ -108,22 +119,37 @@ pub(super) fn deadline(wait: Duration) -> Instant {
 }
 
 impl Link {
+    fn new(connection: MultiplexedConnection) -> Link {
+        Link { connection, batcher: Arc::default(), way: Way::Alone }
+    }
+
     /// The same link, where the next command is run for a slot that is on its way to this server.
     pub(super) fn asking(mut self) -> Link {
-        self.asking = true;
+        self.way = Way::Asking;
+        self
+    }
+
+    /// The same link, where a command is sent together with others that are ready now, unless it is asking.
+    pub(super) fn together(mut self) -> Link {
+        if self.way == Way::Alone {
+            self.way = Way::Together;
+        }
         self
     }
 
     /// Sends a command and waits for its answer.
     pub(super) async fn query<T: FromRedisValue>(&mut self, call: &Cmd) -> RedisResult<T> {
-        if !self.asking {
-            return call.query_async(&mut self.connection).await;
-        }
-        let mut both = redis::pipe();
-        both.cmd("ASKING").add_command(call.clone());
-        let answers = self.connection.req_packed_commands(&both, 0, 2).await?;
-        let answer = answers.into_iter().nth(1).unwrap_or(Value::Nil);
-        Ok(redis::from_redis_value(answer.extract_error()?)?)
+        let answer = match self.way {
+            Way::Alone => return call.query_async(&mut self.connection).await,
+            Way::Together => self.batcher.query(&mut self.connection, call).await?,
+            Way::Asking => {
+                let mut both = redis::pipe();
+                both.cmd("ASKING").add_command(call.clone());
+                let answers = self.connection.req_packed_commands(&both, 0, 2).await?;
+                answers.into_iter().nth(1).unwrap_or(Value::Nil).extract_error()?
+            }
+        };
+        Ok(redis::from_redis_value(answer)?)
     }
 }
 
@@ -171,8 +197,7 @@ impl Connection {
         match timeout_at(deadline, state.wait_for(|state| matches!(state, State::Up { .. }))).await {
             Ok(up) => match up.as_deref() {
                 Ok(State::Up { generation, link, .. }) => {
-                    let link = Link { connection: link.clone(), asking: false };
-                    Ok(Usable { generation: *generation, link })
+                    Ok(Usable { generation: *generation, link: link.clone() })
                 }
                 Ok(State::Down { .. }) | Err(_) => Err(Unavailable("the connection is closed".to_owned())),
             },
@@ -183,7 +208,7 @@ impl Connection {
     /// The link, if there is one.
     pub(super) fn up_now(&self) -> Option<MultiplexedConnection> {
         match &*self.state.borrow() {
-            State::Up { link, .. } => Some(link.clone()),
+            State::Up { link, .. } => Some(link.connection.clone()),
             State::Down { .. } => None,
         }
     }
@@ -221,7 +246,7 @@ impl Supervisor {
             let state = self.state.borrow().clone();
             let reason = match state {
                 State::Up { link, client, .. } => {
-                    let reason = self.until_broken(link, &client).await;
+                    let reason = self.until_broken(link.connection, &client).await;
                     if self.state.is_closed() {
                         // The last handle is gone: nothing was lost.
                         return;
@@ -242,7 +267,7 @@ impl Supervisor {
             let state = match timeout(wait, open(&self.target, self.timing)).await {
                 Ok(Ok((client, link))) => {
                     tracing::info!(address = %client.get_connection_info().addr(), "redis connection renewed");
-                    State::Up { generation: self.generation, link, client: Box::new(client) }
+                    State::Up { generation: self.generation, link: Link::new(link), client: Box::new(client) }
                 }
                 Ok(Err(error)) => State::Down { reason: describe(&error) },
                 Err(_) => State::Down { reason: format!("no connection within {wait:?}") },
