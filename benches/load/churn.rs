@@ -149,6 +149,10 @@ fn measure(flags: ChurnFlags, system: System, plan: Plan, said: &str) -> io::Res
     };
     let visits = tour.start(trial.fork_protocol());
     let busy = trial.measure_for(plan.time)?;
+    // Whoever waits for the last of them plays on: a client that does not read for a few seconds is sent away.
+    while !visits.is_finished() {
+        trial.play(LOOK_EVERY)?;
+    }
     let Visits { tally, failed, failure, peak_kb } =
         visits.join().expect("nobody who comes and goes panics")?;
     let (after, settled_seconds) = settle(&mut trial, &before, Duration::from_secs_f64(flags.settle), said)?;
