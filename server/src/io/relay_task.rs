@@ -47,6 +47,8 @@ const BEAT: Duration = Duration::from_millis(250);
 const JITTER_PART: u32 = 16;
 /// Longest time between two signs of presence of this relay's players.
 const PRESENCE_MAX: Duration = Duration::from_secs(2);
+/// Beats from one look for players without a place to the next: it walks through everybody, and hardly ever finds one.
+const UNSEATED_BEATS: u64 = 4;
 /// Signs of presence that come within a resume window, as far as beats are short enough for it.
 const PRESENCE_PER_WINDOW: u32 = 4;
 /// How long a match is followed without listeners, unless the node stops.
@@ -398,7 +400,9 @@ impl<B: Backplane> Followed<B> {
         let now = clock::now();
         self.beats += 1;
         self.repeat_requests(now);
-        self.close_unseated();
+        if self.beats.is_multiple_of(UNSEATED_BEATS) {
+            self.close_unseated();
+        }
         if self.beats.is_multiple_of(presence_beats(self.node.settings.resume_window)) {
             let players: Vec<PlayerId> =
                 self.listeners.values().filter_map(|listener| listener.player).collect();

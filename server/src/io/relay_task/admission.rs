@@ -288,7 +288,7 @@ impl<B: Backplane> Followed<B> {
         }
         let (world, field) = (replica.world(), self.stored.schema.player_field());
         let ids = world.ids(self.stored.schema.player_kind());
-        // A sorted list: this is asked four times a second of every match, whatever happens in it.
+        // A sorted list: this is asked once a second of every match, whatever happens in it.
         let mut seated: Vec<PlayerId> = ids.map(|id| PlayerId(world.get(id, field) as u32)).collect();
         seated.sort_unstable();
         for listener in self.listeners.values_mut() {
