@@ -102,7 +102,7 @@ impl GameType for Swarm {
     }
 }
 
-/// The rules of one match: its options and nothing else, for all state is in the world.
+/// The rules of one match: its options and one note, for all state is in the world.
 struct ArenaMatch {
     venue: Venue,
     players_max: usize,
@@ -117,6 +117,8 @@ struct ArenaMatch {
     sight: i32,
     /// The cells of the map.
     grid: Grid,
+    /// The last step found nobody's input and a world at rest, and left it so.
+    rests: bool,
 }
 
 /// What all of a step looks at.
@@ -172,6 +174,12 @@ impl Game for ArenaMatch {
     fn step(&mut self, step: Step<'_>) {
         let Step { tick, inputs, past, rng, world } = step;
         let Some(round) = world.ids(round::KIND).next() else { return };
+        // Where a step has just changed nothing, the next one changes nothing either until the round is over.
+        let over = round::ticks_left(world.get(round, round::ENDS_AT), tick) == 0;
+        let rests = inputs.is_empty() && self.drones == 0 && self.bots == 0 && world.is_at_rest() && !over;
+        if rests && self.rests {
+            return;
+        }
         let playing = world.get(round, round::PHASE) == round::PLAYING;
         let scope = &mut Scope { tick, ground: self.ground(world), crowd: Crowd::of(world) };
         self.fly_bullets(world, rng, scope);
@@ -202,6 +210,7 @@ impl Game for ArenaMatch {
         if self.sight > 0 {
             fog::place(world, &self.grid);
         }
+        self.rests = rests && world.is_at_rest();
     }
 
     fn view(&self, looking: Looking<'_>) -> Vec<SegmentId> {
@@ -222,6 +231,7 @@ impl ArenaMatch {
             bots: choices.bots.of(options) as usize,
             sight: choices.fog.of(options),
             grid: fog::grid(venue.map, choices.cell.of(options) * SCALE),
+            rests: false,
             venue,
         }
     }

@@ -53,6 +53,35 @@ fn a_match_that_is_taken_over_again_and_again_goes_on_like_the_original() {
     }
 }
 
+#[test]
+fn steps_that_are_left_out_at_rest_would_have_changed_nothing() {
+    for seed in 0..20 {
+        let mut arena = Match::new(seed, &[("drones", 0), ("round_seconds", 20), ("tick_rate", 10)]);
+        let (mut chance, mut at_rest) = (rng(seed, Tick(u64::MAX)), 0);
+        for player in 1..=4 {
+            arena.join(player).expect("a place is free");
+        }
+        arena.step(&[]);
+        for _ in 0..600 {
+            // A new game has seen no step before, and leaves none out.
+            let mut fresh = arena.taken_over();
+            let busy = arena.tick.0 % 100 < 30;
+            let inputs: Vec<(u32, Values)> = match chance.random_range(0..10) {
+                0 if busy => (1..=4).filter_map(|id| Some((id, chase(&arena.world, id)?))).collect(),
+                1 | 2 => (1..=4).map(|id| (id, IDLE)).collect(),
+                3 if arena.tick.0 % 100 == 90 => vec![(1, [127, 0, 0, 0]), (2, FIRE)],
+                _ => Vec::new(),
+            };
+            at_rest += u32::from(inputs.is_empty() && arena.world.is_at_rest());
+            for arena in [&mut arena, &mut fresh] {
+                arena.step(&inputs);
+            }
+            assert!(arena.world.same_state(&fresh.world), "seed {seed}: differs at tick {}", arena.tick.0);
+        }
+        assert!(at_rest >= 50 && arena.round(round::NUMBER) >= 2, "seed {seed}: {at_rest} ticks at rest");
+    }
+}
+
 /// One thing that happens to a match.
 #[derive(Debug, Clone)]
 enum Event {
