@@ -66,6 +66,8 @@ struct Seat {
     hole_since: Option<Tick>,
     heard_tick: Tick,
     depth: Depth,
+    /// What the player's entity says of it.
+    told: Option<usize>,
 }
 
 /// How many inputs waited when ticks took theirs, at least: of the last window and of this one so far. A least, and of
@@ -120,6 +122,7 @@ impl Seats {
             hole_since: None,
             heard_tick: tick,
             depth: Depth { since: tick, least: usize::MAX, before: usize::MAX },
+            told: None,
         };
         self.seats.insert(player, seat);
     }
@@ -230,12 +233,14 @@ impl Seats {
     }
 
     /// For each player's entity, how many inputs waited when a tick took its own, the least of the last one or two
-    /// windows of so many ticks. To be asked in every tick, before it takes them.
+    /// windows of so many ticks; where that is another number than at the last tick. To be asked in every tick, before it
+    /// takes them.
     pub fn input_buffers(&mut self, tick: Tick, window: u64) -> impl Iterator<Item = (EntityId, usize)> {
-        self.seats.values_mut().map(move |seat| {
+        self.seats.values_mut().filter_map(move |seat| {
             // Before its first input a player has no lead that could be judged.
             let is_silent = seat.waiting.is_empty() && seat.done == InputSeq(0);
-            (seat.entity, if is_silent { 0 } else { seat.depth.handle(seat.waiting.len(), tick, window) })
+            let depth = if is_silent { 0 } else { seat.depth.handle(seat.waiting.len(), tick, window) };
+            (seat.told.replace(depth) != Some(depth)).then_some((seat.entity, depth))
         })
     }
 
@@ -421,14 +426,16 @@ mod tests {
     #[test]
     fn the_least_that_waited_is_told_for_a_while() {
         let mut seats = seats();
-        let mut seq = 0;
+        let (mut seq, mut told) = (0, usize::MAX);
         // Inputs that come in a tick; the first is one more, to be ahead.
         let mut tick = |tick: u64, inputs: u32| {
             for _ in 0..inputs {
                 seq += 1;
                 send(&mut seats, seq);
             }
-            let told = seats.input_buffers(Tick(tick), 10).map(|(_, told)| told).next().unwrap();
+            for (_, now) in seats.input_buffers(Tick(tick), 10) {
+                assert_ne!(std::mem::replace(&mut told, now), now, "it is told when it changes");
+            }
             taken_at(&mut seats, tick);
             told
         };
