@@ -1,10 +1,12 @@
 //! A real `redis-server` of one test's own, on a free port of 127.0.0.1. It ends with its value, and a fault
-//! that did not take effect is a panic: a test that believes in it would prove nothing.
+//! that did not take effect is a panic: a test that believes in it would prove nothing. What it logged is shown
+//! when its test fails.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -26,6 +28,10 @@ pub use self::sentinel::Sentinels;
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 /// Between two looks at a state that is waited for.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Where a server logs, in its folder.
+const LOG: &str = "redis.log";
+/// Lines of that log that are shown when the test fails: the newest.
+const LINES_SHOWN_MAX: usize = 60;
 /// Ports tried: another process may take one between our look and the server's start.
 const PORTS_TRIED_MAX: usize = 5;
 
@@ -236,6 +242,12 @@ impl Drop for RedisServer {
         // SIGKILL ends a frozen process too. Nothing can be done about a failure here.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let newest = &lines[lines.len().saturating_sub(LINES_SHOWN_MAX)..];
+            println!("redis-server, {:?} on port {}:\n{}", self.role, self.port, newest.join("\n"));
+        }
     }
 }
 
@@ -250,7 +262,7 @@ fn spawn(
         Persistence::Off => "no",
         Persistence::AppendOnly | Persistence::Always => "yes",
     };
-    let mut text = format!("bind 127.0.0.1\nport {port}\ndir {}\n", folder.display());
+    let mut text = format!("bind 127.0.0.1\nport {port}\ndir {0}\nlogfile {0}/{LOG}\n", folder.display());
     match role {
         Role::Single => {}
         Role::ClusterNode { bus_port } => text += &format!("cluster-enabled yes\ncluster-port {bus_port}\n"),

@@ -227,7 +227,7 @@ async fn watched(authority: &Authority, hosts_of_replica: &[&str]) -> Watched {
     let mut settings = secured(authority, &authority.identity("sentinel", HERE), port, true);
     for rule in [
         "monitor matches 127.0.0.1 PORT 1",
-        "down-after-milliseconds matches 1000",
+        "down-after-milliseconds matches 2000",
         "failover-timeout matches 3000",
     ] {
         settings.push(("sentinel", rule.replace("PORT", &primary_port)));

@@ -7,8 +7,10 @@ use crate::process::wait_until;
 
 /// The name under which the sentinels know the primary.
 const NAME: &str = "matches";
-/// A primary that is silent for so long is down.
-const DOWN_AFTER_MS: &str = "1000";
+/// A primary that is silent for so long is down. A sentinel tries once a second to reach a server that it has no
+/// connection to. With no more than that second it may take the primary that it has just promoted, and whose
+/// connections it cut by that, for a dead one, and promote the one of before, which has come back empty.
+const DOWN_AFTER_MS: &str = "2000";
 const SENTINELS: usize = 3;
 /// For the sentinels to know each other and the replica.
 const KNOWN_WITHIN: Duration = Duration::from_secs(30);

@@ -20,7 +20,7 @@ const QUICK: Timing = Timing {
     ping_interval: Duration::from_millis(100),
     silence_max: Duration::from_millis(300),
 };
-/// A failover takes a second to be noticed, and some to be agreed on.
+/// A failover takes two seconds to be noticed, and some to be agreed on.
 const FAILOVER_WITHIN: Duration = Duration::from_secs(20);
 
 /// A message that has been sent has arrived within this.
