@@ -23,7 +23,7 @@ use crate::logic::chat::Saying;
 use crate::logic::laggards::{Laggards, Next, Standing};
 use crate::logic::quiet::Quiet;
 use crate::logic::relay::{Relay, Seen, Verdict};
-use crate::logic::resume::Proof;
+use crate::logic::resume::{Proof, TokenDigest};
 use crate::logic::sayings::Sayings;
 use crate::logic::stored::{self, Restored, StoredMatch};
 use crate::logic::watch::Watch;
@@ -142,6 +142,8 @@ struct Listener {
     subject: Option<Subject>,
     /// Which of the player's resumes made the connection; 0 is the join.
     attempt: u32,
+    /// Of the token that gives the player back; a spectator's gives nothing.
+    token: TokenDigest,
     standing: Standing,
     /// It was told what was said before; from then on it is told what is said.
     has_history: bool,

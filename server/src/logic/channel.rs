@@ -95,6 +95,8 @@ pub enum Upstream {
         session: SessionId,
         /// Which of the player's resumes made it; 0 is the join.
         attempt: u32,
+        /// Of the token that it has shown.
+        token: TokenDigest,
     },
     /// A player left for good.
     Leave {

@@ -174,9 +174,11 @@ impl Seats {
         self.seats.iter().map(|(player, seat)| (*player, seat.entity))
     }
 
-    /// The player is on this connection. One that an earlier resume made is late: it changes nothing.
-    pub fn handle_resume(&mut self, player: PlayerId, session: SessionId, attempt: u32) {
+    /// The player is on this connection, which has shown the token. One that an earlier resume made is late, and so is one
+    /// with the token of before the seat was given anew: it changes nothing.
+    pub fn handle_resume(&mut self, player: PlayerId, session: SessionId, attempt: u32, token: TokenDigest) {
         if let Some(seat) = self.seats.get_mut(&player)
+            && seat.holder.as_ref().is_none_or(|holder| holder.token == token)
             && seat.connection.is_none_or(|(newest, _)| displaces(attempt, newest))
         {
             seat.connection = Some((attempt, session));
@@ -296,6 +298,8 @@ impl Seat {
 
 #[cfg(test)]
 mod tests {
+    use tickcast_protocol::ResumeToken;
+
     use super::*;
     use crate::game::{GameType, Options};
     use crate::games::Arena;
@@ -400,11 +404,11 @@ mod tests {
 
     #[test]
     fn an_earlier_resume_does_not_displace_a_later_one() {
-        let mut seats = seats();
+        let (mut seats, token) = (seats(), TokenDigest::of(&ResumeToken([1; 16])));
         assert_eq!(seats.connection(ME), None);
         let told = [(10, 1, 10), (12, 3, 12), (11, 2, 12), (10, 1, 12), (13, 3, 13), (14, 0, 13)];
         for (session, attempt, newest) in told {
-            seats.handle_resume(ME, SessionId(session), attempt);
+            seats.handle_resume(ME, SessionId(session), attempt, token);
             assert_eq!(seats.connection(ME).map(|(_, session)| session), Some(SessionId(newest)));
         }
         assert_eq!(seats.connection(PlayerId(8)), None);

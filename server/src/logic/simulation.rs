@@ -209,8 +209,8 @@ impl Simulation {
             }
             // It is answered when it is repeated.
             Upstream::Resume { player, .. } if self.is_joining(player) => {}
-            Upstream::Resume { player, session, attempt } => {
-                self.seats.handle_resume(player, session, attempt);
+            Upstream::Resume { player, session, attempt, token } => {
+                self.seats.handle_resume(player, session, attempt, token);
                 if !self.resumes.contains(&player) && self.resumes.len() < JOINS_QUEUED_MAX {
                     self.resumes.push(player);
                 }

@@ -3,12 +3,13 @@
 
 use tickcast_protocol::chat::ChatTo;
 use tickcast_protocol::message::{ClientMessage, Join, PROTOCOL_VERSION};
-use tickcast_protocol::{InputSeq, PlayerId, SessionId, Tick};
+use tickcast_protocol::{InputSeq, PlayerId, ResumeToken, SessionId, Tick};
 use tickcast_server::backplane::mac::Stamp;
 use tickcast_server::backplane::mac::envelope::{seal, seal_tick};
 use tickcast_server::logic::channel::{self, Note, Upstream};
 use tickcast_server::logic::orders::Order;
 use tickcast_server::logic::placement::NodeEntry;
+use tickcast_server::logic::resume::TokenDigest;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
@@ -44,7 +45,12 @@ fn channels() -> Vec<Vec<u8>> {
     ];
     let batch = [
         sample::join(2),
-        Upstream::Resume { player, session: SessionId(77), attempt: 1 },
+        Upstream::Resume {
+            player,
+            session: SessionId(77),
+            attempt: 1,
+            token: TokenDigest::of(&ResumeToken([2; 16])),
+        },
         Upstream::Leave { player },
         Upstream::Input {
             player,

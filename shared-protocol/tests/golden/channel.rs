@@ -55,7 +55,7 @@ enum Note {
 #[derive(Debug, Serialize, Deserialize)]
 enum Upstream {
     Join { player: PlayerId, name: String, token: [u8; 32], subject: Option<String> },
-    Resume { player: PlayerId, session: SessionId, attempt: u32 },
+    Resume { player: PlayerId, session: SessionId, attempt: u32, token: [u8; 32] },
     Leave { player: PlayerId },
     Input { player: PlayerId, seq: InputSeq, seen: Tick, behind: u16, values: Vec<i32> },
     Present { players: Vec<PlayerId> },
@@ -110,8 +110,8 @@ fn upstream() -> Vec<Entry> {
         },
         Upstream::Leave { player: PlayerId(300) },
     ];
-    let resume =
-        vec![Upstream::Resume { player: PlayerId(300), session: SessionId(0x1_0000_0007), attempt: 2 }];
+    let session = SessionId(0x1_0000_0007);
+    let resume = vec![Upstream::Resume { player: PlayerId(300), session, attempt: 2, token: TOKEN_DIGEST }];
     let present = vec![Upstream::Present { players: vec![PlayerId(1), PlayerId(300)] }];
     let (to, text) = (ChatTo::Everyone, "hi, all 👋".to_owned());
     let chat = vec![Upstream::Chat { player: PlayerId(300), seq: 3, to, text }];

@@ -54,21 +54,20 @@ pub(super) enum Wish {
 pub(super) struct Request {
     session: u64,
     deadline: Instant,
-    /// A name and a digest to join with; without them the player is back.
-    join: Option<(String, TokenDigest)>,
-    /// Which of the player's resumes it is.
+    /// A name to join with; without it the player is back.
+    join: Option<String>,
+    /// Which of the player's resumes it is, and with which token.
     attempt: u32,
+    token: TokenDigest,
 }
 
 impl Request {
     fn upstream(&self, player: PlayerId) -> Upstream {
         match &self.join {
-            Some((name, token)) => {
-                Upstream::Join { player, name: name.clone(), token: *token, subject: None }
-            }
+            Some(name) => Upstream::Join { player, name: name.clone(), token: self.token, subject: None },
             None => {
                 let session = Cluster::session(self.session);
-                Upstream::Resume { player, session, attempt: self.attempt }
+                Upstream::Resume { player, session, attempt: self.attempt, token: self.token }
             }
         }
     }
@@ -138,12 +137,13 @@ impl Cluster {
             Wish::Play { name } => {
                 let (player, token) =
                     (PlayerId(self.rng.random_range(1..1 << 30)), ResumeToken(self.rng.random()));
-                (player, token, 0, Some((name, TokenDigest::of(&token))))
+                (player, token, 0, Some(name))
             }
             Wish::Resume(proof) | Wish::Admitted { proof, .. } => {
                 (proof.player, proof.token, proof.attempt, None)
             }
         };
+        let digest = TokenDigest::of(&token);
         let name = self.nodes[node].id.clone();
         let Some(live) = self.live(node, game) else { return };
         let (rate, schema) = (live.stored.tick_rate, live.stored.schema.clone());
@@ -166,10 +166,11 @@ impl Cluster {
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             (connection.player, connection.attempt) = (Some(player), attempt);
+            connection.token = digest;
             connection.session.handle_joined(now, role, schema, rate);
         }
         self.replace(node, game, player, id, attempt);
-        let request = Request { session: id, deadline: now + REQUEST_DEADLINE, join, attempt };
+        let request = Request { session: id, deadline: now + REQUEST_DEADLINE, join, attempt, token: digest };
         self.send_upstream(node, game, request.upstream(player));
         if let Some(live) = self.live(node, game) {
             live.requests.insert(player, request);
@@ -276,9 +277,9 @@ impl Cluster {
         let Some(live) = self.live(node, game) else { return };
         for id in live.listeners.clone() {
             let Some(connection) = self.connections.get(&id) else { continue };
-            let (player, attempt) = (connection.player, connection.attempt);
+            let (player, attempt, token) = (connection.player, connection.attempt, connection.token);
             if let (Some(live), Some(player)) = (self.live(node, game), player) {
-                let request = Request { session: id, deadline, join: None, attempt };
+                let request = Request { session: id, deadline, join: None, attempt, token };
                 live.requests.entry(player).or_insert(request);
             }
         }

@@ -2,10 +2,10 @@
 
 use rand::RngExt;
 use tickcast_protocol::message::{Join, ServerMessage};
-use tickcast_protocol::{CloseCode, PlayerId};
+use tickcast_protocol::{CloseCode, PlayerId, ResumeToken};
 use tickcast_server::logic::channel::Upstream;
 use tickcast_server::logic::laggards::Standing;
-use tickcast_server::logic::resume::Proof;
+use tickcast_server::logic::resume::{Proof, TokenDigest};
 use tickcast_server::logic::session::{Output, Session};
 
 use super::admission::{Gone, Wish};
@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub(super) player: Option<PlayerId>,
     /// Which of the player's resumes made it.
     pub(super) attempt: u32,
+    /// Of the token of its welcome.
+    pub(super) token: TokenDigest,
     pub(super) wish: Option<Wish>,
     pub(super) session: Session,
     pub(super) standing: Standing,
@@ -41,6 +43,7 @@ impl Cluster {
             client: Some(client),
             player: None,
             attempt: 0,
+            token: TokenDigest::of(&ResumeToken::default()),
             wish: None,
             session: Session::new(self.now(), 60, 8192),
             standing: Standing::default(),

@@ -49,21 +49,21 @@ enum RequestKind {
     /// To be given the seat that the account has, in place of whoever is on it.
     Return { name: String, token: TokenDigest, subject: Option<Subject> },
     /// To be told to everybody as the player's connection, which this one of its resumes made.
-    Resume { attempt: u32 },
+    Resume { attempt: u32, token: TokenDigest },
 }
 
 impl Request {
     /// What the owner is told, in this order.
     fn upstream(&self, player: PlayerId) -> Vec<Upstream> {
-        let resume = |attempt| Upstream::Resume { player, session: self.session, attempt };
+        let resume = |attempt, token| Upstream::Resume { player, session: self.session, attempt, token };
         match &self.kind {
             RequestKind::Join { name, token, subject } | RequestKind::Return { name, token, subject } => {
                 let (name, subject) = (name.clone(), subject.clone());
                 let join = Upstream::Join { player, name, token: *token, subject };
                 let returns = matches!(self.kind, RequestKind::Return { .. });
-                std::iter::once(join).chain(returns.then(|| resume(0))).collect()
+                std::iter::once(join).chain(returns.then(|| resume(0, *token))).collect()
             }
-            RequestKind::Resume { attempt } => vec![resume(*attempt)],
+            RequestKind::Resume { attempt, token } => vec![resume(*attempt, *token)],
         }
     }
 }
@@ -145,20 +145,21 @@ impl<B: Backplane> Followed<B> {
         if let Wish::Resume { set_back: Some((from, to)), .. } = wish {
             sink.send_control(&ServerMessage::Reset { from, to }.to_frame());
         }
+        let token = TokenDigest::of(&token);
         if let Some(player) = player {
             self.replace(player, session, if seat.is_some() { LAST_ATTEMPT } else { attempt });
-            let (token, subject) = (TokenDigest::of(&token), subject.clone());
+            let subject = subject.clone();
             let kind = match wish {
                 Wish::Play { name } if seat.is_some() => RequestKind::Return { name, token, subject },
                 Wish::Play { name } => RequestKind::Join { name, token, subject },
-                Wish::Resume { .. } | Wish::Watch => RequestKind::Resume { attempt },
+                Wish::Resume { .. } | Wish::Watch => RequestKind::Resume { attempt, token },
             };
             let request = Request { session, deadline: clock::now() + REQUEST_DEADLINE, kind };
             request.upstream(player).into_iter().for_each(|upstream| self.send_upstream(upstream));
             self.requests.insert(player, request);
         }
         let standing = Standing::default();
-        let mut listener = Listener { sink, player, subject, attempt, standing, has_history: false };
+        let mut listener = Listener { sink, player, subject, attempt, token, standing, has_history: false };
         serve(&mut self.laggards, &mut self.relay, &mut listener, clock::now());
         self.listeners.insert(session, listener);
         self.pass_chat();
@@ -216,7 +217,7 @@ impl<B: Backplane> Followed<B> {
         let deadline = clock::now() + REQUEST_DEADLINE;
         for (session, listener) in &self.listeners {
             if let Some(player) = listener.player {
-                let kind = RequestKind::Resume { attempt: listener.attempt };
+                let kind = RequestKind::Resume { attempt: listener.attempt, token: listener.token };
                 let request = Request { session: *session, deadline, kind };
                 self.requests.entry(player).or_insert(request);
             }
@@ -228,7 +229,7 @@ impl<B: Backplane> Followed<B> {
         let is_answered = |request: &Request| match request.kind {
             RequestKind::Join { .. } => false,
             RequestKind::Return { .. } => request.session == session || attempt == LAST_ATTEMPT,
-            RequestKind::Resume { attempt: own } => displaces(attempt, own),
+            RequestKind::Resume { attempt: own, .. } => displaces(attempt, own),
         };
         match self.requests.get(&player) {
             Some(request) if is_answered(request) => drop(self.requests.remove(&player)),

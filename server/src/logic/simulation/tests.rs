@@ -376,8 +376,9 @@ fn who_has_the_token_is_known_to_the_next_owner() {
     let mut successor = resumed(&fields);
     successor.handle_upstream(Upstream::Leave { player: PlayerId(2) });
     for (player, session) in [(1, 11), (2, 12)] {
+        let (token, attempt) = (holder(player).token, 1);
         let (player, session) = (PlayerId(player), SessionId(session));
-        successor.handle_upstream(Upstream::Resume { player, session, attempt: 1 });
+        successor.handle_upstream(Upstream::Resume { player, session, attempt, token });
     }
     let produced = successor.handle_tick(0);
     write(&mut fields, &produced.commit);

@@ -15,8 +15,9 @@ fn join_as(simulation: &mut Simulation, player: u32, subject: Option<&str>, toke
     simulation.handle_upstream(Upstream::Join { player, name, token, subject });
 }
 
-fn resume(simulation: &mut Simulation, player: u32, session: SessionId, attempt: u32) {
-    simulation.handle_upstream(Upstream::Resume { player: PlayerId(player), session, attempt });
+/// A connection that has shown this token.
+fn resume(simulation: &mut Simulation, player: u32, session: SessionId, attempt: u32, token: TokenDigest) {
+    simulation.handle_upstream(Upstream::Resume { player: PlayerId(player), session, attempt, token });
 }
 
 fn replaced(player: u32) -> Note {
@@ -104,13 +105,13 @@ fn a_seat_is_given_anew_to_its_account_with_its_entity_and_the_older_connection_
     join_as(&mut simulation, 1, Some("me"), token(1));
     simulation.handle_tick(0);
     input(&mut simulation, 1, 1);
-    resume(&mut simulation, 1, SessionId(60), 3);
+    resume(&mut simulation, 1, SessionId(60), 3, token(1));
     write(&mut fields, &simulation.handle_tick(0).commit);
     let before = simulation.seats.entity(PlayerId(1));
     for _ in 0..2 {
         // The second is a repetition, and is answered alike.
         join_as(&mut simulation, 1, Some("me"), token(2));
-        resume(&mut simulation, 1, SESSION, 0);
+        resume(&mut simulation, 1, SESSION, 0, token(2));
         let produced = simulation.handle_tick(0);
         write(&mut fields, &produced.commit);
         assert_eq!(produced.notes, [resumed_note(1, SESSION, u32::MAX)], "later than any before");
@@ -122,8 +123,11 @@ fn a_seat_is_given_anew_to_its_account_with_its_entity_and_the_older_connection_
     join_as(&mut simulation, 1, Some("me"), token(1));
     write(&mut fields, &simulation.handle_tick(0).commit);
     assert_eq!(holder(&fields), token(2), "a late repetition of the first join does not bring it back");
+    // What the older connection's relay says late does not bring that back, however often it had resumed.
+    resume(&mut simulation, 1, SessionId(61), 4, token(1));
+    assert_eq!(simulation.handle_tick(0).notes, [resumed_note(1, SESSION, u32::MAX)]);
     // Resumes of the new connection are counted from one again.
-    resume(&mut simulation, 1, SessionId(71), 1);
+    resume(&mut simulation, 1, SessionId(71), 1, token(2));
     assert_eq!(simulation.handle_tick(0).notes, [resumed_note(1, SessionId(71), 1)]);
 }
 
@@ -158,7 +162,7 @@ fn who_is_to_be_given_a_seat_that_has_just_gone_gets_a_new_one() {
     let told: Vec<Vec<Note>> = (0..2)
         .map(|_| {
             join_as(&mut simulation, 1, Some("me"), token(2));
-            resume(&mut simulation, 1, SESSION, 0);
+            resume(&mut simulation, 1, SESSION, 0, token(2));
             simulation.handle_tick(0).notes
         })
         .collect();
