@@ -71,6 +71,11 @@ impl Learner {
         if self.window < due {
             return None;
         }
+        if self.tally.seen().next().is_none() {
+            // Nothing moved: what is known is what was known, and pays as little as it did.
+            self.window = 0;
+            return None;
+        }
         let levels = self.levels(prior.levels().len());
         let saved: f64 = self
             .tally

@@ -1,6 +1,7 @@
 //! Lag compensation: what a game may look back at, so that an action is judged by what its player was shown.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_protocol::schema::{FieldType, Predictor};
@@ -79,6 +80,7 @@ impl KeptField {
 #[derive(Debug, Clone, Copy)]
 struct Life {
     since: Tick,
+    /// The last tick of those that were read in which it was there.
     last: Tick,
 }
 
@@ -88,8 +90,10 @@ struct Kept {
     kind: u8,
     fields: Vec<KeptField>,
     jump: i64,
-    /// The values by tick, the newest last: for each index the fields one after another.
-    ticks: VecDeque<Vec<i32>>,
+    /// The values by tick, the newest last: for each index the fields one after another. Ticks that are alike share them.
+    ticks: VecDeque<Arc<Vec<i32>>>,
+    /// The last tick whose state was read: those after it were the same.
+    read: Tick,
     /// By index.
     lives: Vec<Life>,
 }
@@ -117,6 +121,7 @@ impl Past {
             fields: wanted.fields.iter().map(|field| KeptField::of(schema, wanted.kind, *field)).collect(),
             jump: i64::from(wanted.jump),
             ticks: VecDeque::new(),
+            read: Tick(0),
             lives: Vec::new(),
         };
         Past {
@@ -136,6 +141,15 @@ impl Past {
 
     /// Takes in the state after a tick. A tick that does not follow the last one begins a new past.
     pub fn record(&mut self, tick: Tick, world: &World) {
+        self.take(tick, world, false);
+    }
+
+    /// Takes in a tick that changed nothing: the state is that of the tick before.
+    pub fn record_same(&mut self, tick: Tick, world: &World) {
+        self.take(tick, world, true);
+    }
+
+    fn take(&mut self, tick: Tick, world: &World, is_same: bool) {
         let follows = self.known > 0 && tick == self.tick.next();
         self.tick = tick;
         self.known = if follows { self.length.min(self.known + 1) } else { 1 };
@@ -144,7 +158,11 @@ impl Past {
                 kept.ticks.clear();
                 kept.lives.clear();
             }
-            kept.record(tick, world, self.length);
+            if follows && is_same {
+                kept.repeat(self.length);
+            } else {
+                kept.record(tick, world, self.length);
+            }
         }
     }
 
@@ -182,7 +200,8 @@ impl Kept {
     fn record(&mut self, tick: Tick, world: &World, length: usize) {
         let width = self.fields.len();
         let oldest = if self.ticks.len() < length { None } else { self.ticks.pop_front() };
-        let mut values = oldest.unwrap_or_default();
+        let mut recorded = oldest.filter(|shared| Arc::strong_count(shared) == 1).unwrap_or_default();
+        let values = Arc::get_mut(&mut recorded).expect("nobody else has it");
         values.clear();
         let before: &[i32] = self.ticks.back().map_or(&[], |before| before);
         for (id, row) in world.rows(self.kind) {
@@ -195,10 +214,20 @@ impl Kept {
             }
             let life = &mut self.lives[index];
             let stayed =
-                life.last.next() == tick && !jumped(&self.fields, &before[at..], &values[at..], self.jump);
+                life.last == self.read && !jumped(&self.fields, &before[at..], &values[at..], self.jump);
             *life = Life { since: if stayed { life.since } else { tick }, last: tick };
         }
-        self.ticks.push_back(values);
+        self.read = tick;
+        self.ticks.push_back(recorded);
+    }
+
+    /// One more tick like the last.
+    fn repeat(&mut self, length: usize) {
+        let last = self.ticks.back().map(Arc::clone);
+        if self.ticks.len() >= length {
+            self.ticks.pop_front();
+        }
+        self.ticks.extend(last);
     }
 
     /// The value of a field, by its place among the kept ones, so many ticks before the last.
@@ -231,7 +260,7 @@ impl<'a> Moment<'a> {
         let index = usize::from(id.index);
         let Life { since, last } = *kept.lives.get(index)?;
         let (tick, part) = (self.at / PARTS, (self.at % PARTS) as i64);
-        if last != self.past.tick || since.0 > tick {
+        if last != kept.read || since.0 > tick {
             return None;
         }
         let ago = (self.past.tick.0 - tick) as usize;

@@ -329,8 +329,13 @@ impl Simulation {
                 parts.encode(&self.world, &mut self.encoder, proven, &mut self.payload);
             }
         }
+        let rests = self.world.is_at_rest();
         self.world.advance();
-        self.past.record(tick, &self.world);
+        if rests {
+            self.past.record_same(tick, &self.world);
+        } else {
+            self.past.record(tick, &self.world);
+        }
         self.position.tick = tick;
         let next = self.encoder.poll_prior();
         self.counts.priors += u64::from(next.is_some());

@@ -173,7 +173,8 @@ proptest! {
 
     #[test]
     fn the_past_tells_what_the_worlds_were(
-        ticks in prop::collection::vec(prop::collection::vec(event(), 0..4), 1..80),
+        // Every other tick changes nothing.
+        ticks in prop::collection::vec(prop::option::of(prop::collection::vec(event(), 0..4)), 1..80),
         looks in prop::collection::vec((any::<u64>(), 0u64..90, any::<u16>(), 0u16..6), 1..60),
     ) {
         let mut world = World::new(schema());
@@ -181,7 +182,7 @@ proptest! {
         // For each tick, where each body was and since when it is there.
         let mut worlds: BTreeMap<u64, BTreeMap<u16, (i32, u64)>> = BTreeMap::new();
         for (events, tick) in ticks.iter().zip(1u64..) {
-            for event in events {
+            for event in events.iter().flatten() {
                 match event {
                     Event::Spawn if world.count(BODY) < 6 => drop(world.spawn(BODY)),
                     Event::Despawn(index) => world.despawn(EntityId { kind: BODY, index: *index }),
@@ -194,8 +195,13 @@ proptest! {
                     }
                 }
             }
+            let rests = world.is_at_rest();
             world.advance();
-            past.record(Tick(tick), &world);
+            if rests {
+                past.record_same(Tick(tick), &world);
+            } else {
+                past.record(Tick(tick), &world);
+            }
             let before = worlds.get(&(tick - 1)).cloned().unwrap_or_default();
             let now = world.ids(BODY).map(|id| {
                 let x = world.get(id, X);
