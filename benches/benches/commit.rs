@@ -63,7 +63,7 @@ impl<'a, B: Backplane> Owner<'a, B> {
     fn plain_tick(&mut self) -> Commit {
         loop {
             let tick = self.battle.tick(self.crew.inputs());
-            if !tick.set.iter().any(|(name, _)| name == fields::SNAPSHOT_TICK.as_bytes()) {
+            if !tick.set.iter().any(|(name, _)| *name == *fields::SNAPSHOT_TICK.as_bytes()) {
                 return self.counted(tick);
             }
             commit(self.runtime, self.plane, &self.id, &tick);

@@ -30,13 +30,16 @@ pub mod authenticated;
 pub mod fields;
 pub mod mac;
 pub mod memory;
+mod name;
 mod outlet;
 pub mod redis;
 pub mod spent;
 pub mod store;
 
+pub use name::FieldName;
+
 /// A match's hash: field name to value, as stored.
-pub type MatchFields = BTreeMap<Vec<u8>, Bytes>;
+pub type MatchFields = BTreeMap<FieldName, Bytes>;
 
 /// The store did not answer, or answered that it cannot: what was asked may or may not have happened.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -165,13 +168,13 @@ pub struct Commit {
     /// How long the lease is good from now on, at least; at most [`Commit::lease_longest`].
     pub lease: Duration,
     /// Ring field the message goes to, for example `~d17`; also compared to tell a repetition.
-    pub ring_field: Vec<u8>,
+    pub ring_field: FieldName,
     /// What is published on the diff channel and kept in the ring.
     pub message: Bytes,
     /// Fields to write besides: `~hash`, `~players`, and in a snapshot tick the changed entities.
-    pub set: Vec<(Vec<u8>, Bytes)>,
+    pub set: Vec<(FieldName, Bytes)>,
     /// Fields to delete: entities that went since the last snapshot.
-    pub delete: Vec<Vec<u8>>,
+    pub delete: Vec<FieldName>,
     /// The fields to write are all that the state consists of: the tick need not follow on the stored one, and
     /// whatever else the store has of the state goes ([`fields::is_state`]).
     pub whole: bool,

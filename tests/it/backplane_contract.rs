@@ -167,7 +167,7 @@ fn claim_by(node: &str, nonce: u64, lease: Duration) -> Claim {
 }
 
 fn fields_of(pairs: &[(&str, &str)]) -> MatchFields {
-    let owned = |(name, value): &(&str, &str)| (name.as_bytes().to_vec(), Bytes::from(value.to_string()));
+    let owned = |(name, value): &(&str, &str)| ((*name).into(), Bytes::from(value.to_string()));
     pairs.iter().map(owned).collect()
 }
 

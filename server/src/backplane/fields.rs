@@ -5,7 +5,7 @@ use tickcast_protocol::limits::CHAT_LINES_MAX;
 use tickcast_protocol::ticket::TicketId;
 use tickcast_protocol::{Epoch, Fence, MatchId, NodeId, Nonce, PlayerId};
 
-use super::{Channel, MatchFields};
+use super::{Channel, FieldName, MatchFields};
 
 /// Name of the game.
 pub const GAME: &str = "~game";
@@ -164,8 +164,8 @@ pub fn orders(node: &NodeId) -> String {
 }
 
 /// Ring field of a tick.
-pub fn ring(tick: u64, size: u64) -> Vec<u8> {
-    format!("~d{}", tick % size).into_bytes()
+pub fn ring(tick: u64, size: u64) -> FieldName {
+    format!("~d{}", tick % size).into()
 }
 
 /// A nonce as text.

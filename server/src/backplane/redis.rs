@@ -18,8 +18,8 @@ use self::links::Links;
 use self::scripts::{Script, Scripts};
 use super::store::newborn;
 use super::{
-    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Guarded, MatchFields, Release, Subscription,
-    UNANSWERED_MAX, Unavailable, fields,
+    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, FieldName, Guarded, MatchFields, Release,
+    Subscription, UNANSWERED_MAX, Unavailable, fields,
 };
 
 mod address;
@@ -239,7 +239,7 @@ impl Backplane for RedisBackplane {
         let script = &self.shared.scripts.create;
         let mut call = script.call(&[&fields::key(id)]);
         for (name, value) in newborn(fields) {
-            call.arg(name).arg(&value[..]);
+            call.arg(&name[..]).arg(&value[..]);
         }
         self.run_script(id, script, call).await
     }
@@ -379,7 +379,7 @@ impl Backplane for RedisBackplane {
         let mut call = cmd("HGETALL");
         call.arg(fields::NODES_KEY);
         let named =
-            |(name, entry): (Vec<u8>, Bytes)| Some((std::str::from_utf8(&name).ok()?.parse().ok()?, entry));
+            |(name, entry): (FieldName, Bytes)| Some((std::str::from_utf8(&name).ok()?.parse().ok()?, entry));
         Ok(to_fields(self.run(fields::NODES_KEY, call).await?).into_iter().filter_map(named).collect())
     }
 
@@ -417,7 +417,7 @@ impl Backplane for RedisBackplane {
         let mut call = cmd("HGETALL");
         call.arg(fields::BANS_KEY);
         let named =
-            |(name, ban): (Vec<u8>, Bytes)| Some((std::str::from_utf8(&name).ok()?.parse().ok()?, ban));
+            |(name, ban): (FieldName, Bytes)| Some((std::str::from_utf8(&name).ok()?.parse().ok()?, ban));
         Ok(to_fields(self.run(fields::BANS_KEY, call).await?).into_iter().filter_map(named).collect())
     }
 
@@ -458,7 +458,7 @@ fn to_fields(flat: Vec<Vec<u8>>) -> MatchFields {
     let mut fields = MatchFields::new();
     let mut flat = flat.into_iter();
     while let (Some(name), Some(value)) = (flat.next(), flat.next()) {
-        fields.insert(name, Bytes::from(value));
+        fields.insert(name.into(), Bytes::from(value));
     }
     fields
 }
@@ -466,7 +466,7 @@ fn to_fields(flat: Vec<Vec<u8>>) -> MatchFields {
 /// The fields that are there.
 fn present(names: &[&str], values: impl Iterator<Item = Option<Vec<u8>>>) -> MatchFields {
     let pairs = names.iter().zip(values);
-    pairs.filter_map(|(name, value)| Some((name.as_bytes().to_vec(), Bytes::from(value?)))).collect()
+    pairs.filter_map(|(name, value)| Some(((*name).into(), Bytes::from(value?)))).collect()
 }
 
 fn unknown(what: &str, answer: &str) -> Unavailable {

@@ -217,7 +217,7 @@ pub fn newborn(given: MatchFields) -> MatchFields {
         hash.remove(name.as_bytes());
     }
     for name in [fields::TICK, fields::SNAPSHOT_TICK] {
-        hash.entry(name.as_bytes().to_vec()).or_insert(Bytes::from_static(b"0"));
+        hash.entry(name.into()).or_insert(Bytes::from_static(b"0"));
     }
     hash
 }
@@ -266,7 +266,7 @@ fn put(hash: &mut MatchFields, name: &str, value: String) {
 fn write(hash: &mut MatchFields, name: &[u8], value: Bytes) {
     match hash.get_mut(name) {
         Some(held) => *held = value,
-        None => drop(hash.insert(name.to_vec(), value)),
+        None => drop(hash.insert(name.into(), value)),
     }
 }
 

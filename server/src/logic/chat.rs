@@ -8,7 +8,7 @@ use tickcast_protocol::chat::{ChatLine, ChatName, ChatRefusal, ChatText, ChatTo}
 use tickcast_protocol::limits::CHAT_LINES_MAX;
 use tickcast_protocol::{EntityId, PlayerId, Tick, World};
 
-use crate::backplane::{MatchFields, fields};
+use crate::backplane::{FieldName, MatchFields, fields};
 use crate::logic::channel::Note;
 
 /// Lines that one tick orders at most; more wait for the next.
@@ -38,19 +38,21 @@ pub struct StoredChat {
 
 impl StoredChat {
     /// Reads the fields; the error is the name of one that makes no sense.
-    pub fn read(stored: &MatchFields) -> Result<StoredChat, Vec<u8>> {
+    pub fn read(stored: &MatchFields) -> Result<StoredChat, FieldName> {
         let mut chat = StoredChat::default();
         for slot in 0..CHAT_LINES_MAX as u64 {
-            let name = fields::chat(slot).into_bytes();
-            let Some(value) = stored.get(&name) else { continue };
+            let name = FieldName::from(fields::chat(slot));
+            let Some(value) = stored.get(&name[..]) else { continue };
             let line: Option<ChatLine> = serde_json::from_slice(value).ok();
-            let line = line.filter(|line| line.number > 0 && fields::chat(line.number).into_bytes() == name);
+            let line =
+                line.filter(|line| line.number > 0 && fields::chat(line.number).as_bytes() == &name[..]);
             chat.lines.push(line.ok_or(name)?);
         }
         chat.lines.sort_by_key(|line| line.number);
         let prefix = fields::SAID_PREFIX.as_bytes();
         let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse().ok();
-        for (name, value) in stored.range(prefix.to_vec()..).take_while(|(name, _)| name.starts_with(prefix))
+        for (name, value) in
+            stored.range(FieldName::from(prefix)..).take_while(|(name, _)| name.starts_with(prefix))
         {
             let read = number(&name[prefix.len()..]).zip(number(value));
             let (player, said) = read.ok_or_else(|| name.clone())?;
@@ -132,30 +134,35 @@ impl Chat {
     }
 
     /// Writes the lines of a tick, and deletes what is kept of players who have gone.
-    pub fn write(&mut self, lines: &[ChatLine], set: &mut Vec<(Vec<u8>, Bytes)>, delete: &mut Vec<Vec<u8>>) {
+    pub fn write(
+        &mut self,
+        lines: &[ChatLine],
+        set: &mut Vec<(FieldName, Bytes)>,
+        delete: &mut Vec<FieldName>,
+    ) {
         for line in lines {
             set.push(stored_line(line));
             set.push(stored_said(line.from, line.seq));
         }
         // Whose seat was given anew may have said something since.
         let gone = self.gone.drain(..).filter(|player| !self.said.contains_key(player));
-        delete.extend(gone.map(|player| fields::said(player).into_bytes()));
+        delete.extend(gone.map(|player| fields::said(player).into()));
     }
 
     /// All that is stored of it.
-    pub fn write_all(&self, set: &mut Vec<(Vec<u8>, Bytes)>) {
+    pub fn write_all(&self, set: &mut Vec<(FieldName, Bytes)>) {
         set.extend(self.lines.iter().map(stored_line));
         set.extend(self.said.iter().map(|(player, said)| stored_said(*player, *said)));
     }
 }
 
-fn stored_line(line: &ChatLine) -> (Vec<u8>, Bytes) {
+fn stored_line(line: &ChatLine) -> (FieldName, Bytes) {
     let text = serde_json::to_string(line).expect("plain data is JSON");
-    (fields::chat(line.number).into_bytes(), text.into())
+    (fields::chat(line.number).into(), text.into())
 }
 
-fn stored_said(player: PlayerId, said: u32) -> (Vec<u8>, Bytes) {
-    (fields::said(player).into_bytes(), said.to_string().into())
+fn stored_said(player: PlayerId, said: u32) -> (FieldName, Bytes) {
+    (fields::said(player).into(), said.to_string().into())
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use tickcast_protocol::schema::SchemaError;
 use tickcast_protocol::segments::Segments;
 use tickcast_protocol::{EntityId, Fence, PlayerId, Position, Schema, Tick, TickRate, World};
 
-use crate::backplane::MatchFields;
 use crate::backplane::fields::{self, SEAT_PREFIX, VERSION_WRITTEN};
+use crate::backplane::{FieldName, MatchFields};
 use crate::game::{GameInfo, Options, Visibility};
 use crate::logic::channel::{self, FromOwner, TickMessage};
 use crate::logic::chat::StoredChat;
@@ -118,7 +118,7 @@ pub fn new_match(info: &GameInfo, options: &Options, seed: u64, created_ms: u64,
     ];
     // As long as they are: the schema's text was made in a vector that doubles, and stays for as long as the match does.
     let exact = |value: String| Bytes::from(value.into_bytes().into_boxed_slice());
-    entries.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), exact(value))).collect()
+    entries.into_iter().map(|(name, value)| (name.into(), exact(value))).collect()
 }
 
 /// Whether fields are those that a node wrote, as far as that is known. The key's own part of the backplane takes `~mac` away
@@ -234,12 +234,12 @@ pub fn read_views(fields: &MatchFields) -> Result<Views, StoredError> {
 /// Whose the seats are.
 pub fn read_holders(fields: &MatchFields) -> Result<BTreeMap<PlayerId, Holder>, StoredError> {
     let prefix = SEAT_PREFIX.as_bytes();
-    let read = |(name, holder): (&Vec<u8>, &Bytes)| {
+    let read = |(name, holder): (&FieldName, &Bytes)| {
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
         let player = text(&name[prefix.len()..])?.parse().ok()?;
         Some((PlayerId(player), Holder::from_text(&text(holder)?)?))
     };
-    let seats = fields.range(prefix.to_vec()..).take_while(|(name, _)| name.starts_with(prefix));
+    let seats = fields.range(FieldName::from(prefix)..).take_while(|(name, _)| name.starts_with(prefix));
     seats.map(|seat| read(seat).ok_or_else(|| bad_field(seat.0))).collect()
 }
 

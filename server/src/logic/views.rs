@@ -9,7 +9,7 @@ use tickcast_protocol::limits::SEGMENTS_MAX;
 use tickcast_protocol::varint::{self, DecodeError, Reader};
 use tickcast_protocol::{PlayerId, SegmentId};
 
-use crate::backplane::{MatchFields, fields};
+use crate::backplane::{FieldName, MatchFields, fields};
 use crate::game::Viewer;
 
 /// Segments, ascending, each once. Who gets the same shares it, where it was told at once.
@@ -63,10 +63,11 @@ fn viewer_of(number: u32) -> Viewer {
 
 impl Views {
     /// Reads them from a match's fields; the error is the name of a field that makes no sense.
-    pub fn read(stored: &MatchFields) -> Result<Views, Vec<u8>> {
+    pub fn read(stored: &MatchFields) -> Result<Views, FieldName> {
         let mut views = Views::default();
         let prefix = fields::VIEW_PREFIX.as_bytes();
-        for (name, value) in stored.range(prefix.to_vec()..).take_while(|(name, _)| name.starts_with(prefix))
+        for (name, value) in
+            stored.range(FieldName::from(prefix)..).take_while(|(name, _)| name.starts_with(prefix))
         {
             let read = || {
                 let viewer = viewer_of(std::str::from_utf8(&name[prefix.len()..]).ok()?.parse().ok()?);
@@ -127,14 +128,14 @@ impl Views {
     }
 
     /// All that is stored of it.
-    pub fn write_all(&self, set: &mut Vec<(Vec<u8>, Bytes)>) {
+    pub fn write_all(&self, set: &mut Vec<(FieldName, Bytes)>) {
         let stored = |(viewer, view): (&Viewer, &View)| (name_of(*viewer), to_text(view));
         set.extend(self.views.iter().map(stored));
     }
 }
 
 /// Writes what has changed to the store.
-pub fn write(changes: &[ViewChange], set: &mut Vec<(Vec<u8>, Bytes)>, delete: &mut Vec<Vec<u8>>) {
+pub fn write(changes: &[ViewChange], set: &mut Vec<(FieldName, Bytes)>, delete: &mut Vec<FieldName>) {
     for ViewChange { viewer, view } in changes {
         match view {
             Some(view) => set.push((name_of(*viewer), to_text(view))),
@@ -182,8 +183,8 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<ViewChange>, DecodeError> {
     Ok(changes)
 }
 
-fn name_of(viewer: Viewer) -> Vec<u8> {
-    fields::view(number_of(viewer)).into_bytes()
+fn name_of(viewer: Viewer) -> FieldName {
+    fields::view(number_of(viewer)).into()
 }
 
 fn to_text(view: &View) -> Bytes {
@@ -269,8 +270,8 @@ mod tests {
             ("~view:", "1"),
             ("~view:99999999999", "1"),
         ] {
-            let stored = MatchFields::from([(name.as_bytes().to_vec(), Bytes::from(value))]);
-            assert_eq!(Views::read(&stored), Err(name.as_bytes().to_vec()), "{value}");
+            let stored = MatchFields::from([(name.into(), Bytes::from(value))]);
+            assert_eq!(Views::read(&stored), Err(name.into()), "{value}");
         }
         let told = |numbers: &[u64]| {
             let mut bytes = Vec::new();

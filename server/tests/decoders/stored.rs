@@ -53,12 +53,13 @@ pub(crate) fn stored(input: &[u8]) -> bool {
 }
 
 fn edit(fields: &mut MatchFields, form: u8, field: u8, bytes: &[u8]) {
-    let name = fields.keys().nth(usize::from(field) % fields.len().max(1)).cloned().unwrap_or_default();
+    let name = fields.keys().nth(usize::from(field) % fields.len().max(1)).cloned();
+    let name = name.unwrap_or_else(|| "".into());
     match form % 5 {
         SET => drop(fields.insert(name, Bytes::copy_from_slice(bytes))),
-        REMOVE => drop(fields.remove(&name)),
+        REMOVE => drop(fields.remove(&name[..])),
         FLIP => {
-            let mut value = fields.get(&name).map(|value| value.to_vec()).unwrap_or_default();
+            let mut value = fields.get(&name[..]).map(|value| value.to_vec()).unwrap_or_default();
             for pair in bytes.chunks_exact(2) {
                 let at = usize::from(pair[0]) % value.len().max(1);
                 value.get_mut(at).into_iter().for_each(|byte| *byte ^= pair[1]);
@@ -68,11 +69,11 @@ fn edit(fields: &mut MatchFields, form: u8, field: u8, bytes: &[u8]) {
         ADD => {
             let mut parts = bytes.splitn(2, |byte| *byte == b' ');
             let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            fields.insert(name.to_vec(), Bytes::copy_from_slice(value));
+            fields.insert(name.into(), Bytes::copy_from_slice(value));
         }
         _ => {
             if let Err(StoredError::Hash { actual, .. }) = stored::restore(fields) {
-                fields.insert(b"~hash".to_vec(), format!("{actual:08x}").into());
+                fields.insert("~hash".into(), format!("{actual:08x}").into());
             }
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tickcast_protocol::{Epoch, Fence, Nonce, Tick};
 use tickcast_server::backplane::{
-    Backplane, Channel, ClaimReply, Commit, CommitReply, Delivery, Guarded, LEASE_AHEAD_MAX, MatchFields,
-    fields,
+    Backplane, Channel, ClaimReply, Commit, CommitReply, Delivery, FieldName, Guarded, LEASE_AHEAD_MAX,
+    MatchFields, fields,
 };
 use tokio::task::JoinSet;
 
@@ -143,8 +143,8 @@ pub(super) async fn a_commit_writes_all_of_it<B: Backplane>(plane: &B) {
     let before = loaded(plane, &id).await;
 
     let second = Commit {
-        set: vec![(b"ball:1".to_vec(), Bytes::from_static(b"z"))],
-        delete: vec![b"ball:0".to_vec(), b"ball:9".to_vec()],
+        set: vec![("ball:1".into(), Bytes::from_static(b"z"))],
+        delete: vec!["ball:0".into(), "ball:9".into()],
         ..commit_of(fence, 2)
     };
     commit_ok(plane, &id, &second).await;
@@ -153,8 +153,8 @@ pub(super) async fn a_commit_writes_all_of_it<B: Backplane>(plane: &B) {
     let committed_ms = fields::number(&hash, fields::COMMITTED_MS).expect("a time");
     let mut expected = before;
     expected.remove(&b"ball:0"[..]);
-    expected.insert(b"ball:1".to_vec(), Bytes::from_static(b"z"));
-    expected.insert(b"~d2".to_vec(), message(2));
+    expected.insert("ball:1".into(), Bytes::from_static(b"z"));
+    expected.insert("~d2".into(), message(2));
     expected.extend(fields_of(&[
         (fields::TICK, "2"),
         (fields::COMMITTED_MS, &committed_ms.to_string()),
@@ -179,7 +179,7 @@ pub(super) async fn a_lease_is_written_now_and_then_and_always_long_enough<B: Ba
     let lease = Duration::from_millis(800);
     let mut written = Vec::new();
     for tick in 1.. {
-        let full = if tick % 2 == 0 { vec![b"ball:9".to_vec()] } else { Vec::new() };
+        let full = if tick % 2 == 0 { vec!["ball:9".into()] } else { Vec::new() };
         let commit = Commit { lease, delete: full, ..commit_of(fence, tick) };
         let early = plane.now_ms().await.expect("an answer");
         commit_ok(plane, &id, &commit).await;
@@ -230,8 +230,8 @@ pub(super) async fn every_refused_commit_changes_and_publishes_nothing<B: Backpl
         (commit_of(fence, 4), CommitReply::Stale(Tick(5))),
     ];
     for (commit, reply) in refused {
-        let plain = Commit { set: vec![(b"ball:0".to_vec(), Bytes::from_static(b"leak"))], ..commit };
-        let full = Commit { delete: vec![fields::GAME.as_bytes().to_vec()], ..plain.clone() };
+        let plain = Commit { set: vec![("ball:0".into(), Bytes::from_static(b"leak"))], ..commit };
+        let full = Commit { delete: vec![fields::GAME.into()], ..plain.clone() };
         let again = Commit { again: true, ..plain.clone() };
         for commit in [plain, full, again] {
             assert_eq!(plane.commit(&id, &commit).await, Ok(reply.clone()), "{commit:?}");
@@ -248,11 +248,11 @@ pub(super) async fn every_refused_commit_changes_and_publishes_nothing<B: Backpl
 
 pub(super) async fn a_commit_takes_thousands_of_fields<B: Backplane>(plane: &B) {
     let (id, fence) = owned(plane, "m1").await;
-    let name = |index: usize| format!("ball:{index}").into_bytes();
+    let name = |index: usize| FieldName::from(format!("ball:{index}"));
     let set = |tick: u64| (0..ENTITIES).map(|index| (name(index), message(tick))).collect();
     commit_ok(plane, &id, &Commit { set: set(1), ..commit_of(fence, 1) }).await;
     let hash = loaded(plane, &id).await;
-    assert!((0..ENTITIES).all(|index| hash.get(&name(index)) == Some(&message(1))));
+    assert!((0..ENTITIES).all(|index| hash.get(&name(index)[..]) == Some(&message(1))));
 
     let delete = (0..ENTITIES).map(name).collect();
     commit_ok(plane, &id, &Commit { delete, ..commit_of(fence, 2) }).await;
@@ -271,15 +271,18 @@ pub(super) async fn values_are_bytes<B: Backplane>(plane: &B) {
     let all: Bytes = (0..=255).collect();
     let values =
         [all.clone(), Bytes::new(), Bytes::from_static(b"\r\n$3\r\n"), Bytes::from_static(&[0, 0xC3])];
-    let set: Vec<(Vec<u8>, Bytes)> =
-        values.iter().enumerate().map(|(index, value)| (vec![0xFF, index as u8], value.clone())).collect();
+    let set: Vec<(FieldName, Bytes)> = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| (vec![0xFF, index as u8].into(), value.clone()))
+        .collect();
     let commit = Commit { set: set.clone(), message: all.clone(), ..commit_of(fence, 1) };
     commit_ok(plane, &id, &commit).await;
     let hash = loaded(plane, &id).await;
     for (name, value) in &set {
-        assert_eq!(hash.get(name), Some(value));
+        assert_eq!(hash.get(&name[..]), Some(value));
     }
-    assert_eq!(hash.get(&commit.ring_field), Some(&all));
+    assert_eq!(hash.get(&commit.ring_field[..]), Some(&all));
     assert_eq!(next(&mut subscription).await, Delivery::Message(all));
     assert_eq!(plane.commit(&id, &commit).await, Ok(CommitReply::DupSame));
 }

@@ -8,7 +8,7 @@ use harness::redis::{Persistence, RedisServer, free_port};
 use tickcast_protocol::{Fence, MatchId};
 use tickcast_server::backplane::redis::{ConnectError, RedisBackplane, Timing, Warning};
 use tickcast_server::backplane::{
-    Backplane, Channel, Commit, CommitReply, Delivery, Subscription, Unavailable, fields,
+    Backplane, Channel, Commit, CommitReply, Delivery, FieldName, Subscription, Unavailable, fields,
 };
 use tokio::time::timeout;
 
@@ -198,10 +198,10 @@ async fn a_full_server_refuses_and_publishes_nothing() {
     expect_message(&mut subscription, &message(1)).await;
     let before = loaded(&plane, &id).await;
 
-    let name = |index: u32| format!("ball:{index}").into_bytes();
+    let name = |index: u32| FieldName::from(format!("ball:{index}"));
     let large = Commit {
         set: (0..5000).map(|index| (name(index), Bytes::from_static(b"value"))).collect(),
-        delete: vec![fields::GAME.as_bytes().to_vec()],
+        delete: vec![fields::GAME.into()],
         ..commit_of(fence, 2)
     };
     server.config_set("maxmemory-policy", "noeviction").await;

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use tickcast_protocol::{Epoch, Fence, MatchId, Nonce, Tick};
 use tickcast_server::backplane::store::{Publication, Store};
 use tickcast_server::backplane::{
-    Backplane, Channel, Claim, ClaimReply, Commit, MatchFields, Release, Subscription, fields,
+    Backplane, Channel, Claim, ClaimReply, Commit, FieldName, MatchFields, Release, Subscription, fields,
 };
 
 use super::{LONG, RING, claim_by, claimed, expect_message, fields_of, id};
@@ -143,8 +143,8 @@ fn random_commit(stored: &MatchFields, fence: Fence, message: Bytes, random: &mu
         3 => last + 2,
         _ => last + 1,
     };
-    let name = |index: u32| format!("ball:{index}").into_bytes();
-    let mut set: Vec<(Vec<u8>, Bytes)> =
+    let name = |index: u32| FieldName::from(format!("ball:{index}"));
+    let mut set: Vec<(FieldName, Bytes)> =
         (0..random.random_range(0..3)).map(|index| (name(index), message.clone())).collect();
     if random.random_bool(0.2) {
         // As if the store that is asked next were another one.

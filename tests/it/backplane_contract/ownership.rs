@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tickcast_protocol::ticket::{Subject, TicketId};
 use tickcast_protocol::{Epoch, Fence, Nonce, Tick};
 use tickcast_server::backplane::{
-    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Delivery, Guarded, Release, fields,
+    Backplane, Channel, Claim, ClaimReply, Commit, CommitReply, Delivery, FieldName, Guarded, Release, fields,
 };
 
 use super::{
@@ -126,7 +126,7 @@ pub(super) async fn a_whole_commit_leads_over_ticks_that_the_store_lost<B: Backp
     for stale in ["ball:7", "~seat:1", "~prior"] {
         assert_eq!(text(stale), None, "{stale}");
     }
-    let rings = |(name, _): &(&Vec<u8>, &Bytes)| name.starts_with(b"~d");
+    let rings = |(name, _): &(&FieldName, &Bytes)| name.starts_with(b"~d");
     let rings: Vec<_> = hash.iter().filter(rings).collect();
     assert_eq!(rings, [(&fields::ring(9, RING), &message(9))]);
     for kept in [fields::GAME, fields::STATUS, fields::OWNER, fields::EPOCH, fields::NONCE, fields::CRASHES] {

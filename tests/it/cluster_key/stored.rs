@@ -48,7 +48,7 @@ fn with_another_entity(stored: &MatchFields) -> MatchFields {
     let id = world.ids(kind).next().expect("there is one");
     world.set(id, 0, world.get(id, 0) ^ 1);
     world.advance();
-    let name = entity_name(world.schema(), id).into_bytes();
+    let name = entity_name(world.schema(), id).into();
     let mut held = stored.clone();
     held.insert(name, record::encode_entity(&world, id).expect("an entity of this world").into());
     match restore(&mac::stored::strip(held.clone())) {
@@ -74,7 +74,7 @@ async fn changed(orphans: &Orphans, change: &str, id: &MatchId) -> MatchFields {
             let seat = names.next().expect("a player").clone();
             stored.insert(seat, TokenDigest::of(&ResumeToken([9; 16])).to_text().into());
         }
-        "added" => drop(stored.insert(b"~note".to_vec(), Bytes::from_static(b"hello"))),
+        "added" => drop(stored.insert("~note".into(), Bytes::from_static(b"hello"))),
         _ => stored = loaded(&orphans.attacker, &orphans.ids[0]).await,
     }
     stored

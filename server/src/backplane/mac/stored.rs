@@ -13,7 +13,7 @@ use tickcast_protocol::{Epoch, Fence, MatchId, Nonce, Tick};
 
 use super::envelope;
 use super::{ClusterKey, ClusterKeys, Code, KeyNumber, Subject};
-use crate::backplane::{Channel, Commit, MatchFields, fields};
+use crate::backplane::{Channel, Commit, FieldName, MatchFields, fields};
 
 /// What every field adds to the sum.
 type Term = u128;
@@ -21,7 +21,7 @@ type Term = u128;
 /// The sum of a match's fields, under one key.
 #[derive(Debug, Clone)]
 pub struct Digest {
-    terms: BTreeMap<Vec<u8>, Term>,
+    terms: BTreeMap<FieldName, Term>,
     sum: Term,
     number: KeyNumber,
 }
@@ -29,8 +29,8 @@ pub struct Digest {
 /// What a commit makes of a digest.
 #[derive(Debug, Clone)]
 pub struct Change {
-    gone: Vec<Vec<u8>>,
-    set: Vec<(Vec<u8>, Term)>,
+    gone: Vec<FieldName>,
+    set: Vec<(FieldName, Term)>,
     sum: Term,
 }
 
@@ -77,7 +77,7 @@ impl Digest {
 
     fn under(key: &ClusterKey, id: &MatchId, stored: &MatchFields) -> Digest {
         let covered = stored.iter().filter(|(name, _)| is_covered(name));
-        let terms: BTreeMap<Vec<u8>, Term> =
+        let terms: BTreeMap<FieldName, Term> =
             covered.map(|(name, value)| (name.clone(), term(key, id, name, value))).collect();
         let sum = terms.values().fold(0, |sum: Term, term| sum.wrapping_add(*term));
         Digest { terms, sum, number: key.number }
@@ -87,12 +87,12 @@ impl Digest {
     pub fn change(&self, keys: &ClusterKeys, id: &MatchId, commit: &Commit, message: &[u8]) -> Change {
         let key = keys.first();
         debug_assert_eq!(self.number, key.number, "a digest is one of the first key");
-        let mut gone: BTreeSet<&Vec<u8>> = commit.delete.iter().collect();
+        let mut gone: BTreeSet<&FieldName> = commit.delete.iter().collect();
         let written = commit.set.iter().map(|(name, value)| (name, &value[..]));
         let written = written.chain([(&commit.ring_field, message)]);
         let written = written.filter(|(name, _)| is_covered(name) && !gone.contains(name));
         // Of a field that is written twice the last value stays.
-        let set: BTreeMap<&Vec<u8>, Term> =
+        let set: BTreeMap<&FieldName, Term> =
             written.map(|(name, value)| (name, term(key, id, name, value))).collect();
         if commit.whole {
             gone.extend(self.terms.keys().filter(|name| fields::is_state(name) && !set.contains_key(name)));
@@ -155,7 +155,7 @@ fn ring_fits(keys: &ClusterKeys, id: &MatchId, stored: &MatchFields) -> bool {
     ticks.into_iter().all(|(_, value)| envelope::open(keys, &channel, value).is_ok())
 }
 
-fn ring_of(stored: &MatchFields) -> impl Iterator<Item = (&Vec<u8>, &Bytes)> {
+fn ring_of(stored: &MatchFields) -> impl Iterator<Item = (&FieldName, &Bytes)> {
     stored.iter().filter(|(name, _)| is_ring(name))
 }
 

@@ -120,8 +120,8 @@ fn commit(fence: Fence, tick: u64, (set, delete, whole): &Step) -> Commit {
         lease: Duration::from_secs(1),
         ring_field: fields::ring(tick, RING),
         message: Bytes::from(format!("tick {tick}")),
-        set: set.iter().map(|(at, value)| (named(at), Bytes::from(vec![*value]))).collect(),
-        delete: delete.iter().map(named).collect(),
+        set: set.iter().map(|(at, value)| (named(at).into(), Bytes::from(vec![*value]))).collect(),
+        delete: delete.iter().map(|at| named(at).into()).collect(),
         whole: *whole,
         again: false,
     }
@@ -132,7 +132,7 @@ fn played(keys: &ClusterKeys, steps: &[Step]) -> MatchFields {
     let (mut store, id) = (Store::default(), id("m"));
     let given = [("~game", "pong"), ("~version", "4"), ("player:0", "born")];
     let mut given: MatchFields =
-        given.map(|(name, value)| (name.as_bytes().to_vec(), Bytes::from(value))).into_iter().collect();
+        given.map(|(name, value)| (name.into(), Bytes::from(value))).into_iter().collect();
     given = crate::backplane::store::newborn(given);
     let mac = Digest::of(keys, &id, &given).mac(keys, &id, Fence::default(), Tick(0));
     given.insert(fields::MAC.into(), mac);
@@ -181,7 +181,7 @@ proptest! {
         for (field, before) in &stored {
             let mut changed = stored.clone();
             changed.insert(field.clone(), Bytes::from(value.clone()));
-            prop_assert!(before[..] == value[..] || wrong(&changed) == bound(field) || field == b"~epoch" || field == b"~nonce");
+            prop_assert!(before[..] == value[..] || wrong(&changed) == bound(field) || [fields::EPOCH, fields::NONCE].map(str::as_bytes).contains(&&field[..]));
             changed.remove(field);
             prop_assert!(wrong(&changed) || !bound(field), "without {field:?}");
         }
@@ -200,20 +200,20 @@ fn no_part_of_a_match_is_as_old_as_somebody_likes() {
     let (before, after) = (played(&keys, &[step(1), step(2)]), played(&keys, &[1, 2, 3, 4, 5, 6].map(step)));
     for name in [&b"player:0"[..], b"~mac", b"~d1", b"~d2"] {
         let mut mixed = after.clone();
-        mixed.insert(name.to_vec(), before.get(name).cloned().unwrap_or_default());
+        mixed.insert(name.into(), before.get(name).cloned().unwrap_or_default());
         assert!(matches!(judge(&keys, &id("m"), &mixed), Judged::Wrong), "{name:?}");
     }
     // A tick of the ring in another one's place, and one whose bytes are not those of its code.
     let mut swapped = after.clone();
-    swapped.insert(b"~d1".to_vec(), after[&b"~d2"[..]].clone());
+    swapped.insert("~d1".into(), after[&b"~d2"[..]].clone());
     assert!(matches!(judge(&keys, &id("m"), &swapped), Judged::Wrong));
     let mut changed = after.clone();
     let tick = [&after[&b"~d1"[..]][..HEADER_BYTES], b"tick 9"].concat();
-    changed.insert(b"~d1".to_vec(), tick.into());
+    changed.insert("~d1".into(), tick.into());
     assert!(matches!(judge(&keys, &id("m"), &changed), Judged::Wrong));
     // An ownership before the one that wrote it.
     let mut before_it = after.clone();
-    before_it.insert(b"~epoch".to_vec(), Bytes::from_static(b"0"));
+    before_it.insert("~epoch".into(), Bytes::from_static(b"0"));
     assert!(matches!(judge(&keys, &id("m"), &before_it), Judged::Wrong));
 }
 

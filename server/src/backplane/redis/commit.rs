@@ -33,14 +33,14 @@ pub(super) fn call(script: &Script, id: &MatchId, commit: &Commit) -> Cmd {
         .arg(decimal_ms(commit.lease_longest()))
         .arg(fields::channel(id, Channel::Diff))
         .arg(kind)
-        .arg(&commit.ring_field)
+        .arg(&commit.ring_field[..])
         .arg(&commit.message[..]);
     for (name, value) in &commit.set {
-        call.arg(name).arg(&value[..]);
+        call.arg(&name[..]).arg(&value[..]);
     }
     if kind != "plain" {
         for name in &commit.delete {
-            call.arg(name);
+            call.arg(&name[..]);
         }
         call.arg(commit.delete.len());
     }

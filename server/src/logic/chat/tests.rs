@@ -140,7 +140,7 @@ fn who_leaves_leaves_no_number_behind() {
     for mut chat in [chat, seated] {
         let (mut set, mut delete) = (Vec::new(), Vec::new());
         chat.write(&[], &mut set, &mut delete);
-        assert_eq!((set, delete), (vec![], vec![b"~said:7".to_vec()]));
+        assert_eq!((set, delete), (vec![], vec!["~said:7".into()]));
         assert_eq!(tick(&mut chat, 2), (vec![], vec![]), "what waited is gone with the player");
     }
 }

@@ -6,7 +6,7 @@ use tickcast_protocol::prior::Prior;
 use tickcast_protocol::{EntityId, frame, record};
 
 use super::{Parts, Simulation};
-use crate::backplane::{Commit, fields};
+use crate::backplane::{Commit, FieldName, fields};
 use crate::logic::stored::entity_name;
 use crate::logic::{channel, views};
 
@@ -35,7 +35,7 @@ impl Simulation {
         });
         let mut delete = Vec::new();
         for (player, holder) in std::mem::take(&mut self.seats_changed) {
-            let name = fields::seat(player).into_bytes();
+            let name: FieldName = fields::seat(player).into();
             match holder {
                 Some(holder) => set.push((name, Bytes::from(holder.to_text()))),
                 None => delete.push(name),
@@ -94,10 +94,10 @@ impl Simulation {
         }
         for id in (0..schema.kinds().len()).flat_map(|kind| world.ids(kind as u8)) {
             let record = self.record(id).expect("an entity of this world");
-            set.push((entity_name(schema, id).into_bytes(), record.into()));
+            set.push((entity_name(schema, id).into(), record.into()));
         }
         for (player, holder) in self.seats.holders() {
-            set.push((fields::seat(player).into_bytes(), Bytes::from(holder.to_text())));
+            set.push((fields::seat(player).into(), Bytes::from(holder.to_text())));
         }
         self.chat.write_all(&mut set);
         if let Some(parts) = &self.parts {
@@ -108,9 +108,9 @@ impl Simulation {
         Commit { set, delete: Vec::new(), whole: true, ..commit.clone() }
     }
 
-    fn write_entities(&mut self, set: &mut Vec<(Vec<u8>, Bytes)>, delete: &mut Vec<Vec<u8>>) {
+    fn write_entities(&mut self, set: &mut Vec<(FieldName, Bytes)>, delete: &mut Vec<FieldName>) {
         for id in self.take_touched() {
-            let name = entity_name(self.world.schema(), id).into_bytes();
+            let name: FieldName = entity_name(self.world.schema(), id).into();
             match self.record(id) {
                 Some(bytes) => set.push((name, bytes.into())),
                 None => delete.push(name),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::*;
-use crate::backplane::{Commit, MatchFields, fields};
+use crate::backplane::{Commit, FieldName, MatchFields, fields};
 use crate::game::{GameType, Options};
 use crate::games::Arena;
 use crate::logic::channel::{self, FromOwner};
@@ -255,7 +255,7 @@ fn a_copy_that_differs_is_told_where_as_long_as_the_ring_tells_it() {
     // A copy with one step more in the first field of one entity.
     let (mut wrong, mut record) = (fields.clone(), fields[&b"pickup:3"[..]].to_vec());
     record[1] ^= 2;
-    wrong.insert(b"pickup:3".to_vec(), record.into());
+    wrong.insert("pickup:3".into(), record.into());
     let world = stored::restore_at(&wrong, restored.stored.tick).unwrap().unwrap();
     let mut relay = Relay::loaded(stored::Restored { world, ..restored });
     let commit = play(&mut simulation, round);
@@ -300,14 +300,14 @@ fn damaged_fields_are_an_error_that_names_the_field() {
     for _ in 0..7 {
         write(&mut fields, &simulation.handle_tick(0).commit);
     }
-    let names: Vec<Vec<u8>> = fields.keys().cloned().collect();
+    let names: Vec<FieldName> = fields.keys().cloned().collect();
     for name in names {
         let mut damaged = fields.clone();
         damaged.insert(name.clone(), Bytes::from_static(b"\xff\xfe"));
         let harmless = [fields::OWNER, fields::COMMITTED_MS].map(str::as_bytes).contains(&&name[..]);
         // Ring fields of ticks before the snapshot are not needed any more.
         let snapshot_tick = fields::number(&fields, fields::SNAPSHOT_TICK).unwrap();
-        let old = name.starts_with(b"~d") && tick_of(&fields[&name]).position.tick <= Tick(snapshot_tick);
+        let old = name.starts_with(b"~d") && tick_of(&fields[&name[..]]).position.tick <= Tick(snapshot_tick);
         let restored = stored::restore(&damaged);
         assert!(restored.is_err() || harmless || old, "{}", String::from_utf8_lossy(&name));
     }
@@ -407,7 +407,7 @@ fn the_stored_number_of_players_is_that_of_the_seats() {
 #[test]
 fn failures_are_forgotten_after_a_good_second() {
     let mut simulation = resumed(&created());
-    let forgets = |commit: &Commit| commit.set.iter().any(|(name, _)| name == fields::CRASHES.as_bytes());
+    let forgets = |commit: &Commit| commit.set.iter().any(|(name, _)| *name == *fields::CRASHES.as_bytes());
     let told: Vec<u64> = (1..=100).filter(|_| forgets(&simulation.handle_tick(0).commit)).collect();
     assert_eq!(told, [u64::from(simulation.hz)]);
 }
@@ -485,7 +485,7 @@ fn a_whole_commit_writes_back_what_was_said() {
     }
     let commit = simulation.handle_tick(0).commit;
     write(&mut fields, &commit);
-    lost.insert(b"~c9".to_vec(), "what another history said".into());
+    lost.insert("~c9".into(), "what another history said".into());
     write(&mut lost, &simulation.repair(&commit));
     let chat = |fields: &MatchFields| stored::restore(fields).unwrap().chat;
     assert_eq!(chat(&lost), chat(&fields));

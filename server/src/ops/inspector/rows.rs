@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     fn stored(pairs: &[(&str, &str)]) -> MatchFields {
-        pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), Bytes::from(value.to_string()))).collect()
+        pairs.iter().map(|(name, value)| ((*name).into(), Bytes::from(value.to_string()))).collect()
     }
 
     fn owned(owner: &str, epoch: &str, tick: &str) -> MatchFields {
