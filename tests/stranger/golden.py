@@ -18,7 +18,7 @@ NOTE = ("enum", [("Refused", [("player", "u32"), ("code", "u16")]), ("Ended", No
 UPSTREAM = ("list", ("enum", [
     ("Join", [("player", "u32"), ("name", "player_name"), ("token", "digest"), ("subject", ("optional", "string"))]),
     ("Resume", [("player", "u32"), ("session", "u64"), ("attempt", "u32"), ("token", "digest")]),
-    ("Leave", [("player", "u32")]),
+    ("Leave", [("player", "u32"), ("token", "digest")]),
     ("Input", [("player", "u32"), ("seq", "u32"), ("seen", "u64"), ("behind", "u16"), ("values", ("list", "i32"))]),
     ("Present", [("players", ("list", "u32"))]),
     ("Chat", [("player", "u32"), ("seq", "u32"), ("to", CHAT_TO), ("text", "line")]),

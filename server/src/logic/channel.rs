@@ -102,6 +102,8 @@ pub enum Upstream {
     Leave {
         /// Who.
         player: PlayerId,
+        /// Of the token that the connection had shown.
+        token: TokenDigest,
     },
     /// A player's input, checked against the schema.
     Input {
@@ -314,7 +316,7 @@ mod tests {
         assert!(message.as_ptr_range().contains(&prior.as_ptr()), "a slice, not a copy");
         let note = Note::Refused { player: PlayerId(5), code: 4505 };
         assert_eq!(parse_from_owner(&encode_note(&note)), Ok(FromOwner::Note(note)));
-        let batch = vec![Upstream::Leave { player: PlayerId(1) }];
+        let batch = vec![Upstream::Kick { player: PlayerId(1) }];
         assert_eq!(parse_upstream(&encode_upstream(&batch)), Ok(batch));
     }
 

@@ -149,6 +149,11 @@ impl Seats {
         true
     }
 
+    /// Who a player is, as far as that is known.
+    pub fn holder(&self, player: PlayerId) -> Option<&Holder> {
+        self.seats.get(&player)?.holder.as_ref()
+    }
+
     /// The players of whom is known who they are.
     pub fn holders(&self) -> impl Iterator<Item = (PlayerId, &Holder)> {
         self.seats.iter().filter_map(|(player, seat)| Some((*player, seat.holder.as_ref()?)))

@@ -17,7 +17,7 @@ use crate::backplane::{Commit, MatchFields};
 use crate::game::{Game, Past, PlayerInput, Step, TickRng, View};
 use crate::logic::channel::{Note, Upstream};
 use crate::logic::chat::{Chat, Saying};
-use crate::logic::resume::Holder;
+use crate::logic::resume::{Holder, TokenDigest};
 use crate::logic::seats::{Admission, Seats, Waiting};
 use crate::logic::stored::{self, Restored, StoredError};
 use parts::Parts;
@@ -216,9 +216,9 @@ impl Simulation {
                 }
                 self.seats.handle_presence(player, tick);
             }
-            Upstream::Leave { player } => drop(self.handle_leave(player)),
+            Upstream::Leave { player, token } => drop(self.handle_leave(player, Some(token))),
             Upstream::Kick { player } => {
-                if self.handle_leave(player) {
+                if self.handle_leave(player, None) {
                     self.put_out(player, CloseCode::Kicked);
                 }
             }
@@ -277,11 +277,12 @@ impl Simulation {
         self.put_out.push_back(player);
     }
 
-    /// Whether the player was there, or about to be.
-    fn handle_leave(&mut self, player: PlayerId) -> bool {
+    /// Whether the player was there, or about to be. A goodbye with the `token` of before the seat was given anew is late.
+    fn handle_leave(&mut self, player: PlayerId, token: Option<TokenDigest>) -> bool {
+        let is_theirs = |holder: &Holder| token.is_none_or(|token| holder.token == token);
         let joining = self.joins.len();
-        self.joins.retain(|joining| joining.player != player);
-        let is_seated = self.seats.contains(player);
+        self.joins.retain(|joining| joining.player != player || !is_theirs(&joining.holder));
+        let is_seated = self.seats.contains(player) && self.seats.holder(player).is_none_or(is_theirs);
         if is_seated {
             self.leaves.push(player);
         }

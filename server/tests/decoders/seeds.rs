@@ -51,7 +51,7 @@ fn channels() -> Vec<Vec<u8>> {
             attempt: 1,
             token: TokenDigest::of(&ResumeToken([2; 16])),
         },
-        Upstream::Leave { player },
+        Upstream::Leave { player, token: TokenDigest::of(&ResumeToken([2; 16])) },
         Upstream::Input {
             player,
             seq: InputSeq(5),
@@ -139,7 +139,8 @@ fn hashes() -> Vec<Vec<u8>> {
 }
 
 fn owners() -> Vec<Vec<u8>> {
-    let leave = channel::encode_upstream(&[Upstream::Leave { player: PlayerId(1) }]);
+    let token = TokenDigest::of(&ResumeToken([1; 16]));
+    let leave = channel::encode_upstream(&[Upstream::Leave { player: PlayerId(1), token }]);
     let note = channel::encode_note(&Note::InputsLost);
     let told = |event: u8, message: &[u8]| with_head(&[event, message.len() as u8], message);
     vec![

@@ -56,7 +56,7 @@ enum Note {
 enum Upstream {
     Join { player: PlayerId, name: String, token: [u8; 32], subject: Option<String> },
     Resume { player: PlayerId, session: SessionId, attempt: u32, token: [u8; 32] },
-    Leave { player: PlayerId },
+    Leave { player: PlayerId, token: [u8; 32] },
     Input { player: PlayerId, seq: InputSeq, seen: Tick, behind: u16, values: Vec<i32> },
     Present { players: Vec<PlayerId> },
     Chat { player: PlayerId, seq: u32, to: ChatTo, text: String },
@@ -108,7 +108,7 @@ fn upstream() -> Vec<Entry> {
             behind: 384,
             values: vec![1, 250],
         },
-        Upstream::Leave { player: PlayerId(300) },
+        Upstream::Leave { player: PlayerId(300), token: TOKEN_DIGEST },
     ];
     let session = SessionId(0x1_0000_0007);
     let resume = vec![Upstream::Resume { player: PlayerId(300), session, attempt: 2, token: TOKEN_DIGEST }];

@@ -32,6 +32,7 @@ pub(super) struct Join {
 pub(super) struct Gone {
     pub(super) connection: u64,
     pub(super) player: Option<PlayerId>,
+    pub(super) token: TokenDigest,
     pub(super) for_good: bool,
 }
 
@@ -256,7 +257,7 @@ impl Cluster {
     /// A connection is gone. The player's place is kept for a while, unless the player left for good.
     pub(super) fn handle_leave(&mut self, node: usize, game: usize, gone: Gone) {
         let now_ms = self.now_ms;
-        let Gone { connection: id, player, for_good } = gone;
+        let Gone { connection: id, player, token, for_good } = gone;
         let Some(live) = self.live(node, game) else { return };
         live.listeners.remove(&id);
         if live.listeners.is_empty() {
@@ -266,7 +267,7 @@ impl Cluster {
         live.requests.remove(&player);
         live.sayings.forget(player);
         if for_good {
-            self.send_upstream(node, game, Upstream::Leave { player });
+            self.send_upstream(node, game, Upstream::Leave { player, token });
         }
     }
 

@@ -171,7 +171,8 @@ impl Cluster {
             let due_ms = self.now_ms + self.rng.random_range(1..40);
             self.at(due_ms, Event::Closed { client, connection: id, frames, code });
         }
-        let gone = Gone { connection: id, player: connection.player, for_good: false };
+        let gone =
+            Gone { connection: id, player: connection.player, token: connection.token, for_good: false };
         Some((connection.node, connection.game, gone))
     }
 

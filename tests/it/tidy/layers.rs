@@ -3,7 +3,8 @@
 use super::{File, accepts, check, code, is_word, refuses};
 
 /// What `server/src/logic` may name of the backplane: values, no port.
-const BACKPLANE_VALUES: &[&str] = &["Commit", "CommitReply", "FieldName", "MatchFields", "Unavailable", "fields"];
+const BACKPLANE_VALUES: &[&str] =
+    &["Commit", "CommitReply", "FieldName", "MatchFields", "Unavailable", "fields"];
 
 /// What stands after each `crate::` in code, groups taken apart: `crate::a::{b::C, d}` is `[a b C]`, `[a d]`.
 fn crate_paths(text: &str) -> Vec<Vec<String>> {

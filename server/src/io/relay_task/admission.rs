@@ -268,11 +268,12 @@ impl<B: Backplane> Followed<B> {
 
     /// A connection is gone. The player's place is kept for a while, unless the player left for good.
     pub(super) fn remove(&mut self, session: SessionId, for_good: bool) {
-        if let Some(player) = self.listeners.remove(&session).and_then(|listener| listener.player) {
+        let gone = self.listeners.remove(&session);
+        if let Some(Listener { player: Some(player), token, .. }) = gone {
             self.requests.remove(&player);
             self.sayings.forget(player);
             if for_good {
-                self.send_upstream(Upstream::Leave { player });
+                self.send_upstream(Upstream::Leave { player, token });
             }
         }
         if self.listeners.is_empty() {

@@ -86,6 +86,10 @@ fn join(simulation: &mut Simulation, player: u32) {
     });
 }
 
+fn leave(player: u32) -> Upstream {
+    Upstream::Leave { player: PlayerId(player), token: holder(player).token }
+}
+
 fn input(simulation: &mut Simulation, player: u32, seq: u32) {
     let values = simulation.world().schema().input().iter().map(|field| field.max).collect();
     let (player, seq) = (PlayerId(player), InputSeq(seq));
@@ -146,7 +150,7 @@ fn a_full_match_refuses_and_a_place_that_is_left_is_given_again() {
     let produced = simulation.handle_tick(0);
     let refused = Note::Refused { player: PlayerId(3), code: CloseCode::MatchFull.number() };
     assert_eq!((produced.notes, simulation.players()), (vec![refused], 2));
-    simulation.handle_upstream(Upstream::Leave { player: PlayerId(1) });
+    simulation.handle_upstream(leave(1));
     simulation.handle_tick(0);
     join(&mut simulation, 3);
     assert_eq!((simulation.handle_tick(0).notes, simulation.players()), (vec![], 2));
@@ -176,7 +180,7 @@ fn play(simulation: &mut Simulation, round: u32) -> Commit {
     match round {
         3 => join(simulation, 1),
         7 => join(simulation, 2),
-        40 => simulation.handle_upstream(Upstream::Leave { player: PlayerId(2) }),
+        40 => simulation.handle_upstream(leave(2)),
         _ => {}
     }
     if round > 10 {
@@ -374,7 +378,7 @@ fn who_has_the_token_is_known_to_the_next_owner() {
     let known = |fields: &MatchFields| stored::restore(fields).unwrap().holders;
     assert_eq!(known(&fields), BTreeMap::from([(PlayerId(1), holder(1)), (PlayerId(2), holder(2))]));
     let mut successor = resumed(&fields);
-    successor.handle_upstream(Upstream::Leave { player: PlayerId(2) });
+    successor.handle_upstream(leave(2));
     for (player, session) in [(1, 11), (2, 12)] {
         let (token, attempt) = (holder(player).token, 1);
         let (player, session) = (PlayerId(player), SessionId(session));
@@ -466,7 +470,7 @@ fn what_is_said_is_committed_with_a_tick_and_known_to_the_next_owner() {
     let repeated = Note::ChatRefused { player: PlayerId(5), seq: 1, reason: ChatRefusal::Repeated };
     assert_eq!((said(&produced), produced.notes), (vec![], vec![repeated]));
     // Whoever leaves leaves no number behind.
-    last.handle_upstream(Upstream::Leave { player: PlayerId(5) });
+    last.handle_upstream(leave(5));
     write(&mut fields, &produced.commit);
     write(&mut fields, &last.handle_tick(0).commit);
     assert_eq!(stored::restore(&fields).unwrap().chat.said, BTreeMap::new());

@@ -20,6 +20,11 @@ fn resume(simulation: &mut Simulation, player: u32, session: SessionId, attempt:
     simulation.handle_upstream(Upstream::Resume { player: PlayerId(player), session, attempt, token });
 }
 
+/// A connection that had shown this token says goodbye.
+fn leave_with(simulation: &mut Simulation, player: u32, token: TokenDigest) {
+    simulation.handle_upstream(Upstream::Leave { player: PlayerId(player), token });
+}
+
 fn replaced(player: u32) -> Note {
     Note::Refused { player: PlayerId(player), code: CloseCode::Replaced.number() }
 }
@@ -126,9 +131,16 @@ fn a_seat_is_given_anew_to_its_account_with_its_entity_and_the_older_connection_
     // What the older connection's relay says late does not bring that back, however often it had resumed.
     resume(&mut simulation, 1, SessionId(61), 4, token(1));
     assert_eq!(simulation.handle_tick(0).notes, [resumed_note(1, SESSION, u32::MAX)]);
+    // Nor does its goodbye, if it comes late, take the seat from who has it now.
+    leave_with(&mut simulation, 1, token(1));
+    simulation.handle_tick(0);
+    assert_eq!(playing(&simulation), [1]);
     // Resumes of the new connection are counted from one again.
     resume(&mut simulation, 1, SessionId(71), 1, token(2));
     assert_eq!(simulation.handle_tick(0).notes, [resumed_note(1, SessionId(71), 1)]);
+    leave_with(&mut simulation, 1, token(2));
+    simulation.handle_tick(0);
+    assert_eq!(playing(&simulation), [0; 0]);
 }
 
 #[test]
@@ -157,7 +169,7 @@ fn who_is_to_be_given_a_seat_that_has_just_gone_gets_a_new_one() {
     let mut simulation = resumed(&created());
     join_as(&mut simulation, 1, Some("me"), token(1));
     simulation.handle_tick(0);
-    simulation.handle_upstream(Upstream::Leave { player: PlayerId(1) });
+    leave_with(&mut simulation, 1, token(1));
     simulation.handle_tick(0);
     let told: Vec<Vec<Note>> = (0..2)
         .map(|_| {
