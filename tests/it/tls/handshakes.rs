@@ -92,7 +92,7 @@ async fn who_does_not_finish_the_handshake_is_closed_and_nobody_else_notices() {
         assert_eq!(whole[0], HANDSHAKE, "it was answered and said no more");
     });
     player.follow_while(half).await.expect("closed at the deadline");
-    assert_eq!(node.metric("tls_refused_total").await, 3);
+    node.until_metric("tls_refused_total", WITHIN, |count| count == 3).await;
     player.follow_ticks(10, WITHIN).await;
     assert_eq!(player.breaks, [""; 0]);
 }
