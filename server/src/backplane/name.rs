@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use smallvec::SmallVec;
 
-/// Bytes of a name that stand in itself; all but those with the longest numbers have no more.
+/// Bytes of a name that stand in itself. Those of a match have no more, but where a kind's name or a number is long.
 const INLINE_BYTES: usize = 16;
 
 /// The name of a hash field: any bytes. Short ones stand in the tree of a match's fields itself, so that whoever looks for
