@@ -224,7 +224,7 @@ export class Client {
     if (this.welcomed) throw new Broken('a second welcome');
     const expected = this.welcome ?? (this.join.kind === 'resume' ? this.join.seat : welcome);
     if (expected.matchId !== welcome.matchId || expected.player !== welcome.player) {
-      throw new Broken('a welcome into another place than was resumed');
+      throw new Broken('a welcome to another place');
     }
     const schema = this.replica !== null && this.welcome?.schema === welcome.schema
       ? this.replica.schema : new Schema(welcome.schema);

@@ -48,7 +48,7 @@ export function socketType(given) {
   const own = /** @type {SocketType | undefined} */ (/** @type {any} */ (globalThis).WebSocket);
   const found = given ?? own;
   if (found === undefined) {
-    throw new Error('no WebSocket here: install the package ws and pass it, new Tickcast({ url, WebSocket })');
+    throw new Error('no WebSocket: install the package ws and pass it, new Tickcast({ url, WebSocket })');
   }
   return found;
 }

@@ -78,7 +78,7 @@ export class Match extends Emitter {
 
   /** @returns {Schema} */
   get schema() {
-    if (this.client.replica === null) throw new Error('the match has not been joined yet');
+    if (this.client.replica === null) throw new Error('the match is not joined yet');
     return this.client.replica.schema;
   }
 
@@ -138,7 +138,7 @@ export class Match extends Emitter {
 
   /** The parts of the netcode, each with its switch. */
   get smooth() {
-    if (this.netcode === null) throw new Error('the match has not been joined yet');
+    if (this.netcode === null) throw new Error('the match is not joined yet');
     return this.netcode;
   }
 
@@ -164,6 +164,8 @@ export class Match extends Emitter {
     const seq = client.input(this.values, netcode.shownBehind);
     if (seq === 0) return 0;
     netcode.inputSent(seq, this.values, this.now());
+    // From now on a state is owed, and silence is more than that nothing moves.
+    netcode.silentMs = Math.min(netcode.silentMs, netcode.inputAt - this.changedAt + netcode.clock.rtt);
     this.transport.flush();
     return seq;
   }

@@ -163,6 +163,20 @@ test('where nothing moves a silence is no stall until the node would have broken
   assert.deepEqual(told, ['stall 260'], 'while something moves every tick comes');
 });
 
+test('who does something where nothing moves is told soon that no state comes', (t) => {
+  const { match, socket, told, pass } = playing(t, { quietMs: 4000 });
+  pass(150);
+  socket.says(pong(1, 5));
+  pass(1_850);
+  const { rttMs } = match.metrics();
+  assert.ok(match.input({ move: 1 }) > 0);
+  pass(250 + Math.floor(rttMs));
+  assert.deepEqual(told, ['join 4 0'], 'the answer may be on its way');
+  match.input({ move: 0 });
+  pass(100);
+  assert.match(told.splice(1)[0], /^stall 2\d\d\d$/, 'and a second input puts it off no further');
+});
+
 test('who wants no input in a tick does not make up for it later', (t) => {
   const { match, owner, socket, pass } = playing(t);
   let moves = false;

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { Clock } from '../src/netcode/clock.js';
 import { FRAME_MS, INTERVAL, Play, SPEED } from './play.js';
 
-const QUIET_MS = 1_000;
+const QUIET_MS = 4_000;
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 /** How far the picture goes on where something moves by `SPEED` each tick. */
 const EVEN = (SPEED * FRAME_MS) / INTERVAL;
@@ -74,6 +74,22 @@ test('it is shown to begin as late as by a node that holds nothing back', () => 
   assert.ok(Math.abs(held - sent) < 10, `${held} ms, and ${sent} ms where every tick is sent`);
 });
 
+test('a snapshot of a tick that was made long before tells the time until a tick comes', () => {
+  const clock = new Clock(30);
+  const late = 500;
+  clock.tickArrived(100, 100 * INTERVAL + late);
+  assert.equal(clock.base, late);
+  for (const tick of [115, 120, 128]) clock.tickArrived(tick, tick * INTERVAL + 5);
+  assert.equal(clock.base, 5);
+  assert.ok(clock.jitter < 1, `${clock.jitter} ms`);
+  const at = 129 * INTERVAL;
+  assert.ok(Math.abs(clock.serverTick(at) - (at - 5) / INTERVAL) < 0.01);
+  // One that was a little faster than the first is no reason to forget that one.
+  const even = new Clock(30);
+  [30, 0, 20].forEach((slow, tick) => even.tickArrived(tick, tick * INTERVAL + slow));
+  assert.ok(even.jitter > 20, `${even.jitter} ms`);
+});
+
 test('where little arrives a stall is forgotten in time', () => {
   const clock = new Clock(30);
   let tick = 0;
@@ -97,7 +113,7 @@ test('a real silence in a quiet match ends: what is known goes no further than w
   const { play } = rests(1, QUIET_MS);
   play.run(4_000);
   play.down.blockedUntil = Infinity;
-  play.run(6_000);
+  play.run(5_000 + QUIET_MS);
   const { playout } = play.netcode;
   assert.equal(playout.tick, playout.newest + (QUIET_MS + playout.extrapolateMs) / INTERVAL);
 });

@@ -53,9 +53,14 @@ export class Clock {
     this.readAt = 0;
   }
 
-  /** A state of this tick arrived. @param {number} tick @param {number} now */
+  /**
+   * A state of this tick arrived. The one that all begins with is whole, and may be of a tick that was made a while ago: it
+   * tells the time until a tick comes that was faster by far.
+   * @param {number} tick @param {number} now
+   */
   tickArrived(tick, now) {
     const late = now - tick * this.interval;
+    if (this.kept === 1 && this.base > late + MOVED_INTERVALS * this.interval) this.forget();
     const last = (this.arrivals + ARRIVALS - 1) % ARRIVALS;
     if (this.arrivals > 0 && now - this.times[last] < BURST_MS) {
       // What comes together waited together: one stall, however many ticks it holds.
@@ -118,8 +123,7 @@ export class Clock {
     const rtt = this.pongs === 0 ? measured : Math.min(measured, this.rtt + 3 * Math.max(this.deviation, 1));
     this.deviation += this.pongs === 0 ? measured / 4 : (Math.abs(rtt - this.rtt) - this.deviation) / 6;
     this.rtt += this.pongs === 0 ? measured : (rtt - this.rtt) / 12;
-    this.rtts[this.pongs % PONGS] = measured;
-    this.pongs += 1;
+    this.rtts[this.pongs++ % PONGS] = measured;
   }
 
   /** The way from the server, milliseconds, without what jitter adds. */
@@ -130,7 +134,7 @@ export class Clock {
     let least = Infinity;
     for (let at = 0; at < count; at += 1) {
       const rtt = this.rtts[at];
-      if (rtt < least) least = rtt;
+      least = Math.min(least, rtt);
       if (rtt > this.rtt + OUTLIER * this.deviation) continue;
       sum += rtt;
       used += 1;
