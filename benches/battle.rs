@@ -143,6 +143,7 @@ impl Battle {
             lease: Duration::from_millis(1500),
             resume_window: Duration::from_secs(10),
             rewind: Duration::from_millis(250),
+            rests: false,
         };
         let game = Arena.create(&restored.stored.options);
         let simulation = Simulation::new(game, restored, writing);

@@ -135,6 +135,7 @@ impl Cells {
             lease: Duration::from_secs(3_600),
             resume_window: Duration::from_secs(10),
             rewind: Duration::from_millis(250),
+            rests: false,
         };
         let schema = Arc::clone(restored.world.schema());
         let game = Swarm.create(&restored.stored.options);

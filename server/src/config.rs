@@ -110,8 +110,8 @@ pub struct RawSettings {
     #[arg(long, env = "TICKCAST_REWIND_MS", value_name = "MS")]
     rewind_ms: Option<u64>,
 
-    /// Milliseconds that ticks which change nothing are held back at most, to be told together; 0 to 1000, 0 sends each
-    /// [default: 1000]
+    /// Milliseconds that ticks which change nothing are held back at most, to be told together; 0 to 4000, 0 sends each
+    /// [default: 4000]
     #[arg(long, env = "TICKCAST_QUIET_MS", value_name = "MS")]
     quiet_ms: Option<u64>,
 
@@ -417,7 +417,7 @@ impl RawSettings {
             advertise: advertised(self.advertise)?,
             resume_window: seconds("resume-seconds", self.resume_seconds, 10, 1, 3600)?,
             rewind: Duration::from_millis(within("rewind-ms", self.rewind_ms, 250, 0, 1000)?),
-            quiet: Duration::from_millis(within("quiet-ms", self.quiet_ms, 1000, 0, 1000)?),
+            quiet: Duration::from_millis(within("quiet-ms", self.quiet_ms, 4000, 0, 4000)?),
             chat_per_minute: within("chat-per-minute", self.chat_per_minute, 60, 0, 6000)? as u32,
             stall_max: seconds("stall-seconds", self.stall_seconds, 30, 1, 86_400)?,
             drain_max: seconds("drain-seconds", self.drain_seconds, 10, 0, 3600)?,

@@ -170,6 +170,14 @@ pub trait Game: Send + 'static {
     /// One tick.
     fn step(&mut self, step: Step<'_>);
 
+    /// The next tick that may change something in this state, which the step of `tick` led to, although nobody says anything. Where
+    /// it is not the very next one, and three ticks have changed nothing, the server makes those before it late and together,
+    /// within half a second: that is for matches in which players stand still by the thousand. Whatever happens in an
+    /// earlier tick happens all the same, and is seen late. What is not told is the very next tick.
+    fn rests_until(&self, tick: Tick, _world: &World) -> Tick {
+        tick.next()
+    }
+
     /// Which segments somebody gets from this tick on, in any order; asked after each step for everybody, of a game that
     /// has not [`Visibility::Everything`]. What the game puts where is [`World::place`]'s matter. The server remembers the
     /// answer in the match's state. A player's own entity has to be in the player's view: a client is in the match as

@@ -24,6 +24,7 @@ pub mod placement;
 pub mod quiet;
 pub mod rate;
 pub mod relay;
+pub mod rest;
 pub mod resume;
 pub mod sayings;
 pub mod seats;

@@ -74,6 +74,11 @@ impl Encoder {
         coder.range.finish();
     }
 
+    /// Ticks until [`Encoder::poll_prior`] may find that a new prior pays.
+    pub fn ticks_to_prior(&self) -> u64 {
+        self.learner.ticks_to_look()
+    }
+
     /// Says that a tick was coded. Where it pays, there is a new prior from now on, which has to be published
     /// before the next diff.
     pub fn poll_prior(&mut self) -> Option<Arc<Prior>> {

@@ -67,8 +67,7 @@ impl Learner {
     pub(crate) fn poll(&mut self, prior: &Prior) -> Option<Prior> {
         self.ticks += 1;
         self.window += 1;
-        let due = (self.ticks / 2).clamp(*WINDOW_TICKS.start(), *WINDOW_TICKS.end());
-        if self.window < due {
+        if self.window < self.due() {
             return None;
         }
         if self.tally.seen().next().is_none() {
@@ -93,6 +92,16 @@ impl Learner {
         let pays = saved * horizon > PAYS * 8.0 * bytes.len() as f64;
         self.tally.reset(if pays { next.levels() } else { prior.levels() });
         pays.then_some(next)
+    }
+
+    /// Ticks until the next look, at least.
+    pub(crate) fn ticks_to_look(&self) -> u64 {
+        self.due().saturating_sub(self.window)
+    }
+
+    /// Ticks from the last look to the next.
+    fn due(&self) -> u64 {
+        (self.ticks / 2).clamp(*WINDOW_TICKS.start(), *WINDOW_TICKS.end())
     }
 
     /// A new prior from all that was counted, at once.

@@ -132,6 +132,7 @@ fn next_tick(stored: MatchFields) -> (Tick, Bytes) {
         lease: WITHIN,
         resume_window: WITHIN,
         rewind: Duration::from_millis(250),
+        rests: false,
     };
     let game = Arena.create(&restored.stored.options);
     let mut simulation = Simulation::new(game, restored, writing);

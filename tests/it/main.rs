@@ -25,6 +25,7 @@ mod put_out;
 mod redis_tls;
 mod redis_users;
 mod refusals;
+mod rest;
 mod simulation;
 mod slow_clients;
 mod store_kinds;

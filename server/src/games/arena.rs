@@ -213,6 +213,12 @@ impl Game for ArenaMatch {
         self.rests = rests && world.is_at_rest();
     }
 
+    fn rests_until(&self, tick: Tick, world: &World) -> Tick {
+        let round = world.ids(round::KIND).next().filter(|_| self.rests);
+        let left = round.map_or(0, |round| round::ticks_left(world.get(round, round::ENDS_AT), tick));
+        Tick(tick.0 + left.max(1) as u64)
+    }
+
     fn view(&self, looking: Looking<'_>) -> Vec<SegmentId> {
         fog::view(looking, &self.grid, self.sight, self.venue.fogged == Visibility::Secrets)
     }

@@ -17,6 +17,7 @@ use crate::io::clock;
 use crate::io::match_task::{MatchOrder, Owned};
 use crate::io::node::{Node, Refusal};
 use crate::logic::channel::{self, Note};
+use crate::logic::rest;
 use crate::logic::simulation::{Simulation, Writing};
 use crate::logic::stored::{self, StoredError};
 
@@ -185,6 +186,7 @@ impl<B: Backplane> Node<B> {
             lease: self.settings.lease,
             resume_window: self.settings.resume_window,
             rewind: self.settings.rewind,
+            rests: rest::is_allowed(self.settings.quiet, self.settings.lease),
         };
         let game = game.create(&restored.stored.options);
         let mut simulation = Simulation::new(game, restored, writing);

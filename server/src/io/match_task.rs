@@ -15,7 +15,7 @@ use crate::io::relay_task::Tap;
 use crate::logic::channel::{self, Note, Upstream};
 use crate::logic::orders::Order;
 use crate::logic::ownership::{Answered, Commitment, Stop};
-use crate::logic::pacing::Pacer;
+use crate::logic::pacing::{Begun, Pacer};
 use crate::logic::simulation::{Counts, Produced, Simulation};
 use crate::logic::tick_stats::TickMeter;
 use crate::ops::inspector::journal::What;
@@ -24,6 +24,14 @@ use crate::ops::inspector::journal::What;
 const HEIR_GRACE: Duration = Duration::from_millis(500);
 /// A tick that is not committed for this long counts as trouble with the store.
 const TROUBLE_AFTER: Duration = Duration::from_secs(1);
+
+/// Waits until something is said on this node during a rest.
+async fn roused(tap: Option<&Tap>) {
+    match tap {
+        Some(tap) => tap.roused().await,
+        None => std::future::pending().await,
+    }
+}
 
 /// What a node tells a match that it owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +54,12 @@ pub struct Owned<B: Backplane> {
     ownership: Ownership<B>,
     simulation: Simulation,
     tick_rate: TickRate,
+    pacer: Pacer,
     meter: TickMeter,
+    /// What the node's metrics have of the simulation's counts.
+    counted: Counts,
+    /// Since when nobody plays.
+    empty_since: Option<Instant>,
     /// What comes from relays on other nodes, and from this node's while it begins.
     inputs: Subscription,
     /// What comes from the relay on this node, if there is one.
@@ -69,13 +82,16 @@ impl<B: Backplane> Owned<B> {
         orders: mpsc::Receiver<MatchOrder>,
     ) -> Owned<B> {
         let fence = simulation.position().fence;
-        let ownership = Ownership { node, id, fence, heir: None };
-        let meter = TickMeter::new(tick_rate.hz());
+        let now = clock::now();
+        let pacer = Pacer::new(now, tick_rate, &node.beat);
         Owned {
-            ownership,
+            ownership: Ownership { node, id, fence, heir: None },
             simulation,
             tick_rate,
-            meter,
+            pacer,
+            meter: TickMeter::new(tick_rate.hz()),
+            counted: Counts::default(),
+            empty_since: Some(now),
             inputs,
             tap: None,
             taken: Vec::new(),
@@ -117,48 +133,100 @@ impl<B: Backplane> Owned<B> {
     }
 
     async fn ticks(&mut self, stopping: &mut watch::Receiver<bool>) -> Stop {
-        let mut pacer = Pacer::new(clock::now(), self.tick_rate, &self.ownership.node.beat);
-        let mut empty_since = Some(clock::now());
-        let mut counted = Counts::default();
         loop {
-            tokio::select! {
+            let went = tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(pacer.due().into()) => {
-                    let begun = clock::now();
-                    let overruns = pacer.handle_tick(begun);
-                    self.ownership.node.metrics.ticks_skipped.add(overruns);
-                    self.meter.handle_overruns(overruns);
-                    self.simulation.warm();
-                    self.take_local();
-                    let Some(mut produced) = self.make_tick() else { return Stop::Panicked };
-                    let made = clock::now();
-                    if let Some(tap) = &self.tap {
-                        tap.vouch(&produced.commit.message, || self.simulation.replica());
-                    }
-                    let bytes = produced.commit.message.len();
-                    self.add_stats(&mut produced.commit);
-                    if let Err(stop) = self.commit(produced, stopping).await {
-                        return stop;
-                    }
-                    self.meter.handle_tick(made - begun, clock::now() - made, bytes);
-                    self.measure(begun, made, &mut counted);
-                    if self.is_abandoned(&mut empty_since) {
-                        return Stop::Empty;
-                    }
-                }
-                order = self.orders.recv() => {
-                    let Some(MatchOrder::HandOver(heir)) = order else { return Stop::Released };
-                    self.ownership.heir = heir;
-                    return Stop::Released;
-                }
-                delivery = self.inputs.recv() => match delivery {
-                    Some(Delivery::Message(message)) => self.handle_message(&message),
-                    Some(Delivery::Lost) => self.handle_loss().await,
-                    None => return Stop::Released,
-                },
-                _ = stopping.changed() => return Stop::Released,
+                () = tokio::time::sleep_until(self.pacer.due().into()) => self.handle_due(stopping).await,
+                () = roused(self.tap.as_ref()), if self.pacer.is_resting() => self.catch_up(stopping).await,
+                order = self.orders.recv() => self.handle_order(order, stopping).await,
+                delivery = self.inputs.recv() => self.handle_delivery(delivery, stopping).await,
+                _ = stopping.changed() => self.catch_up(stopping).await.and(Err(Stop::Released)),
+            };
+            if let Err(stop) = went {
+                return stop;
             }
         }
+    }
+
+    async fn handle_due(&mut self, stopping: &mut watch::Receiver<bool>) -> Result<(), Stop> {
+        self.catch_up(stopping).await?;
+        self.tick(stopping).await
+    }
+
+    /// Makes the tick that is due, or of those that have waited the first.
+    async fn tick(&mut self, stopping: &mut watch::Receiver<bool>) -> Result<(), Stop> {
+        let begun = clock::now();
+        let begins = self.pacer.handle_tick(begun);
+        match begins {
+            // What was said since it was due is for a later one.
+            Begun::Late => self.ownership.node.metrics.ticks_waited.add(1),
+            Begun::Due { skipped } => {
+                self.ownership.node.metrics.ticks_skipped.add(skipped);
+                self.meter.handle_overruns(skipped);
+                self.simulation.warm();
+                self.take_local();
+            }
+        }
+        let mut produced = self.make_tick().ok_or(Stop::Panicked)?;
+        let made = clock::now();
+        if let Some(tap) = &self.tap {
+            tap.vouch(&produced.commit.message, || self.simulation.replica());
+        }
+        let bytes = produced.commit.message.len();
+        self.add_stats(&mut produced.commit);
+        self.commit(produced, stopping).await?;
+        self.meter.handle_tick(made - begun, clock::now() - made, bytes);
+        self.measure(begun, made);
+        if self.is_abandoned() {
+            return Err(Stop::Empty);
+        }
+        if begins != Begun::Late {
+            self.rest();
+        }
+        Ok(())
+    }
+
+    /// Lets ticks wait in which nothing is to happen, if nothing was said meanwhile.
+    fn rest(&mut self) {
+        let ticks = self.simulation.ticks_to_wait();
+        if ticks > 0 && self.tap.as_ref().is_none_or(Tap::rest) {
+            self.pacer.rest(ticks);
+        }
+    }
+
+    /// Makes the ticks that have waited and were due before what comes now.
+    async fn catch_up(&mut self, stopping: &mut watch::Receiver<bool>) -> Result<(), Stop> {
+        self.pacer.rouse(clock::now());
+        while self.pacer.is_behind() {
+            self.tick(stopping).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle_order(
+        &mut self,
+        order: Option<MatchOrder>,
+        stopping: &mut watch::Receiver<bool>,
+    ) -> Result<(), Stop> {
+        self.catch_up(stopping).await?;
+        if let Some(MatchOrder::HandOver(heir)) = order {
+            self.ownership.heir = heir;
+        }
+        Err(Stop::Released)
+    }
+
+    async fn handle_delivery(
+        &mut self,
+        delivery: Option<Delivery>,
+        stopping: &mut watch::Receiver<bool>,
+    ) -> Result<(), Stop> {
+        self.catch_up(stopping).await?;
+        match delivery {
+            Some(Delivery::Message(message)) => self.handle_message(&message),
+            Some(Delivery::Lost) => self.handle_loss().await,
+            None => return Err(Stop::Released),
+        }
+        Ok(())
     }
 
     /// Makes a tick; `None` if the game panicked over it. Then nothing of it was committed, and the next owner
@@ -205,22 +273,22 @@ impl<B: Backplane> Owned<B> {
         }
     }
 
-    fn is_abandoned(&self, empty_since: &mut Option<Instant>) -> bool {
+    fn is_abandoned(&mut self) -> bool {
         if self.simulation.players() > 0 {
-            *empty_since = None;
+            self.empty_since = None;
             return false;
         }
         let now = clock::now();
-        let since = *empty_since.get_or_insert(now);
+        let since = *self.empty_since.get_or_insert(now);
         since + self.ownership.node.settings.empty_after <= now
     }
 
-    fn measure(&self, begun: Instant, made: Instant, counted: &mut Counts) {
+    fn measure(&mut self, begun: Instant, made: Instant) {
         let metrics = &self.ownership.node.metrics;
         metrics.ticks.add(1);
         metrics.step_us.add((made - begun).as_micros() as u64);
         metrics.commit_us.add((clock::now() - made).as_micros() as u64);
-        let counts = self.simulation.counts();
+        let (counts, counted) = (self.simulation.counts(), &mut self.counted);
         metrics.inputs_applied.add(counts.inputs_applied - counted.inputs_applied);
         metrics.inputs_dropped.add(counts.inputs_dropped - counted.inputs_dropped);
         metrics.priors.add(counts.priors - counted.priors);

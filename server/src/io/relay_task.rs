@@ -171,6 +171,8 @@ pub struct Followed<B: Backplane> {
     stale: bool,
     idle_since: Instant,
     beats: u64,
+    /// Hash of the state in which every listener had its player.
+    seated: Option<u32>,
 }
 
 /// Follows a match until nobody listens or it is over.
@@ -191,6 +193,8 @@ pub async fn run<B: Backplane>(
             let stored = restored.stored.clone();
             let tick_rate = stored.tick_rate;
             let relay = Relay::loaded(restored);
+            let mut laggards = Laggards::new(ws_frames, Quiet::new(node.settings.quiet, tick_rate));
+            laggards.handle_load(relay.replica());
             let uplink = Arc::new(Uplink::new(stored.tick_rate.period()));
             let (of_node, of_match, sending) = (Arc::clone(&node), id.clone(), Arc::clone(&uplink));
             node.tasks.spawn(async move { sending.run(&of_node, &of_match).await });
@@ -208,7 +212,7 @@ pub async fn run<B: Backplane>(
                 sayings: Sayings::default(),
                 uplink,
                 commands: sender,
-                laggards: Laggards::new(ws_frames, Quiet::new(node.settings.quiet, tick_rate)),
+                laggards,
                 watch: Watch::new(now, lease, jitter),
                 claiming: None,
                 heard: now,
@@ -216,6 +220,7 @@ pub async fn run<B: Backplane>(
                 stale: false,
                 idle_since: now,
                 beats: 0,
+                seated: None,
             };
             followed.run(deliveries, &mut commands).await;
         }
@@ -250,11 +255,7 @@ impl<B: Backplane> Followed<B> {
         let mut stopping = self.node.stopping();
         loop {
             let goes_on = tokio::select! {
-                delivery = deliveries.recv() => match delivery {
-                    Some(Delivery::Message(message)) => self.handle_message(&message).await,
-                    Some(Delivery::Lost) => self.reload().await,
-                    None => self.close_all(CloseCode::PositionLost),
-                },
+                delivery = deliveries.recv() => self.handle_deliveries(delivery, &mut deliveries).await,
                 command = commands.recv() => match command {
                     Some(command) => self.handle_command(command).await,
                     None => false,
@@ -276,6 +277,26 @@ impl<B: Backplane> Followed<B> {
         self.node.health.handle_heard(&self.id);
         commands.close();
         while commands.try_recv().is_ok() {}
+    }
+
+    /// Handles a delivery and those that wait behind it by now: the ticks of a match at rest come several at once.
+    async fn handle_deliveries(&mut self, first: Option<Delivery>, deliveries: &mut Subscription) -> bool {
+        let (mut delivery, mut waiting) = (first, deliveries.len());
+        loop {
+            let goes_on = match &delivery {
+                Some(Delivery::Message(message)) => self.handle_message(message).await,
+                Some(Delivery::Lost) => self.reload().await,
+                None => self.close_all(CloseCode::PositionLost),
+            };
+            if !goes_on || waiting == 0 {
+                return goes_on;
+            }
+            waiting -= 1;
+            delivery = deliveries.try_recv().ok();
+            if delivery.is_none() {
+                return true;
+            }
+        }
     }
 
     async fn handle_command(&mut self, command: RelayCommand) -> bool {
@@ -331,9 +352,12 @@ impl<B: Backplane> Followed<B> {
                 self.watch.handle_tick(self.heard);
                 self.uplink.handle_tick(self.heard);
                 self.node.health.handle_heard(&self.id);
+                self.take_in(&frames);
                 // Whoever ticks at the same moment makes its tick first: thousands of sends leave nothing in the caches.
-                tokio::task::yield_now().await;
-                self.fan_out(&frames);
+                if !self.laggards.is_held() {
+                    tokio::task::yield_now().await;
+                }
+                self.fan_out();
                 true
             }
             Verdict::Ignore => true,
@@ -375,10 +399,14 @@ impl<B: Backplane> Followed<B> {
         }
     }
 
-    /// Sends every client in step these frames, unless they can wait, and those behind what brings them nearer.
-    fn fan_out(&mut self, frames: &[Bytes]) {
+    /// Takes in the frames that lead to the relay's state.
+    fn take_in(&mut self, frames: &[Bytes]) {
         let (tick, hash) = (self.relay.position().tick, self.relay.hash());
         self.laggards.handle_tick(tick, frames, hash, self.relay.has_said());
+    }
+
+    /// Sends every client in step what was taken in, unless it can wait, and those behind what brings them nearer.
+    fn fan_out(&mut self) {
         self.serve_all();
         self.notice_joined();
         self.pass_chat();

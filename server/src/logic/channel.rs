@@ -141,6 +141,13 @@ pub enum Upstream {
     },
 }
 
+impl Upstream {
+    /// Whether a match at rest cannot go on resting when this is said.
+    pub fn ends_rest(&self) -> bool {
+        !matches!(self, Upstream::Present { .. })
+    }
+}
+
 /// A message of the diff channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromOwner {

@@ -93,6 +93,11 @@ impl Chat {
         }
     }
 
+    /// Whether something waits for the next tick.
+    pub fn is_waiting(&self) -> bool {
+        !(self.waiting.is_empty() && self.refused.is_empty() && self.gone.is_empty())
+    }
+
     /// A player has left for good.
     pub fn forget(&mut self, player: PlayerId) {
         self.waiting.retain(|saying| saying.player != player);

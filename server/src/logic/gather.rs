@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 /// How long before the owner's next tick a message goes up; at most [`EARLY_PART`] of a tick.
 const EARLY: Duration = Duration::from_millis(8);
 const EARLY_PART: u32 = 4;
+/// Ticks that are heard within this part of a tick came together: neither tells of the beat.
+const TOGETHER_PART: u32 = 4;
 /// By how much ticks may be heard later than the earliest were, each time, before that is taken for the beat.
 const DRIFT: Duration = Duration::from_micros(500);
 
@@ -13,6 +15,8 @@ const DRIFT: Duration = Duration::from_micros(500);
 #[derive(Debug, Clone)]
 pub struct Gather {
     period: Duration,
+    /// When the last tick was heard.
+    heard: Option<Instant>,
     /// When the next tick is heard, at the earliest.
     next: Option<Instant>,
 }
@@ -20,11 +24,16 @@ pub struct Gather {
 impl Gather {
     /// Of a match with this time between two ticks.
     pub fn new(period: Duration) -> Gather {
-        Gather { period, next: None }
+        Gather { period, heard: None, next: None }
     }
 
     /// A tick was heard.
     pub fn handle_tick(&mut self, now: Instant) {
+        let before = self.heard.replace(now);
+        if before.is_some_and(|before| now < before + self.period / TOGETHER_PART) {
+            self.next = None;
+            return;
+        }
         let beat = match self.next {
             // Half a period off is another beat: an owner that skipped ticks, or another one.
             Some(next) if next < now + self.period / 2 && now < next + self.period / 2 => {
@@ -73,7 +82,17 @@ mod tests {
         assert_eq!(gather.due(start + 71 * MS), start + 2 * PERIOD + DRIFT - EARLY);
         gather.handle_tick(start + 2 * PERIOD - MS);
         assert_eq!(gather.due(start + 2 * PERIOD), start + 3 * PERIOD - MS - EARLY, "the earliest counts");
-        let other = start + 3 * PERIOD + 30 * MS;
+        // After a rest or a stall several come at once.
+        gather.handle_tick(start + 3 * PERIOD + 20 * MS);
+        gather.handle_tick(start + 3 * PERIOD + 21 * MS);
+        assert_eq!(
+            gather.due(start + 3 * PERIOD + 25 * MS),
+            start + 3 * PERIOD + 25 * MS,
+            "the beat is unknown"
+        );
+        gather.handle_tick(start + 4 * PERIOD);
+        assert_eq!(gather.due(start + 4 * PERIOD), start + 5 * PERIOD - EARLY, "until one comes alone");
+        let other = start + 4 * PERIOD + 30 * MS;
         gather.handle_tick(other);
         assert_eq!(gather.due(other), other + PERIOD - EARLY, "another beat");
     }

@@ -189,7 +189,7 @@ impl Laggards {
         if frames.iter().any(cuts::is_in_segments) {
             return self.cuts.handle_ticks(frames);
         }
-        let (since, sealed) = match self.quiet.handle_tick(frames, hash, says) {
+        let (since, sealed) = match self.quiet.handle_tick(tick, frames, hash, says) {
             Passing::Held => (tick.0.saturating_sub(self.quiet.held()), None),
             Passing::Sent { frames, after } => {
                 let sealed = (self.seal)(&frames.iter().map(|frame| &frame[..]).collect::<Vec<_>>());
@@ -204,9 +204,10 @@ impl Laggards {
         self.quiet.held() > 0 && self.tick.is_none()
     }
 
-    /// The state was loaded anew. Every client has to [`Standing::lose`] what it has.
-    pub fn handle_load(&mut self) {
-        self.quiet.handle_load();
+    /// The state of this replica was loaded. Every client has to [`Standing::lose`] what it has.
+    pub fn handle_load(&mut self, replica: &Replica) {
+        let world = replica.world();
+        self.quiet.handle_load(world.hash(), world.is_at_rest());
         self.forget();
         self.cuts.handle_load();
     }

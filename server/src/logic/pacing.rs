@@ -1,6 +1,7 @@
 //! When ticks are due. A node's matches of one rate tick in few groups, all matches of a group at one moment: what a tick
 //! needs in the caches serves the next one too, and the store is woken once for all. A tick that comes late is late; ticks
-//! that would come a whole period late are skipped and counted: a node that was stopped never bursts.
+//! that would come a whole period late are skipped and counted: a node that was stopped never bursts. Ticks of a match at
+//! rest may wait, and are then made late on purpose: none of them is skipped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +57,24 @@ pub struct Pacer {
     beat: Arc<Beat>,
     rate: TickRate,
     group: usize,
+    /// When the next tick is due.
     due: Instant,
+    /// Ticks from that one on that may wait.
+    waiting: u32,
+    /// Ticks from that one on that have waited, and come first.
+    owed: u32,
+}
+
+/// A tick that begins.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It has waited, and was due before what was said since.
+    Late,
+    /// It is due.
+    Due {
+        /// Ticks before it that are left out.
+        skipped: u64,
+    },
 }
 
 impl Pacer {
@@ -66,20 +84,60 @@ impl Pacer {
         let period = rate.period();
         let first = beat.start + period * group as u32 / GROUPS as u32;
         let gone = now.saturating_duration_since(first).as_nanos().next_multiple_of(period.as_nanos());
-        Pacer { beat: Arc::clone(beat), rate, group, due: first + Duration::from_nanos(gone as u64) }
+        Pacer {
+            beat: Arc::clone(beat),
+            rate,
+            group,
+            due: first + Duration::from_nanos(gone as u64),
+            waiting: 0,
+            owed: 0,
+        }
     }
 
-    /// When the next tick is due.
+    /// When the next tick is to be made.
     pub fn due(&self) -> Instant {
-        self.due
+        self.due + self.rate.period() * self.waiting
     }
 
-    /// A tick has begun at `now`: sets the next one's time, and returns how many were skipped.
-    pub fn handle_tick(&mut self, now: Instant) -> u64 {
-        let (late, period) = (now.saturating_duration_since(self.due), self.rate.period());
-        let missed = (late.as_nanos() / period.as_nanos()) as u64;
-        self.due += period * (missed as u32 + 1);
-        missed
+    /// Lets so many of the next ticks wait for the one behind them, until [`Pacer::rouse`].
+    pub fn rest(&mut self, ticks: u32) {
+        self.waiting = ticks;
+    }
+
+    /// Whether ticks may wait.
+    pub fn is_resting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Whether ticks that have waited are to be made first, before anything that is said is taken in.
+    pub fn is_behind(&self) -> bool {
+        self.owed > 0
+    }
+
+    /// Ends a rest: those of its ticks that are due by now are to be made, and those behind them are due as ever.
+    pub fn rouse(&mut self, now: Instant) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting > 0 && now >= self.due {
+            self.owed = waiting.min((self.late(now) + 1) as u32);
+        }
+    }
+
+    /// A tick begins at `now`: sets the next one's time.
+    pub fn handle_tick(&mut self, now: Instant) -> Begun {
+        self.rouse(now);
+        if self.owed > 0 {
+            self.owed -= 1;
+            self.due += self.rate.period();
+            return Begun::Late;
+        }
+        let skipped = self.late(now);
+        self.due += self.rate.period() * (skipped as u32 + 1);
+        Begun::Due { skipped }
+    }
+
+    /// By how many whole periods the next tick is late.
+    fn late(&self, now: Instant) -> u64 {
+        (now.saturating_duration_since(self.due).as_nanos() / self.rate.period().as_nanos()) as u64
     }
 }
 
@@ -94,6 +152,8 @@ mod tests {
     use super::*;
     use crate::io::clock;
 
+    const ON_TIME: Begun = Begun::Due { skipped: 0 };
+
     fn rate(hz: u64) -> TickRate {
         TickRate::try_from(hz).expect("a rate")
     }
@@ -103,14 +163,53 @@ mod tests {
         let start = clock::now();
         let mut pacer = Pacer::new(start, rate(20), &Arc::new(Beat::new(start)));
         let (first, period) = (pacer.due(), rate(20).period());
-        assert_eq!(pacer.handle_tick(first), 0);
+        assert_eq!(pacer.handle_tick(first), ON_TIME);
         assert_eq!(pacer.due(), first + period);
         // A little late: the beat is kept.
-        assert_eq!(pacer.handle_tick(pacer.due() + Duration::from_millis(20)), 0);
+        assert_eq!(pacer.handle_tick(pacer.due() + Duration::from_millis(20)), ON_TIME);
         assert_eq!(pacer.due(), first + period * 2);
         // Stopped for a second: one tick, then the beat again.
-        assert_eq!(pacer.handle_tick(pacer.due() + Duration::from_millis(1010)), 20);
+        assert_eq!(pacer.handle_tick(pacer.due() + Duration::from_millis(1010)), Begun::Due { skipped: 20 });
         assert_eq!(pacer.due(), first + period * 23);
+    }
+
+    /// What begins at `now`, for as long as something is due.
+    fn begun(pacer: &mut Pacer, now: Instant) -> Vec<Begun> {
+        std::iter::from_fn(|| (pacer.due() <= now).then(|| pacer.handle_tick(now))).collect()
+    }
+
+    fn begun_when_due(pacer: &mut Pacer) -> Vec<Begun> {
+        let due = pacer.due();
+        begun(pacer, due)
+    }
+
+    #[test]
+    fn a_rest_leaves_no_tick_out_and_keeps_the_beat() {
+        let start = clock::now();
+        let mut pacer = Pacer::new(start, rate(20), &Arc::new(Beat::new(start)));
+        let (first, period) = (pacer.due(), rate(20).period());
+        pacer.rest(4);
+        assert!(pacer.is_resting() && pacer.due() == first + period * 4);
+        // At its end: all that waited, and the tick that is due.
+        assert_eq!(begun_when_due(&mut pacer), [Begun::Late, Begun::Late, Begun::Late, Begun::Late, ON_TIME]);
+        assert_eq!((pacer.due(), pacer.is_resting()), (first + period * 5, false));
+        // Before its end: those that have come due, and no other.
+        pacer.rest(4);
+        let said = first + period * 6 + period / 2;
+        pacer.rouse(said);
+        assert!(pacer.is_behind());
+        assert_eq!(begun(&mut pacer, said), [Begun::Late, Begun::Late]);
+        assert_eq!((pacer.due(), pacer.is_behind()), (first + period * 7, false));
+        // Before any is due.
+        pacer.rest(4);
+        pacer.rouse(first + period * 7 - period / 4);
+        assert_eq!((pacer.due(), pacer.is_behind()), (first + period * 7, false));
+        assert_eq!(begun_when_due(&mut pacer), [ON_TIME]);
+        // Stopped meanwhile: what was to wait is made, what would have come behind it is left out.
+        pacer.rest(2);
+        let stopped = pacer.due() + period * 7;
+        assert_eq!(begun(&mut pacer, stopped), [Begun::Late, Begun::Late, Begun::Due { skipped: 7 }]);
+        assert_eq!(pacer.due(), stopped + period);
     }
 
     #[test]
@@ -123,7 +222,7 @@ mod tests {
                 let now = start + Duration::from_micros(u64::from(number) * 7_919);
                 let mut pacer = Pacer::new(now, rate, &beat);
                 assert!(pacer.due() >= now && pacer.due() <= now + rate.period(), "within one period");
-                (0..number % 7).for_each(|_| assert_eq!(pacer.handle_tick(pacer.due()), 0));
+                (0..number % 7).for_each(|_| assert_eq!(pacer.handle_tick(pacer.due()), ON_TIME));
                 pacers.push(pacer);
             }
             let mut moments = BTreeMap::<u128, usize>::new();

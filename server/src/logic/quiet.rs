@@ -4,22 +4,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tickcast_protocol::TickRate;
 use tickcast_protocol::frame::{self, StateFrame};
+use tickcast_protocol::{Tick, TickRate};
 
-/// So many ticks in a row have to change nothing for the last of them to be quiet: then the values of the last three ticks,
-/// all that prediction knows, were the same before it.
-const STILL_TICKS: u32 = 3;
+use crate::logic::rest::{self, Still};
 
 /// What was held back of one match.
 #[derive(Debug)]
 pub struct Quiet {
     /// Ticks that may be held back in a row.
     most: u64,
+    /// Ticks from one end of a rest to the next: the others of a match at rest may come late.
+    span: u64,
+    still: Still,
     /// Hash of the state after the last tick.
-    hash: Option<u32>,
-    /// Ticks in a row that have changed nothing, up to [`STILL_TICKS`].
-    still: u32,
+    hash: u32,
     held: u64,
     /// The diff of the last tick that is held back.
     last: Bytes,
@@ -43,16 +42,16 @@ impl Quiet {
     /// Lets nobody wait for a frame for longer than this; nothing is held back where that is less than two ticks.
     pub fn new(longest: Duration, tick_rate: TickRate) -> Quiet {
         let ticks = longest.as_millis() as u64 * u64::from(tick_rate.hz()) / 1000;
-        Quiet { most: ticks.saturating_sub(1), hash: None, still: 0, held: 0, last: Bytes::new() }
+        let (most, span) = (ticks.saturating_sub(1), rest::span(tick_rate));
+        Quiet { most, span, still: Still::default(), hash: 0, held: 0, last: Bytes::new() }
     }
 
-    /// Takes in the frames of a tick, or of several that were missed; the hash of the state they lead to; and whether
-    /// something was said besides.
-    pub fn handle_tick(&mut self, frames: &[Bytes], hash: u32, says: bool) -> Passing {
-        let before = self.hash.replace(hash);
-        let is_still = before == Some(hash) && !says && matches!(frames, [diff] if is_empty(diff));
-        self.still = if is_still { STILL_TICKS.min(self.still + 1) } else { 0 };
-        if self.still == STILL_TICKS && self.held < self.most {
+    /// Takes in the frames of a tick, or of several that were missed and lead to it; the hash of the state they lead to; and
+    /// whether something was said besides.
+    pub fn handle_tick(&mut self, tick: Tick, frames: &[Bytes], hash: u32, says: bool) -> Passing {
+        let before = std::mem::replace(&mut self.hash, hash);
+        self.still.handle_tick(hash, !says && matches!(frames, [diff] if is_empty(diff)));
+        if self.still.is_still() && self.may_hold(tick) {
             self.held += 1;
             self.last = frames[0].clone();
             return Passing::Held;
@@ -68,7 +67,7 @@ impl Quiet {
                 Some(diff) => frames[0] = diff.into(),
                 // Its own hash is not at hand, or an OWNER comes first, which is for those who are at its very tick.
                 None => {
-                    let quiet = before.and_then(|before| frame::after_quiet(&last, before));
+                    let quiet = frame::after_quiet(&last, before);
                     frames.splice(..0, quiet.map(Bytes::from));
                 }
             }
@@ -76,14 +75,21 @@ impl Quiet {
         Passing::Sent { frames, after }
     }
 
+    /// Whether another quiet tick may be held back: not if it ends a rest, and at the end of the next one clients would
+    /// have waited for too long.
+    fn may_hold(&self, tick: Tick) -> bool {
+        let is_on_time = tick.0.is_multiple_of(self.span);
+        self.held < self.most && !(is_on_time && self.held + self.span > self.most)
+    }
+
     /// Ticks that are held back now.
     pub fn held(&self) -> u64 {
         self.held
     }
 
-    /// The state was loaded anew, and everybody gets it whole.
-    pub fn handle_load(&mut self) {
-        (self.hash, self.still, self.held) = (None, 0, 0);
+    /// The state was loaded, with this hash and something moving in it or not; everybody gets it whole.
+    pub fn handle_load(&mut self, hash: u32, rests: bool) {
+        (self.hash, self.still, self.held) = (hash, Still::of(hash, rests), 0);
     }
 }
 
@@ -117,7 +123,9 @@ mod tests {
     fn sent(quiet: &mut Quiet, ticks: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
         let mut sent = Vec::new();
         for tick in ticks {
-            if let Passing::Sent { frames, after } = quiet.handle_tick(&[diff(tick, &[])], 9, false) {
+            if let Passing::Sent { frames, after } =
+                quiet.handle_tick(Tick(tick), &[diff(tick, &[])], 9, false)
+            {
                 let flagged = frame::after_quiet(&diff(tick, &[]), 9).map(Bytes::from);
                 let expected = if after > 0 { flagged } else { Some(diff(tick, &[])) };
                 assert_eq!((frames.len(), frames.first()), (1, expected.as_ref()), "tick {tick}");
@@ -129,8 +137,12 @@ mod tests {
 
     #[test]
     fn after_three_still_ticks_one_frame_comes_in_the_longest_time() {
-        assert_eq!(sent(&mut quiet(1000), 1..=24), [(1, 0), (2, 0), (3, 0), (13, 9), (23, 9)]);
-        assert_eq!(sent(&mut quiet(500), 1..=14), [(1, 0), (2, 0), (3, 0), (8, 4), (13, 4)]);
+        assert_eq!(sent(&mut quiet(1000), 1..=24), [(1, 0), (2, 0), (3, 0), (10, 6), (20, 9)]);
+        assert_eq!(sent(&mut quiet(500), 1..=15), [(1, 0), (2, 0), (3, 0), (5, 1), (10, 4), (15, 4)]);
+        assert_eq!(
+            sent(&mut quiet(300), 6..=18),
+            [(6, 0), (7, 0), (8, 0), (10, 1), (13, 2), (15, 1), (18, 2)]
+        );
         let all: Vec<(u64, u64)> = (1..=9).map(|tick| (tick, 0)).collect();
         for off in [0, 100, 199] {
             assert_eq!(sent(&mut quiet(off), 1..=9), all, "{off} ms");
@@ -147,7 +159,7 @@ mod tests {
             assert_eq!(quiet.held(), 2);
             let flagged = frame::after_quiet(&frame, hash).unwrap().into();
             let expected = Passing::Sent { frames: vec![flagged], after: 2 };
-            assert_eq!(quiet.handle_tick(&[frame], hash, says), expected);
+            assert_eq!(quiet.handle_tick(Tick(6), &[frame], hash, says), expected);
             let again = sent(&mut quiet, 7..=11);
             assert_eq!(again[..2], [(7, 0), (8, 0)], "hash {hash}");
             assert!(quiet.held() > 0);
@@ -163,12 +175,17 @@ mod tests {
             sent(&mut quiet, 1..=5);
             let mut expected = vec![Bytes::from(frame::after_quiet(&diff(5, &[]), 9).unwrap())];
             expected.extend(frames.clone());
-            assert_eq!(quiet.handle_tick(&frames, 4, false), Passing::Sent { frames: expected, after: 2 });
+            assert_eq!(
+                quiet.handle_tick(Tick(7), &frames, 4, false),
+                Passing::Sent { frames: expected, after: 2 }
+            );
         }
         let mut quiet = quiet(1000);
         sent(&mut quiet, 1..=5);
         let prior = Bytes::from(frame::prior(at, b"p"));
-        let Passing::Sent { frames, .. } = quiet.handle_tick(&[diff(6, &[]), prior.clone()], 9, false) else {
+        let Passing::Sent { frames, .. } =
+            quiet.handle_tick(Tick(6), &[diff(6, &[]), prior.clone()], 9, false)
+        else {
             panic!("a prior tells something")
         };
         assert_eq!(frames[1..], [prior]);
@@ -179,7 +196,14 @@ mod tests {
     fn nothing_is_owed_to_those_who_get_the_state_whole() {
         let mut quiet = quiet(1000);
         sent(&mut quiet, 1..=5);
-        quiet.handle_load();
-        assert_eq!((quiet.held(), sent(&mut quiet, 6..=8)), (0, vec![(6, 0), (7, 0), (8, 0)]));
+        quiet.handle_load(9, false);
+        assert_eq!(
+            (quiet.held(), sent(&mut quiet, 6..=8)),
+            (0, vec![(6, 0), (7, 0)]),
+            "three tell that all is still"
+        );
+        // Its ticks may come late from the first one on.
+        quiet.handle_load(9, true);
+        assert_eq!(sent(&mut quiet, 9..=20), [(15, 6)]);
     }
 }

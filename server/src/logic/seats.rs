@@ -222,6 +222,11 @@ impl Seats {
         self.seats.iter().filter(|(_, seat)| gone(seat)).map(|(player, _)| *player).collect()
     }
 
+    /// Whether an input waits for its tick.
+    pub fn is_waiting(&self) -> bool {
+        self.seats.values().any(|seat| !seat.waiting.is_empty())
+    }
+
     /// Takes an input in.
     pub fn handle_input(&mut self, player: PlayerId, input: Waiting, tick: Tick) -> Admission {
         let Some(seat) = self.seats.get_mut(&player) else { return Admission::Unknown };

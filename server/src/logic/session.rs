@@ -15,7 +15,7 @@ use crate::logic::rate::Bucket;
 /// How long a connection may take to say hello.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before a ping goes along with the next state that it is sent: one write for both.
-pub const IDLE_OFFER: Duration = Duration::from_secs(4);
+pub const IDLE_OFFER: Duration = Duration::from_secs(3);
 /// How long a connection may be silent before it is pinged, whether it is sent something or not.
 pub const IDLE_PING: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before it is closed.

@@ -17,6 +17,7 @@ use crate::backplane::{Commit, MatchFields};
 use crate::game::{Game, Past, PlayerInput, Step, TickRng, View};
 use crate::logic::channel::{Note, Upstream};
 use crate::logic::chat::{Chat, Saying};
+use crate::logic::rest::{self, Still};
 use crate::logic::resume::{Holder, TokenDigest};
 use crate::logic::seats::{Admission, Seats, Waiting};
 use crate::logic::stored::{self, Restored, StoredError};
@@ -69,6 +70,8 @@ pub struct Writing {
     pub resume_window: Duration,
     /// How far back an action of a player may be judged, of games that look back.
     pub rewind: Duration,
+    /// Ticks of a match at rest may wait.
+    pub rests: bool,
 }
 
 /// A join that waits for its tick.
@@ -99,6 +102,9 @@ pub struct Simulation {
     /// Ticks made under this ownership.
     ticks: u64,
     position: Position,
+    still: Still,
+    /// Of a rest.
+    span: u64,
     seed: u64,
     ring: u64,
     hz: u8,
@@ -140,6 +146,8 @@ impl Simulation {
             resumes: Vec::new(),
             ticks: 0,
             position: stored.position(),
+            still: Still::default(),
+            span: rest::span(stored.tick_rate),
             seed: stored.seed,
             ring: stored.ring,
             hz: stored.tick_rate.hz(),
@@ -188,6 +196,20 @@ impl Simulation {
     /// What has been counted so far.
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// How many of the next ticks may be made late: nothing will happen in them unless somebody says something.
+    pub fn ticks_to_wait(&self) -> u32 {
+        let queues = [self.joins.len(), self.leaves.len(), self.refusals.len(), self.resumes.len()];
+        let is_asked = queues != [0; 4] || self.seats.is_waiting() || self.chat.is_waiting();
+        // Clients of a match in segments get every tick.
+        if !self.writing.rests || !self.still.is_still() || is_asked || self.parts.is_some() {
+            return 0;
+        }
+        let tick = self.position.tick;
+        let until = self.game.rests_until(tick, &self.world);
+        let prior = Tick(tick.0 + self.encoder.ticks_to_prior());
+        rest::ticks_to_wait(tick, until.min(prior), self.span)
     }
 
     /// Looks at what the next tick will need, so that the memory answers for all of it at once.
@@ -339,6 +361,8 @@ impl Simulation {
         }
         self.position.tick = tick;
         let next = self.encoder.poll_prior();
+        let tells_nothing = self.payload.is_empty() && next.is_none() && lines.is_empty();
+        self.still.handle_tick(self.world.hash(), tells_nothing);
         self.counts.priors += u64::from(next.is_some());
         Produced { commit: self.commit(sent_ms, number, next.as_deref(), &lines), notes, applied }
     }

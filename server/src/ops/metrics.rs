@@ -45,6 +45,7 @@ macro_rules! counters {
 counters! {
     ticks: "Ticks of owned matches that were committed.",
     ticks_skipped: "Ticks left out because the node was late for them.",
+    ticks_waited: "Ticks of matches at rest that were made late and together, as nothing happened in them.",
     step_us: "Time spent in steps and diffs, microseconds.",
     commit_us: "Time spent waiting for commits, microseconds.",
     commits_unknown: "Commits that were not answered and repeated.",

@@ -32,6 +32,7 @@ pub(crate) fn writing() -> Writing {
         lease: LEASE,
         resume_window: Duration::from_secs(2),
         rewind: Duration::from_millis(250),
+        rests: false,
     }
 }
 

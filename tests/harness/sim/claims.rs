@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 use tickcast_protocol::Nonce;
 use tickcast_server::backplane::{Channel, Claim, ClaimReply, MatchFields, fields};
+use tickcast_server::logic::rest;
 use tickcast_server::logic::simulation::{Simulation, Writing};
 use tickcast_server::logic::stored;
 
@@ -14,7 +15,7 @@ use super::ledger::Ledger;
 use super::nodes::{Slot, Tenure};
 use super::owner::{Next, Owner};
 use super::relay::Work;
-use super::settings::{LEASE, RESUME_WINDOW};
+use super::settings::{LEASE, QUIET, RESUME_WINDOW};
 use super::store::{Answer, Call, Request};
 
 const CLAIM_TRIES: u32 = 3;
@@ -131,13 +132,14 @@ impl Cluster {
             lease: LEASE,
             resume_window: RESUME_WINDOW,
             rewind: Duration::ZERO,
+            rests: rest::is_allowed(QUIET, LEASE),
         };
         if fields::text(stored, fields::COMMITTED_MS).is_some() {
             self.counters.see(Seen::Takeover);
         }
         let rate = restored.stored.tick_rate;
         let (number, now) = (self.number(), self.now());
-        let simulation = Simulation::new(Box::new(Ledger { secrets: self.plan.secrets }), restored, writing);
+        let simulation = Simulation::new(Box::new(Ledger::of(&self.plan)), restored, writing);
         let Slot { tenure, .. } = &mut self.nodes[node].slots[game];
         let Tenure::Claiming(inbox) = std::mem::replace(tenure, Tenure::None) else {
             return self.oracle.fail("an owner was started twice".to_owned());

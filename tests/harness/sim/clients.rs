@@ -6,11 +6,12 @@ use rand::RngExt;
 use tickcast_protocol::chat::{ChatLine, ChatTo};
 use tickcast_protocol::client::{Client, Event as Told, SAID_KEPT_MAX};
 use tickcast_protocol::message::Join;
-use tickcast_protocol::{CloseCode, PlayerId};
+use tickcast_protocol::{CloseCode, PlayerId, Tick};
 use tickcast_server::backplane::fields;
 
 use super::cluster::{Cluster, Event};
 use super::counters::Seen;
+use super::ledger;
 use super::oracle::{Change, Sight};
 use super::plan::Kind;
 use super::settings::NODES;
@@ -132,11 +133,13 @@ impl Cluster {
         let heard = now_ms < player.state_ms + PAUSE_MS_MAX;
         let in_vain = heard && now_ms > player.applied_ms + APPLIED_MS_MAX;
         let under_way = player.inputs_under_way();
-        let free = under_way < INPUTS_UNDER_WAY_MAX && !self.inputs_end();
+        let tick = player.client.joined().map_or(Tick(0), |joined| joined.replica.position().tick);
+        let sleeps = self.plan.nights && ledger::is_night(tick);
+        let free = under_way < INPUTS_UNDER_WAY_MAX && !self.inputs_end() && !sleeps;
         if plays && (free || in_vain && under_way > 0) {
             self.clients[client].client.input(&[number, push]);
         }
-        if plays && !self.inputs_end() {
+        if plays && !self.inputs_end() && !sleeps {
             self.talk(client);
         }
         self.transmit(client, connection);

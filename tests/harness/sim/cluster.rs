@@ -119,7 +119,7 @@ impl Cluster {
         let ids: Vec<MatchId> =
             (0..plan.matches).map(|number| format!("m{number}").parse().expect("an id")).collect();
         let options = Options::new();
-        let info = Ledger { secrets: plan.secrets }.info(&options).expect("the game takes no options");
+        let info = Ledger::of(plan).info(&options).expect("the game takes no options");
         let mut store = SimStore::default();
         for id in &ids {
             store.model.create(id, stored::new_match(&info, &options, plan.seed, 0, 24));

@@ -28,6 +28,7 @@ outcomes! {
     Repaired = "a living owner wrote lost ticks back";
     Kept = "a relay kept its copy while the store was behind";
     Missed = "a relay passed on missed ticks from the ring";
+    Waited = "a tick of a match at rest was made late";
     Vouched = "a relay passed a tick on that the owner on its node vouched for";
     Adopted = "a relay took over the state of the owner on its node";
     ResetAtResume = "a client that resumed was told of a set-back";

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use tickcast_protocol::schema::SchemaError;
-use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, SegmentId, TickRate, World};
+use tickcast_protocol::{
+    EntityId, Field, InputField, Kind, PlayerId, Schema, SegmentId, Tick, TickRate, World,
+};
 use tickcast_server::game::{
     BadOptions, Game, GameInfo, GameType, Looking, Options, Step, TickRng, Viewer, Visibility,
 };
 
+use super::plan::Plan;
 use super::secrets;
 use super::settings::HZ;
 
@@ -29,10 +32,16 @@ const CARD: usize = 1;
 const DRONES: usize = 6;
 const FAR: i32 = 10_000;
 
+/// Ticks from one morning to the next, and up to the evening.
+const DAY: u64 = 160;
+const EVENING: u64 = 110;
+
 /// The game; with secrets players see their room and their hand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ledger {
     pub(super) secrets: bool,
+    /// Drones stand still at night.
+    pub(super) nights: bool,
 }
 
 /// What is known of a committed state.
@@ -56,6 +65,11 @@ pub(super) struct Row {
     pub(super) skipped: i32,
     /// Inputs that came again, or late.
     pub(super) wrong: i32,
+}
+
+/// Whether it is night then, where there are nights.
+pub(super) fn is_night(tick: Tick) -> bool {
+    tick.0 % DAY >= EVENING
 }
 
 /// What is to be known of a state.
@@ -92,6 +106,13 @@ fn schema(secrets: bool) -> Result<Arc<Schema>, SchemaError> {
     let kinds = kinds.chain(secrets.then_some(hand));
     let input = [InputField::new("number", 1, i32::MAX), InputField::new("push", -9, 9)];
     Schema::new("ledger", "player", kinds, input)
+}
+
+impl Ledger {
+    /// That of a plan.
+    pub(super) fn of(plan: &Plan) -> Ledger {
+        Ledger { secrets: plan.secrets, nights: plan.nights }
+    }
 }
 
 impl GameType for Ledger {
@@ -144,8 +165,13 @@ impl Game for Ledger {
         secrets::view(looking.world, player)
     }
 
+    fn rests_until(&self, tick: Tick, _: &World) -> Tick {
+        let is_still = self.nights && is_night(tick.next());
+        if is_still { Tick(tick.0.next_multiple_of(DAY)) } else { tick.next() }
+    }
+
     fn step(&mut self, step: Step<'_>) {
-        let Step { inputs, rng, world, .. } = step;
+        let Step { tick, inputs, rng, world, .. } = step;
         for input in inputs {
             let [number, push] = *input.values else { continue };
             let own = world.ids(PLAYER).find(|id| world.get(*id, ID) as u32 == input.player.0);
@@ -160,7 +186,8 @@ impl Game for Ledger {
             world.add(own, SKIPPED, number - last - 1);
             world.set(own, LAST, number);
         }
-        for drone in world.ids(DRONE).collect::<Vec<_>>() {
+        let drones = if self.nights && is_night(tick) { Vec::new() } else { world.ids(DRONE).collect() };
+        for drone in drones {
             if rng.random_ratio(1, 16) {
                 world.set(drone, 1, rng.random_range(-9..=9));
             }

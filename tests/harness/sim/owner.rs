@@ -10,7 +10,7 @@ use tickcast_protocol::{Fence, TickRate};
 use tickcast_server::backplane::{Channel, Commit, Release, Unavailable};
 use tickcast_server::logic::channel::{self, FromOwner, Note, TickMessage};
 use tickcast_server::logic::ownership::{Answered, Commitment, Stop};
-use tickcast_server::logic::pacing::{Beat, Pacer};
+use tickcast_server::logic::pacing::{Beat, Begun, Pacer};
 use tickcast_server::logic::simulation::Simulation;
 
 use super::claims::By;
@@ -58,6 +58,8 @@ pub(super) struct Owner {
     /// The match is to be given up, to this node or to anybody.
     pub(super) order: Option<Option<usize>>,
     tick_at_ms: Option<u64>,
+    /// The last tick has waited.
+    is_late: bool,
 }
 
 impl Owner {
@@ -80,6 +82,7 @@ impl Owner {
             noting: false,
             order: None,
             tick_at_ms: None,
+            is_late: false,
         }
     }
 
@@ -136,8 +139,12 @@ impl Cluster {
             if let Some(note) = owner.notes.pop_front() {
                 return self.notify(node, game, &note);
             }
+            if owner.order.is_some() || !owner.inbox.is_empty() || leaving {
+                owner.pacer.rouse(now);
+            }
             if owner.pacer.due() <= now {
-                owner.pacer.handle_tick(now);
+                owner.is_late = owner.pacer.handle_tick(now) == Begun::Late;
+                self.counters.add(Seen::Waited, u64::from(owner.is_late));
                 return self.make_tick(node, game);
             }
             if let Some(heir) = owner.order.take() {
@@ -215,6 +222,9 @@ impl Cluster {
         match uncommitted.commitment.handle_reply(&reply) {
             Answered::Committed => {
                 owner.uncommitted = None;
+                if !owner.is_late && owner.inbox.is_empty() {
+                    owner.pacer.rest(owner.simulation.ticks_to_wait());
+                }
                 self.owner_turn(node, game);
             }
             Answered::Stop(stop) => self.stop_owner(node, game, stop),

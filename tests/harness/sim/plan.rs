@@ -110,6 +110,8 @@ pub struct Plan {
     pub(super) faults: Vec<Fault>,
     /// Not everybody may see everything.
     pub(super) secrets: bool,
+    /// There are nights, in which nothing happens.
+    pub(super) nights: bool,
 }
 
 impl Plan {
@@ -135,13 +137,14 @@ impl Plan {
         }
         faults.sort_by_key(|fault| fault.at_ms);
         let poison = faults.iter().any(|fault| fault.kind == Kind::Poison);
-        Plan { seed, matches, clients, crashes_max: if poison { 3 } else { 30 }, faults, secrets: false }
+        let (crashes_max, nights) = (if poison { 3 } else { 30 }, seed.is_multiple_of(3));
+        Plan { seed, matches, clients, crashes_max, faults, secrets: false, nights }
     }
 
     /// The same with secrets that players have of each other.
     #[must_use]
     pub fn with_secrets(self) -> Plan {
-        Plan { secrets: true, ..self }
+        Plan { secrets: true, nights: false, ..self }
     }
 
     /// The plan with some of its faults only.

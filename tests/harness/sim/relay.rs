@@ -90,9 +90,11 @@ impl Live {
     }
 
     pub(super) fn new(relay: Relay, stored: StoredMatch, watch: Watch, now: Instant, now_ms: u64) -> Live {
+        let mut laggards = Laggards::new(seal, Quiet::new(QUIET, stored.tick_rate));
+        laggards.handle_load(relay.replica());
         Live {
             relay,
-            laggards: Laggards::new(seal, Quiet::new(QUIET, stored.tick_rate)),
+            laggards,
             stored,
             watch,
             claiming: None,

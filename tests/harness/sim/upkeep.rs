@@ -129,7 +129,7 @@ impl Cluster {
             }
         }
         if let Some(live) = self.live(node, game) {
-            live.laggards.handle_load();
+            live.laggards.handle_load(live.relay.replica());
         }
         for id in &listeners {
             if let Some(connection) = self.connections.get_mut(id) {

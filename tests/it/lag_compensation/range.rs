@@ -188,6 +188,7 @@ impl Range {
             lease: Duration::from_secs(1),
             resume_window: Duration::from_secs(3600),
             rewind: Duration::from_millis(rewind_ms),
+            rests: false,
         };
         let welcome = welcome(&restored);
         let mut simulation = Simulation::new(game, restored, writing);

@@ -162,6 +162,7 @@ impl<B: Backplane> Followed<B> {
         let mut listener = Listener { sink, player, subject, attempt, token, standing, has_history: false };
         serve(&mut self.laggards, &mut self.relay, &mut listener, clock::now());
         self.listeners.insert(session, listener);
+        self.seated = None;
         self.pass_chat();
     }
 
@@ -289,6 +290,12 @@ impl<B: Backplane> Followed<B> {
             return;
         }
         let (world, field) = (replica.world(), self.stored.schema.player_field());
+        // The same players as at the last look, and the same listeners.
+        let hash = self.requests.is_empty().then(|| world.hash());
+        let known = std::mem::replace(&mut self.seated, hash);
+        if hash.is_some() && known == hash {
+            return;
+        }
         let ids = world.ids(self.stored.schema.player_kind());
         // A sorted list: this is asked once a second of every match, whatever happens in it.
         let mut seated: Vec<PlayerId> = ids.map(|id| PlayerId(world.get(id, field) as u32)).collect();

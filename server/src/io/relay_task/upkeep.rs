@@ -85,7 +85,8 @@ impl<B: Backplane> Followed<B> {
             Resync::Kept => return,
             Resync::Missed(frames) => {
                 if !frames.is_empty() {
-                    self.fan_out(&frames);
+                    self.take_in(&frames);
+                    self.fan_out();
                 }
                 return;
             }
@@ -106,7 +107,7 @@ impl<B: Backplane> Followed<B> {
                 self.ask_for_players();
             }
         }
-        self.laggards.handle_load();
+        self.laggards.handle_load(self.relay.replica());
         self.listeners.values_mut().for_each(|listener| listener.standing.lose());
         self.serve_all();
         self.pass_chat();

@@ -27,6 +27,8 @@ pub struct Uplink {
     vouch: Mutex<Vouch>,
     /// Something waits to be sent, or there is an end to it.
     wake: Notify,
+    /// Something waits that ends a rest of the owner on this node.
+    rouse: Notify,
     /// Messages were lost, and those after them get through.
     lost: AtomicBool,
 }
@@ -37,6 +39,8 @@ struct State {
     closed: bool,
     /// Owners on this node; for a moment there may be two.
     taps: usize,
+    /// One of them lets its ticks wait until something is said.
+    rests: bool,
 }
 
 /// What an owner on the same node takes its players' messages from. While there is one, none goes to the store.
@@ -53,7 +57,21 @@ impl Tap {
 
     /// Moves what waits to the empty `out`.
     pub fn take(&self, out: &mut Vec<Upstream>) {
-        mem::swap(&mut self.uplink.lock().waiting, out);
+        let mut state = self.uplink.lock();
+        state.rests = false;
+        mem::swap(&mut state.waiting, out);
+    }
+
+    /// Says that the owner lets its ticks wait; `false` if something was said that it has not taken yet.
+    pub fn rest(&self) -> bool {
+        let mut state = self.uplink.lock();
+        state.rests = !state.waiting.iter().any(Upstream::ends_rest);
+        state.rests
+    }
+
+    /// Waits until something is said during a rest. May come without that, once.
+    pub async fn roused(&self) {
+        self.uplink.rouse.notified().await;
     }
 
     /// Tells the relay that the owner has made a tick, with its state if the relay wants that.
@@ -78,11 +96,13 @@ impl Drop for Tap {
 impl Uplink {
     /// Of a match with this time between two ticks.
     pub fn new(period: Duration) -> Uplink {
-        let state = State { waiting: Vec::new(), gather: Gather::new(period), closed: false, taps: 0 };
+        let state =
+            State { waiting: Vec::new(), gather: Gather::new(period), closed: false, taps: 0, rests: false };
         Uplink {
             state: Mutex::new(state),
             vouch: Mutex::default(),
             wake: Notify::new(),
+            rouse: Notify::new(),
             lost: AtomicBool::new(false),
         }
     }
@@ -97,9 +117,15 @@ impl Uplink {
             self.lost.store(true, Ordering::Relaxed);
             return false;
         }
+        let rouses = state.rests && upstream.ends_rest();
+        state.rests &= !rouses;
         state.waiting.push(upstream);
-        if state.waiting.len() == 1 && state.taps == 0 {
-            drop(state);
+        let wakes = state.waiting.len() == 1 && state.taps == 0;
+        drop(state);
+        if rouses {
+            self.rouse.notify_one();
+        }
+        if wakes {
             self.wake.notify_one();
         }
         true
