@@ -1,7 +1,7 @@
 //! Tic-tac-toe, a whole game in one file: copy it, change the rules, and run it with
 //! `cargo run -p tickcast-server --example tictactoe`. Two play; others watch and take a seat that gets free.
 
-use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, TickRate, World};
+use tickcast_protocol::{EntityId, Field, InputField, Kind, PlayerId, Schema, Tick, TickRate, World};
 use tickcast_server::game::{
     BadOptions, Game, GameInfo, GameType, Games, Options, Step, TickRng, Visibility,
 };
@@ -89,6 +89,11 @@ impl Game for Rules {
         let player = world.spawn(PLAYER).ok()?;
         world.set_text(player, NAME, name);
         Some(player)
+    }
+
+    /// Between two moves nothing happens by itself.
+    fn rests_until(&self, _: Tick, _: &World) -> Tick {
+        Tick(u64::MAX)
     }
 
     fn step(&mut self, step: Step<'_>) {

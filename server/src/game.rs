@@ -173,7 +173,8 @@ pub trait Game: Send + 'static {
     /// The next tick that may change something in this state, which the step of `tick` led to, although nobody says anything. Where
     /// it is not the very next one, and three ticks have changed nothing, the server makes those before it late and together,
     /// within half a second: that is for matches in which players stand still by the thousand. Whatever happens in an
-    /// earlier tick happens all the same, and is seen late. What is not told is the very next tick.
+    /// earlier tick happens all the same, and is seen late. Unless it is told it is the very next tick; `Tick(u64::MAX)` where nothing
+    /// ever happens by itself.
     fn rests_until(&self, tick: Tick, _world: &World) -> Tick {
         tick.next()
     }

@@ -370,7 +370,8 @@ impl<B: Backplane> Owned<B> {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                _ = stopping.changed() => return Err(Stop::Released),
+                // Also where that was known before: ticks that have waited are made then, if the store takes them.
+                _ = stopping.wait_for(|stopping| *stopping) => return Err(Stop::Released),
             }
         }
     }

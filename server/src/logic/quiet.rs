@@ -17,8 +17,6 @@ pub struct Quiet {
     /// Ticks from one end of a rest to the next: the others of a match at rest may come late.
     span: u64,
     still: Still,
-    /// Hash of the state after the last tick.
-    hash: u32,
     held: u64,
     /// The diff of the last tick that is held back.
     last: Bytes,
@@ -43,13 +41,13 @@ impl Quiet {
     pub fn new(longest: Duration, tick_rate: TickRate) -> Quiet {
         let ticks = longest.as_millis() as u64 * u64::from(tick_rate.hz()) / 1000;
         let (most, span) = (ticks.saturating_sub(1), rest::span(tick_rate));
-        Quiet { most, span, still: Still::default(), hash: 0, held: 0, last: Bytes::new() }
+        Quiet { most, span, still: Still::default(), held: 0, last: Bytes::new() }
     }
 
     /// Takes in the frames of a tick, or of several that were missed and lead to it; the hash of the state they lead to; and
     /// whether something was said besides.
     pub fn handle_tick(&mut self, tick: Tick, frames: &[Bytes], hash: u32, says: bool) -> Passing {
-        let before = std::mem::replace(&mut self.hash, hash);
+        let before = self.still.hash();
         self.still.handle_tick(hash, !says && matches!(frames, [diff] if is_empty(diff)));
         if self.still.is_still() && self.may_hold(tick) {
             self.held += 1;
@@ -67,7 +65,7 @@ impl Quiet {
                 Some(diff) => frames[0] = diff.into(),
                 // Its own hash is not at hand, or an OWNER comes first, which is for those who are at its very tick.
                 None => {
-                    let quiet = frame::after_quiet(&last, before);
+                    let quiet = before.and_then(|before| frame::after_quiet(&last, before));
                     frames.splice(..0, quiet.map(Bytes::from));
                 }
             }
@@ -89,7 +87,7 @@ impl Quiet {
 
     /// The state was loaded, with this hash and something moving in it or not; everybody gets it whole.
     pub fn handle_load(&mut self, hash: u32, rests: bool) {
-        (self.hash, self.still, self.held) = (hash, Still::of(hash, rests), 0);
+        (self.still, self.held) = (Still::of(hash, rests), 0);
     }
 }
 

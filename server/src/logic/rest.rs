@@ -32,7 +32,6 @@ pub fn ticks_to_wait(tick: Tick, until: Tick, span: u64) -> u32 {
 /// Counts how many ticks in a row have changed nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Still {
-    /// Hash of the state after the last tick.
     hash: Option<u32>,
     /// Up to [`STILL_TICKS`].
     ticks: u32,
@@ -42,6 +41,11 @@ impl Still {
     /// Of a state with this hash; whether nothing is moving in it.
     pub fn of(hash: u32, rests: bool) -> Still {
         Still { hash: Some(hash), ticks: if rests { STILL_TICKS } else { 0 } }
+    }
+
+    /// Hash of the state after the last tick; `None` before the first.
+    pub fn hash(self) -> Option<u32> {
+        self.hash
     }
 
     /// Takes in a tick: the hash of the state that it leads to, and whether there is nothing to tell of it besides.

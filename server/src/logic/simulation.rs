@@ -200,10 +200,12 @@ impl Simulation {
 
     /// How many of the next ticks may be made late: nothing will happen in them unless somebody says something.
     pub fn ticks_to_wait(&self) -> u32 {
-        let queues = [self.joins.len(), self.leaves.len(), self.refusals.len(), self.resumes.len()];
-        let is_asked = queues != [0; 4] || self.seats.is_waiting() || self.chat.is_waiting();
         // Clients of a match in segments get every tick.
-        if !self.writing.rests || !self.still.is_still() || is_asked || self.parts.is_some() {
+        if !self.writing.rests || !self.still.is_still() || self.parts.is_some() {
+            return 0;
+        }
+        let queues = [self.joins.len(), self.leaves.len(), self.refusals.len(), self.resumes.len()];
+        if queues != [0; 4] || self.seats.is_waiting() || self.chat.is_waiting() {
             return 0;
         }
         let tick = self.position.tick;
